@@ -1,0 +1,103 @@
+package task
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+)
+
+// None is the payload of a type that takes nothing, or the result of one that returns nothing.
+type None struct{}
+
+// Handler runs one attempt of a task: payload in, result out, both JSON. A nil result is none. The
+// context ends at the attempt's timeout, at the task's deadline and when the task is canceled.
+type Handler func(ctx context.Context, payload []byte) (result []byte, err error)
+
+// Validator is implemented by payloads with rules that a schema cannot say. Locations are relative to
+// the payload: "url", "headers.Host".
+type Validator interface {
+	Validate() []Fault
+}
+
+// Definition is a task type with its Go types: In is the payload, Out the result.
+type Definition[In, Out any] struct {
+	*Type
+	// blank is In with the defaults that its struct tags state.
+	blank In
+}
+
+// Define makes a task type. The schemas, and so the validation, come from the struct tags of In and Out
+// (https://huma.rocks/features/request-validation/). It panics on tags that make no sense, so that a
+// program with a broken type does not start.
+func Define[In, Out any](name string, opts ...Option) Definition[In, Out] {
+	t := &Type{
+		Name:       name,
+		MaxRetries: DefaultMaxRetries,
+		Timeout:    DefaultTimeout,
+		Backoff:    DefaultBackoff,
+		payload:    schemaFor[In](),
+	}
+	if reflect.TypeFor[Out]() != reflect.TypeFor[None]() {
+		t.result = schemaFor[Out]()
+	}
+	for _, opt := range opts {
+		opt(t)
+	}
+	d := Definition[In, Out]{Type: t}
+	if err := setDefaults(reflect.ValueOf(&d.blank).Elem()); err != nil {
+		panic(fmt.Sprintf("task type %s: %v", name, err))
+	}
+	t.decode = func(payload []byte) error { _, err := d.decode(payload); return err }
+	return d
+}
+
+// Request asks for a task of this type with the payload in.
+func (d Definition[In, Out]) Request(in In) (Request, error) {
+	payload, err := json.Marshal(in)
+	if err != nil {
+		return Request{}, fmt.Errorf("encode the payload of %s: %w", d.Name, err)
+	}
+	return Request{Type: d.Name, Payload: payload}, nil
+}
+
+// Handler makes a Handler of run. A payload that does not fit the type is a permanent failure.
+func (d Definition[In, Out]) Handler(run func(ctx context.Context, in In) (Out, error)) Handler {
+	return func(ctx context.Context, payload []byte) ([]byte, error) {
+		// Another client may have put the task into Redis past the API's validation.
+		if faults := d.validate(payload); len(faults) > 0 {
+			return nil, Permanent(Invalid(faults...))
+		}
+		in, err := d.decode(payload)
+		if err != nil {
+			return nil, Permanent(err)
+		}
+		out, err := run(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		if _, none := any(out).(None); none {
+			return nil, nil
+		}
+		result, err := json.Marshal(out)
+		if err != nil {
+			return nil, Permanent(fmt.Errorf("encode the result: %w", err))
+		}
+		return result, nil
+	}
+}
+
+func (d Definition[In, Out]) decode(payload []byte) (In, error) {
+	in := d.blank
+	if len(payload) > 0 {
+		if err := json.Unmarshal(payload, &in); err != nil {
+			return in, err
+		}
+	}
+	if v, ok := any(in).(Validator); ok {
+		if faults := v.Validate(); len(faults) > 0 {
+			return in, Invalid(faults...)
+		}
+	}
+	return in, nil
+}

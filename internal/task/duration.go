@@ -1,0 +1,51 @@
+package task
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Duration is a time.Duration that JSON knows as a string such as "90s" or "1h30m".
+type Duration time.Duration
+
+// String gives the shortest form: "1h30m", not "1h30m0s".
+func (d Duration) String() string {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// MarshalJSON writes the string.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(d.String()) }
+
+// UnmarshalText reads what time.ParseDuration reads, and refuses negative durations.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return errors.New(`is not a duration such as "90s" or "1h30m"`)
+	}
+	if v < 0 {
+		return errors.New("must not be negative")
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Schema documents the string.
+func (Duration) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Type:               huma.TypeString,
+		Pattern:            `^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`,
+		PatternDescription: "a duration such as 90s or 1h30m",
+		Examples:           []any{"90s"},
+	}
+}

@@ -1,0 +1,145 @@
+package task
+
+import (
+	"encoding"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+func init() {
+	// "URL" is not "url": without this a misspelt field passes the schema and another one is filled.
+	huma.ValidateStrictCasing = true
+}
+
+// schema is the JSON Schema of a Go type, to validate with and to show.
+type schema struct {
+	registry huma.Registry
+	root     *huma.Schema
+	json     json.RawMessage
+}
+
+const definitionsPrefix = "#/$defs/"
+
+func schemaFor[T any]() schema {
+	registry := huma.NewMapRegistry(definitionsPrefix, huma.DefaultSchemaNamer)
+	root := registry.Schema(reflect.TypeFor[T](), false, "")
+	root.PrecomputeMessages()
+	shown, err := showSchema(root, registry)
+	if err != nil {
+		panic(fmt.Sprintf("schema of %v: %v", reflect.TypeFor[T](), err))
+	}
+	return schema{registry, root, shown}
+}
+
+// showSchema joins the root and the definitions that it refers to into one self-contained document.
+func showSchema(root *huma.Schema, registry huma.Registry) (json.RawMessage, error) {
+	data, err := json.Marshal(root)
+	if err != nil || len(registry.Map()) == 0 {
+		return data, err
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return nil, err
+	}
+	doc["$defs"] = registry.Map()
+	return json.Marshal(doc)
+}
+
+// validate checks a payload against the type's schema and then against its Go type. Locations are those
+// of a request: payload.url.
+func (t *Type) validate(payload []byte) []Fault {
+	var value any = map[string]any{}
+	if len(payload) > 0 {
+		if err := json.Unmarshal(payload, &value); err != nil {
+			return []Fault{{"payload", "is not JSON: " + err.Error()}}
+		}
+	}
+	path := huma.NewPathBuffer([]byte("payload"), len("payload"))
+	var res huma.ValidateResult
+	huma.Validate(t.payload.registry, t.payload.root, path, huma.ModeWriteToServer, value, &res)
+	if len(res.Errors) > 0 {
+		return faultsOf(res.Errors)
+	}
+	return decodeFaults(t.decode(payload))
+}
+
+func faultsOf(errs []error) []Fault {
+	faults := make([]Fault, len(errs))
+	for i, err := range errs {
+		faults[i] = FaultOf(err)
+	}
+	return faults
+}
+
+var missingProperty = regexp.MustCompile(`^expected required property (\S+) to be present$`)
+
+// FaultOf makes a Fault of an error that huma's validation found. It leaves out the value at fault, which
+// may be a secret, and points at a missing field itself rather than at what lacks it.
+func FaultOf(err error) Fault {
+	detail, ok := errors.AsType[*huma.ErrorDetail](err)
+	if !ok {
+		return Fault{Message: err.Error()}
+	}
+	if missing := missingProperty.FindStringSubmatch(detail.Message); missing != nil {
+		return Fault{strings.TrimPrefix(detail.Location+"."+missing[1], "."), "is required"}
+	}
+	return Fault{detail.Location, detail.Message}
+}
+
+func decodeFaults(err error) []Fault {
+	if err == nil {
+		return nil
+	}
+	if invalid, ok := errors.AsType[*Error](err); ok {
+		faults := make([]Fault, len(invalid.Faults))
+		for i, f := range invalid.Faults {
+			faults[i] = Fault{"payload." + f.Location, f.Message}
+		}
+		return faults
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		return []Fault{{"payload." + wrong.Field, "is out of range or of the wrong type"}}
+	}
+	return []Fault{{"payload", err.Error()}}
+}
+
+// setDefaults fills the fields of a struct from their default tags, nested structs included.
+func setDefaults(v reflect.Value) error {
+	if v.Kind() != reflect.Struct {
+		return nil
+	}
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		if !field.IsExported() {
+			continue
+		}
+		text, ok := field.Tag.Lookup("default")
+		if !ok {
+			if err := setDefaults(v.Field(i)); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := setDefault(v.Field(i), text); err != nil {
+			return fmt.Errorf("field %s: default %q: %w", field.Name, text, err)
+		}
+	}
+	return nil
+}
+
+func setDefault(v reflect.Value, text string) error {
+	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		return u.UnmarshalText([]byte(text))
+	}
+	if v.Kind() == reflect.String {
+		v.SetString(text)
+		return nil
+	}
+	return json.Unmarshal([]byte(text), v.Addr().Interface())
+}

@@ -1,0 +1,65 @@
+package task
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Task is one unit of work: what was asked for, and how far it has come. Zero times mean "not yet" or
+// "never".
+type Task struct {
+	ID      string
+	Type    string
+	Queue   string
+	State   State
+	Payload json.RawMessage
+	// Result is what the handler returned, as JSON; nil until the task has succeeded, and for types
+	// without a result.
+	Result json.RawMessage
+	// Error tells of the newest failed attempt; nil if none failed or the task has succeeded since.
+	Error *Failure
+
+	// Attempt counts the runs begun, the current one included.
+	Attempt    int
+	MaxRetries int
+	// Timeout bounds each attempt. It is never 0 in a prepared task.
+	Timeout time.Duration
+	// Deadline bounds all attempts together.
+	Deadline time.Time
+	// Retention is how long the finished task and its result are kept; 0 drops them at once.
+	Retention time.Duration
+	// UniqueFor is for how long another task of the same type, queue and payload is refused.
+	UniqueFor time.Duration
+
+	Progress *Report
+	Metadata map[string]string
+	Schedule *Tick
+
+	CreatedAt  time.Time
+	RunAt      time.Time
+	StartedAt  time.Time
+	FinishedAt time.Time
+	ExpiresAt  time.Time
+
+	// Worker is the id of the worker that runs the task, or ran it last.
+	Worker          string
+	CancelRequested bool
+}
+
+// Failure is why an attempt failed.
+type Failure struct {
+	Message string
+	Kind    ErrorKind
+}
+
+// Report is how far a running task has come, as its handler tells it.
+type Report struct {
+	Percent float64 // 0 to 100
+	Message string
+}
+
+// Tick names the schedule, and the instant of it, that a task was made for.
+type Tick struct {
+	ScheduleID string
+	At         time.Time
+}
