@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // Request is what a caller asks for. Only Type is required; nil and zero mean the type's default.
@@ -36,6 +35,9 @@ const (
 	MaxTimeout      = 7 * 24 * time.Hour
 	MaxRetention    = 10 * 365 * 24 * time.Hour
 	MaxDelay        = 10 * 365 * 24 * time.Hour
+	// ReservedMetadata begins the keys that Backbeat keeps for itself.
+	ReservedMetadata = "backbeat-"
+
 	maxIDLength     = 255
 	maxMetadata     = 64
 	maxMetadataSize = 1024 // bytes of a key or a value
@@ -45,7 +47,8 @@ const (
 var idPattern = regexp.MustCompile(`^\.*[A-Za-z0-9_:@+-][A-Za-z0-9._:@+-]*$`)
 
 // Prepare checks a request against its type and returns the task it asks for, with the defaults filled
-// in and an id given. It returns an *Error with CodeInvalid that names each fault.
+// in. An id that the caller left open stays open: the broker gives one, and needs to know whose it is. It
+// returns an *Error with CodeInvalid that names each fault.
 func (r *Registry) Prepare(req Request, now time.Time) (*Task, error) {
 	t, ok := r.types[req.Type]
 	if !ok {
@@ -81,9 +84,6 @@ func (r *Registry) complete(t *Type, req Request, now time.Time) *Task {
 		CreatedAt:  now,
 		RunAt:      req.RunAt,
 		ExpiresAt:  req.ExpiresAt,
-	}
-	if task.ID == "" {
-		task.ID = uuid.Must(uuid.NewV7()).String()
 	}
 	if task.Queue == "" {
 		task.Queue = r.QueueOf(t)
@@ -170,6 +170,9 @@ func checkMetadata(metadata map[string]string) []Fault {
 	for key, value := range metadata {
 		if key == "" || len(key) > maxMetadataSize || len(value) > maxMetadataSize {
 			return []Fault{{"metadata", fmt.Sprintf("keys must be 1 to %d bytes and values at most %[1]d", maxMetadataSize)}}
+		}
+		if strings.HasPrefix(key, ReservedMetadata) {
+			return []Fault{{"metadata." + key, "keys that begin with " + ReservedMetadata + " are reserved"}}
 		}
 	}
 	return nil

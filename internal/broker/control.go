@@ -1,0 +1,96 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// Cancel cancels a task: at once if it is not running; otherwise its context ends, and it ends as canceled
+// even if its worker dies first. Errors: CodeNotFound; CodeConflict if it is over; CodeUnavailable.
+func (c *Client) Cancel(ctx context.Context, id string) (*task.Task, error) {
+	return c.steer(ctx, id, "canceled", func(r *record, now time.Time) (string, error) {
+		reply, err := cancelScript.run(ctx, c.rdb, r.queue, now, []string{taskKey(r.queue, id)},
+			id, r.message.retention(task.Canceled).Milliseconds()).Text()
+		if err == nil && reply == "requested" {
+			// Should nobody hear this, the worker finds the flag when it looks for such.
+			err = c.rdb.Publish(ctx, asynqCancelChannel, id).Err()
+			reply = done
+		}
+		return reply, err
+	})
+}
+
+// Retry puts a failed, canceled or expired task back into its queue, with all its retries to spend again.
+// What limited when it may start is lifted. Errors: CodeNotFound; CodeConflict in any other state;
+// CodeUnavailable.
+func (c *Client) Retry(ctx context.Context, id string) (*task.Task, error) {
+	return c.steer(ctx, id, "retried", func(r *record, now time.Time) (string, error) {
+		fresh := *r.message
+		fresh.Retried, fresh.ErrorMsg, fresh.LastFailedAt = 0, "", 0
+		delete(fresh.Headers, headerExpiresAt)
+		return retryScript.run(ctx, c.rdb, r.queue, now, []string{taskKey(r.queue, id)},
+			id, r.raw, fresh.encode(), now.UnixNano()).Text()
+	})
+}
+
+// Run lets a scheduled or retrying task start now. Errors: CodeNotFound; CodeConflict in any other state;
+// CodeUnavailable.
+func (c *Client) Run(ctx context.Context, id string) (*task.Task, error) {
+	return c.steer(ctx, id, "run", func(r *record, now time.Time) (string, error) {
+		return runScript.run(ctx, c.rdb, r.queue, now, []string{taskKey(r.queue, id)}, id, now.UnixNano()).Text()
+	})
+}
+
+// Delete removes a task that does not run, and all that is known of it. Errors: CodeNotFound; CodeConflict
+// while it runs; CodeUnavailable.
+func (c *Client) Delete(ctx context.Context, id string) error {
+	_, err := c.steer(ctx, id, "deleted", func(r *record, now time.Time) (string, error) {
+		return deleteScript.run(ctx, c.rdb, r.queue, now, []string{taskKey(r.queue, id)}, id).Text()
+	})
+	return err
+}
+
+// done is what the scripts below answer when they did what they are for. Otherwise they answer with the state,
+// in asynq's words, that did not allow it.
+const done = "ok"
+
+// steer finds a task, runs a script on it and tells how the task stands then.
+func (c *Client) steer(
+	ctx context.Context, id, verb string, act func(r *record, now time.Time) (string, error),
+) (*task.Task, error) {
+	for {
+		r, err := c.find(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		reply, err := act(r, time.Now())
+		switch {
+		case err != nil:
+			return nil, wrap(err)
+		case reply == "changed":
+			continue
+		case reply == "":
+			return nil, task.NotFound("there is no task %q", id)
+		case reply != done:
+			r.state = reply
+			return nil, task.Conflict("task %q is %s and cannot be %s", id, r.taskState(), verb)
+		}
+		return c.after(ctx, r)
+	}
+}
+
+// after reads a task again. One that is gone, because it was deleted or is not retained, is told as it was.
+func (c *Client) after(ctx context.Context, r *record) (*task.Task, error) {
+	records, err := c.read(ctx, []ref{{r.queue, r.id}})
+	if err != nil {
+		return nil, err
+	}
+	if records[0] != nil {
+		return records[0].task(), nil
+	}
+	t := r.task()
+	t.State, t.CancelRequested, t.FinishedAt = task.Canceled, true, time.Now()
+	return t, nil
+}

@@ -1,0 +1,63 @@
+package broker
+
+import (
+	"strings"
+	"time"
+)
+
+// Keys that asynq owns. Their names are those of asynq's internal/base package; a test holds them against a
+// stock client. All keys of one queue share a hash slot.
+const (
+	asynqQueues        = "asynq:queues" // SET of queue names
+	asynqCancelChannel = "asynq:cancel" // pub/sub: ids of running tasks that are to stop
+)
+
+func asynqPrefix(queue string) string    { return "asynq:{" + queue + "}:" }
+func taskKey(queue, id string) string    { return asynqPrefix(queue) + "t:" + id }
+func pendingKey(queue string) string     { return asynqPrefix(queue) + "pending" }
+func activeKey(queue string) string      { return asynqPrefix(queue) + "active" }
+func leaseKey(queue string) string       { return asynqPrefix(queue) + "lease" }
+func scheduledKey(queue string) string   { return asynqPrefix(queue) + "scheduled" }
+func retryKey(queue string) string       { return asynqPrefix(queue) + "retry" }
+func completedKey(queue string) string   { return asynqPrefix(queue) + "completed" }
+func archivedKey(queue string) string    { return asynqPrefix(queue) + "archived" }
+func pausedKey(queue string) string      { return asynqPrefix(queue) + "paused" }
+func processedKey(queue string) string   { return asynqPrefix(queue) + "processed" }
+func failedTotalKey(queue string) string { return asynqPrefix(queue) + "failed" }
+
+// today names a day as asynq's daily counters do, in UTC.
+func today(now time.Time) string { return now.UTC().Format(time.DateOnly) }
+
+// Keys of our own. Those of a queue are described in lua/prelude.lua.
+const finishedChannel = "backbeat:finished" // pub/sub: the ends of tasks that are waited for
+
+func ownPrefix(queue string) string    { return "backbeat:{" + queue + "}:" }
+func expiresKey(queue string) string   { return ownPrefix(queue) + "expires" }
+func cancelingKey(queue string) string { return ownPrefix(queue) + "canceling" }
+func claimKey(id string) string        { return "backbeat:claim:{" + id + "}" }
+
+// Fields of a task's hash. Those without a prefix are asynq's.
+const (
+	fieldMessage         = "msg"
+	fieldState           = "state"
+	fieldResult          = "result"
+	fieldPendingSince    = "pending_since" // ns
+	fieldAttempt         = "bb:attempt"
+	fieldStartedAt       = "bb:started_at"
+	fieldFinishedAt      = "bb:finished_at"
+	fieldRunAt           = "bb:run_at"
+	fieldWorker          = "bb:worker"
+	fieldOutcome         = "bb:outcome"
+	fieldErrorKind       = "bb:error_kind"
+	fieldProgress        = "bb:progress"
+	fieldCancelRequested = "bb:cancel"
+)
+
+// queueOfKey returns the queue of one of asynq's keys.
+func queueOfKey(key string) string {
+	rest := strings.TrimPrefix(key, "asynq:{")
+	if end := strings.IndexByte(rest, '}'); end >= 0 {
+		return rest[:end]
+	}
+	return ""
+}

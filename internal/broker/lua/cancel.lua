@@ -1,0 +1,22 @@
+-- Cancels a task: at once if it does not run, else by a flag that its worker obeys and that outlives the worker.
+--
+-- KEYS[1] asynq:{q}:t:{id}
+-- ARGV[4] id
+-- ARGV[5] retention in ms
+--
+-- Returns "ok"; "requested" if the task runs; else the state that does not allow it, "" for no task.
+local key, id = KEYS[1], ARGV[4]
+local state, waiters = unpack(redis.call("HMGET", key, "state", "bb:waiters"))
+if state == "active" then
+  redis.call("HSET", key, "bb:cancel", ARGV[3], "bb:retention", ARGV[5])
+  redis.call("SADD", backbeat .. "canceling", id)
+  return "requested"
+end
+if state ~= "pending" and state ~= "scheduled" and state ~= "retry" then
+  return state or ""
+end
+unlist(id, state)
+forget(id)
+archive(id, "canceled", tonumber(ARGV[5]))
+notify(id, waiters, "canceled")
+return "ok"

@@ -1,0 +1,17 @@
+-- Deletes a task that does not run, with its unique lock.
+--
+-- KEYS[1] asynq:{q}:t:{id}
+-- ARGV[4] id
+--
+-- Returns "ok"; else the state that does not allow it, "" for no task.
+local key, id = KEYS[1], ARGV[4]
+local state, lock, waiters = unpack(redis.call("HMGET", key, "state", "unique_key", "bb:waiters"))
+if not state or state == "active" or state == "aggregating" then return state or "" end
+unlist(id, state)
+forget(id)
+if lock and lock ~= "" and redis.call("GET", lock) == id then
+  redis.call("DEL", lock)
+end
+redis.call("DEL", key)
+notify(id, waiters, "deleted")
+return "ok"

@@ -1,0 +1,77 @@
+-- prelude.lua stands in front of every script of this package. The scripts work on asynq's own keys, so that
+-- stock asynq servers, inspectors and asynqmon see nothing but asynq tasks. What asynq has no place for is in
+-- further fields of the task's hash, whose names begin with "bb:", and in a few keys beside the queue, in the
+-- same hash slot:
+--
+--   backbeat:{q}:failed | canceled | expired   ZSET id -> end of retention, ms: what asynq calls archived
+--   backbeat:{q}:expires                       ZSET id -> expires_at, ms: what must have started by then
+--   backbeat:{q}:canceling                     SET of running ids that are to be canceled
+--
+-- Every script begins its ARGV with: asynq:{q}: , backbeat:{q}: , the current time in ms.
+local asynq, backbeat, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
+
+local DEFAULT_RETENTION = 24 * 3600 * 1000
+
+-- int writes a number without an exponent, in which Lua would write milliseconds.
+local function int(n) return string.format("%.0f", n) end
+
+-- count adds to the totals that asynq and asynqmon show for the day and for all time. The day's counters
+-- expire after 90 days, as asynq's own do.
+local function count(name, day)
+  local daily = asynq .. name .. ":" .. day
+  if redis.call("INCR", daily) == 1 then
+    redis.call("EXPIRE", daily, 90 * 24 * 3600)
+  end
+  redis.call("INCR", asynq .. name)
+end
+
+-- notify tells those who wait for the task that it is over. Nobody waits for most tasks, and those cost
+-- nothing here. The message tells all that a task dropped at once leaves of itself.
+local function notify(id, waiters, state, result, kind, message)
+  if waiters then
+    redis.call("PUBLISH", "backbeat:finished", cjson.encode({
+      id = id, state = state, finished_at = ARGV[3],
+      result = result or "", kind = kind or "", message = message or "",
+    }))
+  end
+end
+
+-- forget drops what is kept beside the queue for a task.
+local function forget(id)
+  redis.call("ZREM", backbeat .. "failed", id)
+  redis.call("ZREM", backbeat .. "canceled", id)
+  redis.call("ZREM", backbeat .. "expired", id)
+  redis.call("ZREM", backbeat .. "expires", id)
+  redis.call("SREM", backbeat .. "canceling", id)
+end
+
+-- archive ends a task, already taken off its list, as failed, canceled or expired.
+local function archive(id, outcome, retention, fields)
+  local key = asynq .. "t:" .. id
+  if retention <= 0 then
+    redis.call("DEL", key)
+    return
+  end
+  redis.call("ZADD", asynq .. "archived", int(math.floor(now / 1000)), id)
+  redis.call("ZADD", backbeat .. outcome, int(now + retention), id)
+  redis.call("HSET", key, "state", "archived", "bb:outcome", outcome, "bb:finished_at", ARGV[3], unpack(fields or {}))
+  redis.call("HDEL", key, "bb:cancel") -- it is obeyed; asynqmon may run the task again
+end
+
+-- unlist takes a task that does not run off the list of its state. It returns false for a state that has none.
+local function unlist(id, state)
+  if state == "pending" then
+    -- From the tail, where the oldest are: those are canceled, deleted and expired most.
+    return redis.call("LREM", asynq .. "pending", -1, id) == 1
+  elseif state == "scheduled" or state == "retry" or state == "completed" or state == "archived" then
+    return redis.call("ZREM", asynq .. state, id) == 1
+  end
+  return false
+end
+
+-- expire ends a task, already taken off its list, that was not started in time.
+local function expire(id, retention, waiters)
+  redis.call("ZREM", backbeat .. "expires", id)
+  archive(id, "expired", tonumber(retention) or DEFAULT_RETENTION)
+  notify(id, waiters, "expired")
+end

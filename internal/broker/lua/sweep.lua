@@ -1,0 +1,30 @@
+-- Ends the tasks of a queue that were not started in time, and drops those whose retention is over. asynq's own
+-- janitor drops the succeeded ones.
+--
+-- KEYS[1] backbeat:{q}:expires
+-- ARGV[4] how many of each at most
+--
+-- Returns the number of entries that it dealt with; if that is not 0, there may be more.
+local swept = 0
+for _, id in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[4])) do
+  local state, retention, waiters = unpack(redis.call("HMGET", asynq .. "t:" .. id, "state", "bb:retention", "bb:waiters"))
+  if (state == "pending" or state == "scheduled") and unlist(id, state) then
+    expire(id, retention, waiters)
+  else
+    redis.call("ZREM", KEYS[1], id)
+  end
+  swept = swept + 1
+end
+for _, outcome in ipairs({"failed", "canceled", "expired"}) do
+  for _, id in ipairs(redis.call("ZRANGEBYSCORE", backbeat .. outcome, "-inf", now, "LIMIT", 0, ARGV[4])) do
+    -- asynqmon may have deleted the task or put it back into the queue since.
+    local key = asynq .. "t:" .. id
+    if redis.call("HGET", key, "state") == "archived" then
+      redis.call("ZREM", asynq .. "archived", id)
+      redis.call("DEL", key)
+    end
+    redis.call("ZREM", backbeat .. outcome, id)
+    swept = swept + 1
+  end
+end
+return swept

@@ -1,0 +1,195 @@
+package broker
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// message is asynq's TaskMessage: the part of a task that every asynq client, server and tool reads and
+// writes. The field numbers are those of asynq's internal/proto/asynq.proto, which is stable since its wire
+// format is. asynq keeps the type internal, hence this codec of our own.
+type message struct {
+	Type         string
+	Payload      []byte
+	ID           string
+	Queue        string
+	Retry        int // how many retries the task has in all
+	Retried      int // how many it has spent
+	ErrorMsg     string
+	LastFailedAt int64 // unix seconds
+	Timeout      int64 // seconds
+	Deadline     int64 // unix seconds
+	UniqueKey    string
+	GroupKey     string
+	Retention    int64 // seconds
+	CompletedAt  int64 // unix seconds
+	Headers      map[string]string
+}
+
+// Field numbers of asynq.TaskMessage.
+const (
+	numType         = 1
+	numPayload      = 2
+	numID           = 3
+	numQueue        = 4
+	numRetry        = 5
+	numRetried      = 6
+	numErrorMsg     = 7
+	numTimeout      = 8
+	numDeadline     = 9
+	numUniqueKey    = 10
+	numLastFailedAt = 11
+	numRetention    = 12
+	numCompletedAt  = 13
+	numGroupKey     = 14
+	numHeaders      = 15
+)
+
+var errBadMessage = errors.New("not an asynq task message")
+
+// encode gives the same bytes for the same message: enqueue.lua knows its own message by them.
+func (m *message) encode() []byte {
+	b := make([]byte, 0, 128+len(m.Payload))
+	b = appendString(b, numType, m.Type)
+	if len(m.Payload) > 0 {
+		b = protowire.AppendTag(b, numPayload, protowire.BytesType)
+		b = protowire.AppendBytes(b, m.Payload)
+	}
+	b = appendString(b, numID, m.ID)
+	b = appendString(b, numQueue, m.Queue)
+	b = appendInt(b, numRetry, int64(m.Retry))
+	b = appendInt(b, numRetried, int64(m.Retried))
+	b = appendString(b, numErrorMsg, m.ErrorMsg)
+	b = appendInt(b, numTimeout, m.Timeout)
+	b = appendInt(b, numDeadline, m.Deadline)
+	b = appendString(b, numUniqueKey, m.UniqueKey)
+	b = appendInt(b, numLastFailedAt, m.LastFailedAt)
+	b = appendInt(b, numRetention, m.Retention)
+	b = appendInt(b, numCompletedAt, m.CompletedAt)
+	b = appendString(b, numGroupKey, m.GroupKey)
+	for _, key := range slices.Sorted(maps.Keys(m.Headers)) {
+		entry := appendString(appendString(nil, 1, key), 2, m.Headers[key])
+		b = protowire.AppendTag(b, numHeaders, protowire.BytesType)
+		b = protowire.AppendBytes(b, entry)
+	}
+	return b
+}
+
+func appendString(b []byte, num protowire.Number, s string) []byte {
+	if s == "" {
+		return b
+	}
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	return protowire.AppendString(b, s)
+}
+
+func appendInt(b []byte, num protowire.Number, n int64) []byte {
+	if n == 0 {
+		return b
+	}
+	b = protowire.AppendTag(b, num, protowire.VarintType)
+	return protowire.AppendVarint(b, uint64(n))
+}
+
+// decodeMessage reads what any asynq client wrote. Unknown fields are those of a newer asynq and are skipped.
+func decodeMessage(data []byte) (*message, error) {
+	m := &message{}
+	for len(data) > 0 {
+		num, wire, n := protowire.ConsumeTag(data)
+		if n < 0 {
+			return nil, errBadMessage
+		}
+		data = data[n:]
+		switch wire {
+		case protowire.BytesType:
+			v, n := protowire.ConsumeBytes(data)
+			if n < 0 || m.setBytes(num, v) != nil {
+				return nil, errBadMessage
+			}
+			data = data[n:]
+		case protowire.VarintType:
+			v, n := protowire.ConsumeVarint(data)
+			if n < 0 {
+				return nil, errBadMessage
+			}
+			m.setInt(num, int64(v))
+			data = data[n:]
+		default:
+			n := protowire.ConsumeFieldValue(num, wire, data)
+			if n < 0 {
+				return nil, errBadMessage
+			}
+			data = data[n:]
+		}
+	}
+	return m, nil
+}
+
+func (m *message) setBytes(num protowire.Number, v []byte) error {
+	switch num {
+	case numType:
+		m.Type = string(v)
+	case numPayload:
+		m.Payload = slices.Clone(v)
+	case numID:
+		m.ID = string(v)
+	case numQueue:
+		m.Queue = string(v)
+	case numErrorMsg:
+		m.ErrorMsg = string(v)
+	case numUniqueKey:
+		m.UniqueKey = string(v)
+	case numGroupKey:
+		m.GroupKey = string(v)
+	case numHeaders:
+		return m.setHeader(v)
+	}
+	return nil
+}
+
+func (m *message) setInt(num protowire.Number, v int64) {
+	switch num {
+	case numRetry:
+		m.Retry = int(int32(v))
+	case numRetried:
+		m.Retried = int(int32(v))
+	case numTimeout:
+		m.Timeout = v
+	case numDeadline:
+		m.Deadline = v
+	case numLastFailedAt:
+		m.LastFailedAt = v
+	case numRetention:
+		m.Retention = v
+	case numCompletedAt:
+		m.CompletedAt = v
+	}
+}
+
+func (m *message) setHeader(entry []byte) error {
+	var key, value string
+	for len(entry) > 0 {
+		num, wire, n := protowire.ConsumeTag(entry)
+		if n < 0 || wire != protowire.BytesType {
+			return errBadMessage
+		}
+		v, k := protowire.ConsumeString(entry[n:])
+		if k < 0 {
+			return errBadMessage
+		}
+		if num == 1 {
+			key = v
+		} else {
+			value = v
+		}
+		entry = entry[n+k:]
+	}
+	if m.Headers == nil {
+		m.Headers = make(map[string]string)
+	}
+	m.Headers[key] = value
+	return nil
+}

@@ -1,0 +1,120 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// Get returns the task with the id, whichever queue it is in. Errors: CodeNotFound, CodeUnavailable.
+func (c *Client) Get(ctx context.Context, id string) (*task.Task, error) {
+	r, err := c.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return r.task(), nil
+}
+
+// find looks for the task in all queues in one round trip: those of the configuration first, and where they do
+// not have it those of foreign clients. It is cheaper and safer than an index from ids to queues, which could
+// be wrong.
+func (c *Client) find(ctx context.Context, id string) (*record, error) {
+	configured := make([]string, len(c.queues))
+	for i, q := range c.queues {
+		configured[i] = q.Name
+	}
+	r, err := c.findIn(ctx, id, configured)
+	if r != nil || err != nil {
+		return r, err
+	}
+	all, err := c.queueNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err = c.findIn(ctx, id, all[len(configured):])
+	if err == nil && r == nil {
+		err = task.NotFound("there is no task %q; it may have been dropped after its retention", id)
+	}
+	return r, err
+}
+
+// findIn returns nil if none of the queues has the task.
+func (c *Client) findIn(ctx context.Context, id string, queues []string) (*record, error) {
+	refs := make([]ref, len(queues))
+	for i, queue := range queues {
+		refs[i] = ref{queue, id}
+	}
+	records, err := c.read(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range records {
+		if r != nil {
+			return c.settle(ctx, r)
+		}
+	}
+	return nil, nil
+}
+
+// ref names a task.
+type ref struct{ queue, id string }
+
+// read reads tasks in one round trip. What is not there, or past its retention, is nil in the answer.
+func (c *Client) read(ctx context.Context, refs []ref) ([]*record, error) {
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	cmds := make([]*redis.SliceCmd, len(refs))
+	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, f := range refs {
+			cmds[i] = p.HMGet(ctx, taskKey(f.queue, f.id), recordFields...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, wrap(err)
+	}
+	now := time.Now()
+	records := make([]*record, len(refs))
+	for i, f := range refs {
+		if r, ok := newRecord(f.queue, f.id, cmds[i].Val()); ok && !r.over(now) {
+			records[i] = r
+		}
+	}
+	return records, nil
+}
+
+// settle completes what a reader would find unfinished: a task past its expires_at that no worker has swept
+// yet, and the next try of a task that a stock client or server has put off. It returns nil for a task that
+// is gone by now.
+func (c *Client) settle(ctx context.Context, r *record) (*record, error) {
+	now := time.Now()
+	state := r.taskState()
+	expires := r.message.time(headerExpiresAt)
+	waits := (state == task.Pending || state == task.Scheduled) && r.fields[fieldAttempt] == ""
+	if waits && !expires.IsZero() && !expires.After(now) {
+		return c.expire(ctx, r, now)
+	}
+	if (state == task.Scheduled || state == task.Retrying) && r.fields[fieldRunAt] == "" {
+		score, err := c.rdb.ZScore(ctx, asynqPrefix(r.queue)+r.state, r.id).Result()
+		if wrap(err) != nil {
+			return nil, wrap(err)
+		}
+		r.fields[fieldRunAt] = formatMillis(time.Unix(int64(score), 0))
+	}
+	return r, nil
+}
+
+func (c *Client) expire(ctx context.Context, r *record, now time.Time) (*record, error) {
+	if err := sweep(ctx, c.rdb, r.queue, now); err != nil {
+		return nil, err
+	}
+	records, err := c.read(ctx, []ref{{r.queue, r.id}})
+	if err != nil {
+		return nil, err
+	}
+	return records[0], nil
+}

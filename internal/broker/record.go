@@ -1,0 +1,316 @@
+package broker
+
+import (
+	"encoding/json"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// Headers of a message that say what asynq has no field for. All other headers are the task's metadata. asynq
+// counts in whole seconds: its own fields hold the next full second, and a header the exact time where that
+// differs.
+const (
+	headerCreatedAt  = task.ReservedMetadata + "created-at" // ms
+	headerRunAt      = task.ReservedMetadata + "run-at"     // ms
+	headerExpiresAt  = task.ReservedMetadata + "expires-at" // ms
+	headerTimeout    = task.ReservedMetadata + "timeout"    // ms
+	headerDeadline   = task.ReservedMetadata + "deadline"   // ms
+	headerRetention  = task.ReservedMetadata + "retention"  // ms
+	headerScheduleID = task.ReservedMetadata + "schedule-id"
+	headerTick       = task.ReservedMetadata + "tick" // ms
+)
+
+// newMessage writes a prepared task the way asynq does.
+func newMessage(t *task.Task) *message {
+	m := &message{
+		Type:      t.Type,
+		Payload:   t.Payload,
+		ID:        t.ID,
+		Queue:     t.Queue,
+		Retry:     t.MaxRetries,
+		Timeout:   ceilSeconds(t.Timeout),
+		Retention: ceilSeconds(t.Retention),
+		Headers:   maps.Clone(t.Metadata),
+	}
+	if m.Headers == nil {
+		m.Headers = make(map[string]string, 1)
+	}
+	m.setTime(headerCreatedAt, t.CreatedAt)
+	m.setTime(headerExpiresAt, t.ExpiresAt)
+	if t.State == task.Scheduled {
+		m.setTime(headerRunAt, t.RunAt)
+	}
+	m.setDuration(headerTimeout, t.Timeout)
+	m.setDuration(headerRetention, t.Retention)
+	if !t.Deadline.IsZero() {
+		m.Deadline = ceilSeconds(time.Duration(t.Deadline.UnixNano()))
+		m.setTime(headerDeadline, t.Deadline)
+	}
+	if t.Schedule != nil {
+		m.Headers[headerScheduleID] = t.Schedule.ScheduleID
+		m.setTime(headerTick, t.Schedule.At)
+	}
+	return m
+}
+
+func (m *message) setTime(header string, t time.Time) {
+	if !t.IsZero() {
+		m.Headers[header] = formatMillis(t)
+	}
+}
+
+func (m *message) setDuration(header string, d time.Duration) {
+	if d%time.Second != 0 {
+		m.Headers[header] = strconv.FormatInt(d.Milliseconds(), 10)
+	}
+}
+
+func (m *message) time(header string) time.Time { return parseMillis(m.Headers[header]) }
+
+func (m *message) duration(header string, seconds int64) time.Duration {
+	if ms, err := strconv.ParseInt(m.Headers[header], 10, 64); err == nil {
+		return time.Duration(ms) * time.Millisecond
+	}
+	return time.Duration(seconds) * time.Second
+}
+
+func (m *message) timeout() time.Duration { return m.duration(headerTimeout, m.Timeout) }
+
+// foreign reports whether a stock asynq client made the task.
+func (m *message) foreign() bool { return m.Headers[headerCreatedAt] == "" }
+
+// retention is how long the task stays after it has ended in the state. For asynq's own tasks it is a matter of
+// success only: what failed stays for 90 days.
+func (m *message) retention(state task.State) time.Duration {
+	if m.foreign() && state != task.Succeeded {
+		return 90 * 24 * time.Hour
+	}
+	return m.duration(headerRetention, m.Retention)
+}
+
+func (m *message) deadline() time.Time {
+	if t := m.time(headerDeadline); !t.IsZero() || m.Deadline == 0 {
+		return t
+	}
+	return time.Unix(m.Deadline, 0)
+}
+
+func (m *message) schedule() *task.Tick {
+	id, ok := m.Headers[headerScheduleID]
+	if !ok {
+		return nil
+	}
+	return &task.Tick{ScheduleID: id, At: m.time(headerTick)}
+}
+
+func (m *message) metadata() map[string]string {
+	metadata := make(map[string]string, len(m.Headers))
+	for key, value := range m.Headers {
+		if !strings.HasPrefix(key, task.ReservedMetadata) {
+			metadata[key] = value
+		}
+	}
+	if len(metadata) == 0 {
+		return nil
+	}
+	return metadata
+}
+
+// record is a task's hash as Redis holds it.
+type record struct {
+	queue, id string
+	raw       string // the message, encoded
+	message   *message
+	state     string // asynq's
+	fields    map[string]string
+}
+
+// recordFields are what is read of a task's hash.
+var recordFields = []string{
+	fieldMessage, fieldState, fieldResult, fieldAttempt, fieldStartedAt, fieldFinishedAt, fieldRunAt, fieldWorker,
+	fieldOutcome, fieldErrorKind, fieldProgress, fieldCancelRequested,
+}
+
+// newRecord makes a record of the values of recordFields; ok is false if there is no task. A message that
+// nobody can read still makes a task, so that it can be seen and deleted.
+func newRecord(queue, id string, values []any) (r *record, ok bool) {
+	fields := make(map[string]string, len(values))
+	for i, v := range values {
+		if s, isString := v.(string); isString {
+			fields[recordFields[i]] = s
+		}
+	}
+	raw, ok := fields[fieldMessage]
+	if !ok {
+		return nil, false
+	}
+	m, err := decodeMessage([]byte(raw))
+	if err != nil {
+		m = &message{ErrorMsg: "the stored task cannot be read: " + err.Error()}
+	}
+	return &record{queue: queue, id: id, raw: raw, message: m, state: fields[fieldState], fields: fields}, true
+}
+
+// task tells what the record says.
+func (r *record) task() *task.Task {
+	m := r.message
+	t := &task.Task{
+		ID:              r.id,
+		Type:            m.Type,
+		Queue:           r.queue,
+		State:           r.taskState(),
+		Payload:         jsonOrString(m.Payload),
+		Attempt:         r.attempt(),
+		MaxRetries:      m.Retry,
+		Timeout:         m.timeout(),
+		Deadline:        m.deadline(),
+		Retention:       m.retention(task.Succeeded),
+		Metadata:        m.metadata(),
+		Schedule:        m.schedule(),
+		CreatedAt:       m.time(headerCreatedAt),
+		RunAt:           m.time(headerRunAt),
+		StartedAt:       parseMillis(r.fields[fieldStartedAt]),
+		ExpiresAt:       m.time(headerExpiresAt),
+		Worker:          r.fields[fieldWorker],
+		CancelRequested: r.fields[fieldCancelRequested] != "",
+	}
+	if t.RunAt.IsZero() {
+		t.RunAt = t.CreatedAt
+	}
+	if next := parseMillis(r.fields[fieldRunAt]); !next.IsZero() {
+		t.RunAt = next
+	}
+	if t.State.Terminal() {
+		t.FinishedAt = r.finishedAt()
+	}
+	if t.State == task.Succeeded {
+		t.Result = jsonOrString([]byte(r.fields[fieldResult]))
+	}
+	t.CancelRequested = t.CancelRequested || t.State == task.Canceled
+	t.Error = r.failure(t.State)
+	t.Progress = decodeProgress(r.fields[fieldProgress])
+	return t
+}
+
+func (r *record) taskState() task.State {
+	switch r.state {
+	case "scheduled":
+		return task.Scheduled
+	case "active":
+		return task.Running
+	case "retry":
+		return task.Retrying
+	case "completed":
+		return task.Succeeded
+	case "archived":
+		switch outcome := task.State(r.fields[fieldOutcome]); outcome {
+		case task.Canceled, task.Expired:
+			return outcome
+		default:
+			return task.Failed
+		}
+	default: // pending, and asynq's aggregating: both wait to be run
+		return task.Pending
+	}
+}
+
+// attempt is at least what asynq's own counter implies, for tasks that a stock server has run.
+func (r *record) attempt() int {
+	n, _ := strconv.Atoi(r.fields[fieldAttempt])
+	implied := r.message.Retried
+	if r.state == "active" || r.state == "completed" {
+		implied++
+	}
+	return max(n, implied)
+}
+
+func (r *record) finishedAt() time.Time {
+	if t := parseMillis(r.fields[fieldFinishedAt]); !t.IsZero() {
+		return t
+	}
+	if s := max(r.message.CompletedAt, r.message.LastFailedAt); s > 0 {
+		return time.Unix(s, 0)
+	}
+	return time.Time{}
+}
+
+// over reports whether the task's retention has ended, though nobody has swept it away yet.
+func (r *record) over(now time.Time) bool {
+	finished, state := parseMillis(r.fields[fieldFinishedAt]), r.taskState()
+	return !finished.IsZero() && state.Terminal() && finished.Add(r.message.retention(state)).Before(now)
+}
+
+func (r *record) failure(state task.State) *task.Failure {
+	if r.message.ErrorMsg == "" || state == task.Succeeded || state == task.Canceled || state == task.Expired {
+		return nil
+	}
+	kind := task.ErrorKind(r.fields[fieldErrorKind])
+	if kind == "" {
+		kind = guessKind(r.message.ErrorMsg)
+	}
+	return &task.Failure{Message: r.message.ErrorMsg, Kind: kind}
+}
+
+// guessKind reads the words of stock asynq, whose servers store no kind.
+func guessKind(message string) task.ErrorKind {
+	switch {
+	case strings.HasPrefix(message, "panic"):
+		return task.KindPanic
+	case message == "context deadline exceeded":
+		return task.KindTimeout
+	case message == "asynq: task lease expired":
+		return task.KindCrashed
+	default:
+		return task.KindError
+	}
+}
+
+// jsonOrString passes JSON through. Foreign clients put other things into payloads and results, and those are
+// shown as a string.
+func jsonOrString(data []byte) json.RawMessage {
+	if len(data) == 0 {
+		return nil
+	}
+	if json.Valid(data) {
+		return data
+	}
+	quoted, err := json.Marshal(strings.ToValidUTF8(string(data), "\uFFFD"))
+	if err != nil {
+		return nil // a string always marshals
+	}
+	return quoted
+}
+
+func encodeProgress(p task.Report) string {
+	return strconv.FormatFloat(p.Percent, 'f', -1, 64) + " " + p.Message
+}
+
+func decodeProgress(s string) *task.Report {
+	percent, message, ok := strings.Cut(s, " ")
+	if !ok {
+		return nil
+	}
+	n, err := strconv.ParseFloat(percent, 64)
+	if err != nil {
+		return nil
+	}
+	return &task.Report{Percent: n, Message: message}
+}
+
+func ceilSeconds(d time.Duration) int64 {
+	return int64((d + time.Second - 1) / time.Second)
+}
+
+func formatMillis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
+
+func parseMillis(s string) time.Time {
+	ms, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

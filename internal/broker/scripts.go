@@ -1,0 +1,74 @@
+package broker
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+//go:embed lua/prelude.lua
+var preludeSource string
+
+var (
+	//go:embed lua/enqueue.lua
+	enqueueSource string
+	//go:embed lua/fetch.lua
+	fetchSource string
+	//go:embed lua/finish.lua
+	finishSource string
+	//go:embed lua/progress.lua
+	progressSource string
+	//go:embed lua/cancel.lua
+	cancelSource string
+	//go:embed lua/retry.lua
+	retrySource string
+	//go:embed lua/run.lua
+	runSource string
+	//go:embed lua/delete.lua
+	deleteSource string
+	//go:embed lua/sweep.lua
+	sweepSource string
+	//go:embed lua/await.lua
+	awaitSource string
+)
+
+var (
+	enqueueScript  = newScript(enqueueSource)
+	fetchScript    = newScript(fetchSource)
+	finishScript   = newScript(finishSource)
+	progressScript = newScript(progressSource)
+	cancelScript   = newScript(cancelSource)
+	retryScript    = newScript(retrySource)
+	runScript      = newScript(runSource)
+	deleteScript   = newScript(deleteSource)
+	sweepScript    = newScript(sweepSource)
+	awaitScript    = newScript(awaitSource)
+)
+
+// script is a Lua script on the keys of one queue. Its ARGV begins with what the prelude reads.
+type script struct{ *redis.Script }
+
+func newScript(source string) script { return script{redis.NewScript(preludeSource + source)} }
+
+func (s script) run(
+	ctx context.Context, rdb redis.Scripter, queue string, now time.Time, keys []string, args ...any,
+) *redis.Cmd {
+	argv := append([]any{asynqPrefix(queue), ownPrefix(queue), now.UnixMilli()}, args...)
+	return s.Run(ctx, rdb, keys, argv...)
+}
+
+// wrap gives errors of Redis their code. A nil reply is no error here.
+func wrap(err error) error {
+	if err == nil || errors.Is(err, redis.Nil) {
+		return nil
+	}
+	if task.CodeOf(err) != "" || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return task.Unavailable(err)
+}

@@ -1,0 +1,193 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// ServerConfig says what a worker runs, and how.
+type ServerConfig struct {
+	// Registry knows the types' backoffs.
+	Registry *task.Registry
+	// Handlers run the tasks, by type. A task of another type fails at once.
+	Handlers map[string]task.Handler
+	// Queues are those that the worker serves. At least one.
+	Queues []Queue
+	// StrictPriority empties a queue of a higher weight before it looks at the next. Default: shares by weight.
+	StrictPriority bool
+	// Concurrency is how many tasks run at once. At least 1.
+	Concurrency int
+	// ShutdownTimeout is how long Stop waits for running tasks before it hands them back.
+	ShutdownTimeout time.Duration
+	Logger          *slog.Logger
+}
+
+// Server runs tasks. It is an asynq.Server behind a lane of our own, and one loop that keeps the queues tidy.
+type Server struct {
+	cfg   ServerConfig
+	rdb   redis.UniversalClient
+	lane  *lane
+	asynq *asynq.Server
+	tidy  context.CancelFunc
+	loops sync.WaitGroup
+	stop  sync.Once
+}
+
+// NewServer returns a worker that is not started yet. The connection stays the caller's to close, after Stop. It
+// must not repeat commands by itself (MaxRetries: -1): a fetch that is sent twice takes two tasks.
+func NewServer(rdb redis.UniversalClient, cfg ServerConfig) *Server {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown-host" // as asynq calls it
+	}
+	s := &Server{cfg: cfg, rdb: rdb, lane: newLane(rdb, workerID(host, os.Getpid()), cfg.Logger)}
+	queues := make(map[string]int, len(cfg.Queues))
+	for _, q := range cfg.Queues {
+		queues[q.Name] = q.Weight
+	}
+	s.asynq = asynq.NewServerFromRedisClient(s.lane, asynq.Config{
+		Concurrency:              cfg.Concurrency,
+		Queues:                   queues,
+		StrictPriority:           cfg.StrictPriority,
+		TaskCheckInterval:        200 * time.Millisecond,
+		DelayedTaskCheckInterval: 500 * time.Millisecond,
+		ShutdownTimeout:          cfg.ShutdownTimeout,
+		RetryDelayFunc:           s.retryDelay,
+		ErrorHandler:             asynq.ErrorHandlerFunc(s.handleError),
+		Logger:                   asynqLogger{cfg.Logger.With("component", "asynq")},
+		LogLevel:                 asynq.DebugLevel, // the slog handler decides
+	})
+	return s
+}
+
+// ID names the worker, as Task.Worker does.
+func (s *Server) ID() string { return s.lane.worker }
+
+// Start begins to run tasks. It returns an error with CodeUnavailable if Redis does not answer.
+func (s *Server) Start(ctx context.Context) error {
+	names := make([]any, len(s.cfg.Queues))
+	for i, q := range s.cfg.Queues {
+		names[i] = q.Name
+	}
+	if err := s.rdb.SAdd(ctx, asynqQueues, names...).Err(); err != nil {
+		return wrap(err)
+	}
+	if err := s.asynq.Start(asynq.HandlerFunc(s.process)); err != nil {
+		return fmt.Errorf("start asynq's server: %w", err)
+	}
+	tidyCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.tidy = cancel
+	s.loops.Go(func() { s.keepTidy(tidyCtx) })
+	return nil
+}
+
+// Stop takes no more tasks, waits up to ShutdownTimeout for the running ones, and hands the rest back to the heads
+// of their queues, with no retry spent. It may be called more than once; later calls return at once.
+func (s *Server) Stop() {
+	s.stop.Do(func() {
+		// Without Redis nothing can be handed back; the tasks are recovered when their leases expire.
+		giveUp := time.AfterFunc(s.cfg.ShutdownTimeout+3*time.Second, func() { close(s.lane.quit) })
+		defer giveUp.Stop()
+		s.asynq.Shutdown()
+		if s.tidy != nil {
+			s.tidy()
+			s.loops.Wait()
+		}
+	})
+}
+
+// process runs one attempt for asynq. What it returns decides only what asynq logs; how the attempt ended is in
+// the attempt, which the lane writes.
+func (s *Server) process(ctx context.Context, t *asynq.Task) error {
+	id, _ := asynq.GetTaskID(ctx)
+	queue, _ := asynq.GetQueueName(ctx)
+	a := s.lane.attempt(ref{queue, id})
+	if a == nil {
+		return fmt.Errorf("task %s was not fetched by this worker", id)
+	}
+	runCtx, cancel := a.context(ctx)
+	defer cancel()
+	reports := &reporter{attempt: a, store: func(p task.Report) { s.lane.storeProgress(ctx, a, p) }}
+	defer reports.close()
+
+	result, err := s.call(task.NewContext(runCtx, a.info(), reports.report), t)
+	if err == nil {
+		a.succeed(result)
+		return nil
+	}
+	s.fail(runCtx, a, t, err)
+	return err
+}
+
+// call runs the handler and turns a panic into an error.
+func (s *Server) call(ctx context.Context, t *asynq.Task) (result []byte, err error) {
+	handler, ok := s.cfg.Handlers[t.Type()]
+	if !ok {
+		return nil, task.Permanent(fmt.Errorf("unknown task type %q: this worker has no handler for it", t.Type()))
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = &task.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return handler(ctx, t.Payload())
+}
+
+// fail ends an attempt that has not ended otherwise.
+func (s *Server) fail(ctx context.Context, a *attempt, t *asynq.Task, err error) {
+	outcome, first := a.fail(ctx, err, s.retryDelay(a.message.Retried, err, t))
+	if !first {
+		return
+	}
+	attrs := []any{"task", a.id, "type", a.message.Type, "queue", a.queue, "attempt", a.number}
+	if outcome == task.Canceled {
+		s.cfg.Logger.Info("attempt canceled", attrs...)
+		return
+	}
+	attrs = append(attrs, "outcome", outcome, "error", err)
+	if p, ok := errors.AsType[*task.PanicError](err); ok {
+		attrs = append(attrs, "stack", string(p.Stack))
+	}
+	s.cfg.Logger.Warn("attempt failed", attrs...)
+}
+
+// handleError is told by asynq of every attempt that failed. Those whose handler returned have ended already;
+// the others ran out of time or were canceled, and their handlers may still be busy.
+func (s *Server) handleError(ctx context.Context, t *asynq.Task, err error) {
+	id, _ := asynq.GetTaskID(ctx)
+	queue, _ := asynq.GetQueueName(ctx)
+	if a := s.lane.attempt(ref{queue, id}); a != nil {
+		s.fail(ctx, a, t, err)
+	}
+}
+
+// retryDelay is what the error asks for, or the type's backoff.
+func (s *Server) retryDelay(retried int, err error, t *asynq.Task) time.Duration {
+	if d, ok := task.DelayOf(err); ok {
+		return d
+	}
+	if typ, ok := s.cfg.Registry.Lookup(t.Type()); ok {
+		return typ.Backoff.Delay(retried)
+	}
+	return task.DefaultBackoff.Delay(retried)
+}
+
+// asynqLogger hands asynq's own log lines on. What it calls information is about its loops.
+type asynqLogger struct{ *slog.Logger }
+
+func (l asynqLogger) Debug(args ...any) { l.Logger.Debug(fmt.Sprint(args...)) }
+func (l asynqLogger) Info(args ...any)  { l.Logger.Debug(fmt.Sprint(args...)) }
+func (l asynqLogger) Warn(args ...any)  { l.Logger.Debug(fmt.Sprint(args...)) }
+func (l asynqLogger) Error(args ...any) { l.Logger.Error(fmt.Sprint(args...)) }
+func (l asynqLogger) Fatal(args ...any) { l.Logger.Error(fmt.Sprint(args...)) }

@@ -1,0 +1,57 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	tidyInterval = time.Second
+	sweepBatch   = 100
+)
+
+// keepTidy ends what has expired, drops what has been kept long enough, and ends running tasks whose cancellation
+// nobody heard. Every worker does it, and no two can do it twice.
+func (s *Server) keepTidy(ctx context.Context) {
+	for pause(ctx, tidyInterval) {
+		for _, q := range s.cfg.Queues {
+			if err := sweep(ctx, s.rdb, q.Name, time.Now()); err != nil && ctx.Err() == nil {
+				s.cfg.Logger.Debug("queue not swept", "queue", q.Name, "error", err)
+			}
+		}
+		s.repeatCancellations(ctx)
+	}
+}
+
+// sweep deals with all that is due in a queue, in steps that leave Redis time for others.
+func sweep(ctx context.Context, rdb redis.Scripter, queue string, now time.Time) error {
+	for {
+		n, err := sweepScript.run(ctx, rdb, queue, now, []string{expiresKey(queue)}, sweepBatch).Int()
+		if err != nil || n == 0 {
+			return wrap(err)
+		}
+	}
+}
+
+// repeatCancellations publishes once more what asynq's subscriber in this process did not hear, because it was
+// just reconnecting or the task was not running yet.
+func (s *Server) repeatCancellations(ctx context.Context) {
+	running := s.lane.running()
+	asked := make(map[string]bool)
+	for r := range running {
+		asked[r.queue] = true
+	}
+	for queue := range asked {
+		ids, err := s.rdb.SMembers(ctx, cancelingKey(queue)).Result()
+		if err != nil {
+			return
+		}
+		for _, id := range ids {
+			if running[ref{queue, id}] != nil {
+				s.rdb.Publish(ctx, asynqCancelChannel, id)
+			}
+		}
+	}
+}
