@@ -96,6 +96,7 @@ type waiters struct {
 type waiter struct {
 	ref
 	wake chan ending // holds one
+	gone bool        // the last look found no task
 }
 
 func newWaiters(rdb redis.UniversalClient) *waiters {
@@ -118,7 +119,7 @@ func (w *waiters) join(task ref) *waiter {
 		w.loops.Go(func() { w.listen(ctx) })
 		w.loops.Go(func() { w.recheck(ctx) })
 	})
-	one := &waiter{task, make(chan ending, 1)}
+	one := &waiter{ref: task, wake: make(chan ending, 1)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.byTask[task.id] == nil {
@@ -200,9 +201,31 @@ func (w *waiters) look(ctx context.Context) {
 	})
 	for task, cmd := range tasks {
 		state, err := cmd.Result()
-		if errors.Is(err, redis.Nil) || state == "completed" || state == "archived" {
+		switch {
+		case errors.Is(err, redis.Nil):
+			w.miss(task)
+		case state == "completed" || state == "archived":
 			w.wake(ending{ID: task.id})
 		}
+	}
+}
+
+// miss notes that a task is gone. The announcement, which tells how a task ended that is dropped at once, may still
+// be on its way; whoever is missed twice is woken without one.
+func (w *waiters) miss(task ref) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for one := range w.byTask[task.id] {
+		if one.ref != task {
+			continue
+		}
+		if one.gone {
+			select {
+			case one.wake <- ending{ID: task.id}:
+			default:
+			}
+		}
+		one.gone = true
 	}
 }
 
