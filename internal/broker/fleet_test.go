@@ -206,6 +206,28 @@ func (f *fleet) wantCode(err error, code task.Code) {
 	}
 }
 
+// waiting begins to wait for a task in the background, and returns when the task's end is sure to be announced.
+func (f *fleet) waiting(id string) <-chan *task.Task {
+	f.t.Helper()
+	done := make(chan *task.Task, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(f.t.Context(), patience)
+		defer cancel()
+		t, err := f.client.Wait(ctx, id)
+		if err != nil {
+			f.t.Errorf("wait for %s: %v", id, err)
+		}
+		done <- t
+	}()
+	key := "asynq:{" + f.get(id).Queue + "}:t:" + id
+	for deadline := time.Now().Add(patience); !f.rdb.HExists(f.t.Context(), key, "bb:waiters").Val(); f.yield() {
+		if time.Now().After(deadline) {
+			f.t.Fatalf("task %s was never marked as waited for", id)
+		}
+	}
+	return done
+}
+
 func ptr[T any](v T) *T { return &v }
 
 func withoutHandler(name string) func(*broker.ServerConfig) {

@@ -277,14 +277,10 @@ func TestNotRetained(t *testing.T) {
 	f.worker()
 	asked := f.enqueue(task.Request{Type: "block", Retention: ptr(time.Duration(0))})
 	r := f.started()
-	done := make(chan *task.Task)
-	go func() { done <- f.wait(asked.ID) }()
-	f.waitFor(asked.ID, func(*task.Task) bool {
-		return f.rdb.HExists(t.Context(), "asynq:{default}:t:"+asked.ID, "bb:waiters").Val()
-	})
+	done := f.waiting(asked.ID)
 	r.release <- nil
-	if got := <-done; got.State != task.Succeeded || string(got.Result) != `{"n":1}` || got.FinishedAt.IsZero() {
-		t.Errorf("who waits is told %s, %s, %v", got.State, got.Result, got.FinishedAt)
+	if got := <-done; got == nil || got.State != task.Succeeded || string(got.Result) != `{"n":1}` || got.FinishedAt.IsZero() {
+		t.Errorf("who waits is told %+v", got)
 	}
 	_, err := f.client.Get(t.Context(), asked.ID)
 	f.wantCode(err, task.CodeNotFound)

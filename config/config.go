@@ -1,0 +1,119 @@
+// Package config is what the programs can be told: defaults, then a YAML file, then the environment, then flags.
+// Every fault of every source is found at once and named with its key, and secrets are never printed.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is the configuration of all programs; each reads its part.
+type Config struct {
+	Redis          Redis
+	Queues         Queues
+	StrictPriority bool
+	Retention      time.Duration
+	DebugTasks     bool
+	HTTPTask       HTTPTask
+	SMTP           SMTP
+	Log            Log
+	API            API
+	Worker         Worker
+	Beat           Beat
+	// Schedules are kept as they stand in the file.
+	Schedules []map[string]any
+}
+
+// Redis says where the tasks are.
+type Redis struct {
+	// URL is one of redis://, rediss://, redis-socket://, redis-sentinel://, redis-cluster://. In standalone it is
+	// empty unless somebody set it.
+	URL Secret
+}
+
+// HTTPTask limits http.request.
+type HTTPTask struct {
+	// AllowCIDRs are addresses that http.request may call besides public ones.
+	AllowCIDRs []netip.Prefix
+}
+
+// SMTP says how email.send delivers.
+type SMTP struct {
+	URL  Secret // smtp://user:password@host:587 or smtps://host:465; empty: email.send fails
+	From string // the sender where a task names none
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  string // debug, info, warn or error
+	Format string // text, json, or empty for text on a terminal and else json
+}
+
+// API is the HTTP API.
+type API struct {
+	Addr         string
+	Keys         []Key
+	JWT          JWT
+	Insecure     bool
+	MaxBodyBytes int64
+}
+
+// Key is an API key with what it may do.
+type Key struct {
+	Name   string
+	Secret Secret
+	Scopes []string
+}
+
+// JWT says which tokens are accepted.
+type JWT struct {
+	Secret   Secret
+	JWKSURL  string
+	Issuer   string
+	Audience string
+}
+
+// Worker runs tasks.
+type Worker struct {
+	Concurrency     int
+	Queues          Queues
+	ShutdownTimeout time.Duration
+	AdminAddr       string
+}
+
+// Beat fires schedules.
+type Beat struct {
+	AdminAddr string
+	LeaseTTL  time.Duration
+}
+
+// Program is one of the programs.
+type Program string
+
+// The programs.
+const (
+	APIProgram    Program = "api"
+	WorkerProgram Program = "worker"
+	BeatProgram   Program = "beat"
+	Standalone    Program = "standalone"
+)
+
+func (p Program) serves() bool { return p == APIProgram || p == Standalone }
+
+// Default returns the configuration of a program that nobody has told anything.
+func Default(p Program) *Config {
+	cfg := &Config{
+		Redis:     Redis{URL: "redis://127.0.0.1:6379/0"},
+		Queues:    Queues{{"critical", 6}, {"default", 3}, {"low", 1}},
+		Retention: 24 * time.Hour,
+		Log:       Log{Level: "info"},
+		API:       API{Addr: "127.0.0.1:8080", MaxBodyBytes: 1 << 20},
+		Worker:    Worker{Concurrency: 64, ShutdownTimeout: 30 * time.Second},
+		Beat:      Beat{LeaseTTL: 5 * time.Second},
+	}
+	if p == Standalone {
+		cfg.Redis.URL = ""
+		cfg.DebugTasks = true
+	}
+	return cfg
+}

@@ -1,0 +1,119 @@
+package config
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const redisForms = "redis://host:port/db, rediss://host:port/db, redis-socket:///path?db=0, " +
+	"redis-sentinel://host:port,host:port/db?master=NAME or redis-cluster://host:port,host:port"
+
+// Options reads the URL. User and password stand in the usual place, before an @. Errors never quote the URL,
+// which may hold a password.
+func (r Redis) Options() (*redis.UniversalOptions, error) {
+	scheme, rest, ok := strings.Cut(r.URL.Reveal(), "://")
+	if !ok {
+		return nil, errors.New("must be one of " + redisForms)
+	}
+	// Several hosts are no host to net/url; they are cut out first.
+	authority, path := rest, ""
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		authority, path = rest[:i], rest[i:]
+	}
+	userinfo, hosts := "", authority
+	if i := strings.LastIndex(authority, "@"); i >= 0 {
+		userinfo, hosts = authority[:i+1], authority[i+1:]
+	}
+	u, err := url.Parse("redis://" + userinfo + "host" + path)
+	if err != nil {
+		return nil, errors.New("is not a URL; special characters of a user or password must be percent-encoded")
+	}
+	opts := &redis.UniversalOptions{
+		Username:    u.User.Username(),
+		DialTimeout: 5 * time.Second,
+		// asynq and the scripts take no long replies; a Redis that is silent for so long is away.
+		ReadTimeout:  5 * time.Second,
+		WriteTimeout: 5 * time.Second,
+	}
+	opts.Password, _ = u.User.Password()
+	return opts, apply(opts, scheme, hosts, u)
+}
+
+func apply(opts *redis.UniversalOptions, scheme, hosts string, u *url.URL) error {
+	query := u.Query()
+	db := strings.Trim(u.Path, "/")
+	switch scheme {
+	case "redis", "rediss":
+		if strings.Contains(hosts, ",") {
+			return errors.New("names several hosts; use redis-sentinel:// or redis-cluster:// for that")
+		}
+	case "redis-socket":
+		if hosts != "" || u.Path == "" {
+			return errors.New("must be redis-socket:///path/to/socket?db=0")
+		}
+		opts.Addrs = []string{u.Path}
+		db = query.Get("db")
+	case "redis-sentinel":
+		opts.MasterName = query.Get("master")
+		if opts.MasterName == "" {
+			return errors.New("redis-sentinel:// needs ?master=NAME")
+		}
+		// Sentinels have users of their own, and mostly none.
+		opts.SentinelUsername, opts.SentinelPassword = query.Get("sentinel_username"), query.Get("sentinel_password")
+	case "redis-cluster":
+		opts.IsClusterMode = true
+		if db != "" && db != "0" {
+			return errors.New("a cluster has only database 0")
+		}
+	default:
+		return fmt.Errorf("scheme %q is not one of %s", scheme, redisForms)
+	}
+	if scheme == "rediss" {
+		host, _, _ := strings.Cut(hosts, ":")
+		opts.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
+	}
+	if scheme != "redis-socket" {
+		if err := setAddrs(opts, scheme, hosts); err != nil {
+			return err
+		}
+	}
+	return setDB(opts, db)
+}
+
+func setAddrs(opts *redis.UniversalOptions, scheme, hosts string) error {
+	port := "6379"
+	if scheme == "redis-sentinel" {
+		port = "26379"
+	}
+	for host := range strings.SplitSeq(hosts, ",") {
+		name, given, err := net.SplitHostPort(host)
+		if err != nil {
+			name, given = strings.Trim(host, "[]"), port
+		}
+		if n, err := strconv.Atoi(given); name == "" || err != nil || n < 1 || n > 65535 {
+			return errors.New("needs a host, and a port of 1 to 65535 if it names one")
+		}
+		opts.Addrs = append(opts.Addrs, net.JoinHostPort(name, given))
+	}
+	return nil
+}
+
+func setDB(opts *redis.UniversalOptions, db string) error {
+	if db == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(db)
+	if err != nil || n < 0 {
+		return errors.New("the database must be a number, as in redis://host:6379/0")
+	}
+	opts.DB = n
+	return nil
+}

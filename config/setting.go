@@ -1,0 +1,255 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// setting is one key of the configuration.
+type setting struct {
+	key    string
+	usage  string
+	secret bool // has no flag: flags show in the list of processes
+	parts  []Program
+	// set reads a value. Its errors say what a value must be; they quote it only where it is no secret.
+	set func(cfg *Config, value string) error
+	// get writes the value the way set reads it, for the help text.
+	get func(cfg *Config) string
+}
+
+func (s setting) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
+}
+
+func (s setting) flag() string { return strings.NewReplacer(".", "-", "_", "-").Replace(s.key) }
+
+func (s setting) concerns(p Program) bool {
+	return p == Standalone || len(s.parts) == 0 || slices.Contains(s.parts, p)
+}
+
+const envPrefix = "BACKBEAT_"
+
+var (
+	onlyAPI    = []Program{APIProgram}
+	onlyWorker = []Program{WorkerProgram}
+	onlyBeat   = []Program{BeatProgram}
+)
+
+// settings lists every key, in the order of the help text. queues stands before worker.queues, which refers to it.
+var settings = []setting{
+	{
+		key: "redis.url", usage: "where the tasks are: redis://, rediss://, redis-socket://, redis-sentinel:// or redis-cluster://",
+		set: func(c *Config, v string) error { c.Redis.URL = Secret(v); _, err := c.Redis.Options(); return err },
+		get: func(c *Config) string { return c.Redis.URL.String() },
+	},
+	{
+		key: "queues", usage: "queues and their weights",
+		set: func(c *Config, v string) (err error) { c.Queues, err = parseQueues(v, nil); return err },
+		get: func(c *Config) string { return c.Queues.String() },
+	},
+	{
+		key: "strict_priority", usage: "empty queues of higher weight first, instead of sharing by weight",
+		set: func(c *Config, v string) error { return setBool(&c.StrictPriority, v) },
+		get: func(c *Config) string { return strconv.FormatBool(c.StrictPriority) },
+	},
+	{
+		key: "retention", usage: "how long a finished task and its result stay",
+		set: func(c *Config, v string) error { return setDuration(&c.Retention, v, 0) },
+		get: func(c *Config) string { return c.Retention.String() },
+	},
+	{
+		key: "debug_tasks", usage: "know the debug.* task types",
+		set: func(c *Config, v string) error { return setBool(&c.DebugTasks, v) },
+		get: func(c *Config) string { return strconv.FormatBool(c.DebugTasks) },
+	},
+	{
+		key: "http_task.allow_cidrs", usage: "addresses that http.request may call besides public ones, such as 10.0.0.0/8", parts: onlyWorker,
+		set: func(c *Config, v string) (err error) { c.HTTPTask.AllowCIDRs, err = parsePrefixes(v); return err },
+		get: func(*Config) string { return "" },
+	},
+	{
+		key: "smtp.url", usage: "mail server of email.send: smtp://user:password@host:587 (STARTTLS) or smtps://host:465; ?tls=opportunistic or none for others",
+		secret: true, parts: onlyWorker,
+		set: func(c *Config, v string) error { c.SMTP.URL = Secret(v); return checkSMTP(v) },
+		get: func(*Config) string { return "" },
+	},
+	{
+		key: "smtp.from", usage: "sender of mails whose task names none", parts: onlyWorker,
+		set: func(c *Config, v string) error { c.SMTP.From = v; return checkAddress(v) },
+		get: func(*Config) string { return "" },
+	},
+	{
+		key: "log.level", usage: "debug, info, warn or error",
+		set: func(c *Config, v string) error { return setOneOf(&c.Log.Level, v, "debug", "info", "warn", "error") },
+		get: func(c *Config) string { return c.Log.Level },
+	},
+	{
+		key: "log.format", usage: "text or json; text on a terminal and else json if not set",
+		set: func(c *Config, v string) error { return setOneOf(&c.Log.Format, v, "text", "json") },
+		get: func(*Config) string { return "" },
+	},
+	{
+		key: "api.addr", usage: "host:port that the HTTP API listens on", parts: onlyAPI,
+		set: func(c *Config, v string) error { c.API.Addr = v; return checkAddr(v) },
+		get: func(c *Config) string { return c.API.Addr },
+	},
+	{
+		key: "api.keys", usage: "API keys: name:secret:scope+scope, with a comma between keys; * is every scope", secret: true, parts: onlyAPI,
+		set: func(c *Config, v string) (err error) { c.API.Keys, err = parseKeys(v); return err },
+		get: func(*Config) string { return "" },
+	},
+	{
+		key: "api.jwt.secret", usage: "secret of JWTs signed with HS256", secret: true, parts: onlyAPI,
+		set: func(c *Config, v string) error { c.API.JWT.Secret = Secret(v); return nil },
+		get: func(*Config) string { return "" },
+	},
+	{
+		key: "api.jwt.jwks_url", usage: "where the public keys of JWTs are", parts: onlyAPI,
+		set: func(c *Config, v string) error { c.API.JWT.JWKSURL = v; return checkHTTP(v) },
+		get: func(*Config) string { return "" },
+	},
+	{
+		key: "api.jwt.issuer", usage: "issuer that JWTs must name", parts: onlyAPI,
+		set: func(c *Config, v string) error { c.API.JWT.Issuer = v; return nil },
+		get: func(*Config) string { return "" },
+	},
+	{
+		key: "api.jwt.audience", usage: "audience that JWTs must name", parts: onlyAPI,
+		set: func(c *Config, v string) error { c.API.JWT.Audience = v; return nil },
+		get: func(*Config) string { return "" },
+	},
+	{
+		key: "api.insecure", usage: "serve without authentication on addresses other than loopback", parts: onlyAPI,
+		set: func(c *Config, v string) error { return setBool(&c.API.Insecure, v) },
+		get: func(c *Config) string { return strconv.FormatBool(c.API.Insecure) },
+	},
+	{
+		key: "api.max_body_bytes", usage: "largest request body", parts: onlyAPI,
+		set: func(c *Config, v string) error { return setInt(&c.API.MaxBodyBytes, v, 1, 1<<30) },
+		get: func(c *Config) string { return strconv.FormatInt(c.API.MaxBodyBytes, 10) },
+	},
+	{
+		key: "worker.concurrency", usage: "tasks that one worker runs at once", parts: onlyWorker,
+		set: func(c *Config, v string) error { return setInt(&c.Worker.Concurrency, v, 1, 10_000) },
+		get: func(c *Config) string { return strconv.Itoa(c.Worker.Concurrency) },
+	},
+	{
+		key: "worker.queues", usage: "queues that the worker serves, with weights of their own if given; all of queues if not set", parts: onlyWorker,
+		set: func(c *Config, v string) (err error) { c.Worker.Queues, err = parseQueues(v, c.Queues); return err },
+		get: func(*Config) string { return "" },
+	},
+	{
+		key: "worker.shutdown_timeout", usage: "how long running tasks may take to finish before they are handed back", parts: onlyWorker,
+		set: func(c *Config, v string) error { return setDuration(&c.Worker.ShutdownTimeout, v, time.Millisecond) },
+		get: func(c *Config) string { return c.Worker.ShutdownTimeout.String() },
+	},
+	{
+		key: "worker.admin_addr", usage: "host:port that serves the worker's /healthz and /readyz", parts: onlyWorker,
+		set: func(c *Config, v string) error { c.Worker.AdminAddr = v; return checkAddr(v) },
+		get: func(*Config) string { return "" },
+	},
+	{
+		key: "beat.lease_ttl", usage: "how long a dead leader goes unnoticed", parts: onlyBeat,
+		set: func(c *Config, v string) error { return setDuration(&c.Beat.LeaseTTL, v, time.Second) },
+		get: func(c *Config) string { return c.Beat.LeaseTTL.String() },
+	},
+	{
+		key: "beat.admin_addr", usage: "host:port that serves beat's /healthz and /readyz", parts: onlyBeat,
+		set: func(c *Config, v string) error { c.Beat.AdminAddr = v; return checkAddr(v) },
+		get: func(*Config) string { return "" },
+	},
+}
+
+func setBool(to *bool, value string) error {
+	b, err := strconv.ParseBool(value)
+	if err != nil {
+		return fmt.Errorf("must be true or false, not %q", value)
+	}
+	*to = b
+	return nil
+}
+
+func setDuration(to *time.Duration, value string, least time.Duration) error {
+	d, err := time.ParseDuration(value)
+	if err != nil {
+		return fmt.Errorf("must be a duration such as 90s or 1h30m, not %q", value)
+	}
+	if d < least {
+		return fmt.Errorf("must be at least %s, not %s", least, value)
+	}
+	*to = d
+	return nil
+}
+
+func setInt[T int | int64](to *T, value string, least, most T) error {
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || T(n) < least || T(n) > most {
+		return fmt.Errorf("must be a number of %d to %d, not %q", least, most, value)
+	}
+	*to = T(n)
+	return nil
+}
+
+func setOneOf(to *string, value string, choices ...string) error {
+	if !slices.Contains(choices, value) {
+		return fmt.Errorf("must be one of %s, not %q", strings.Join(choices, ", "), value)
+	}
+	*to = value
+	return nil
+}
+
+func checkAddr(value string) error {
+	_, port, err := net.SplitHostPort(value)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("must be host:port, as in 127.0.0.1:8080, not %q", value)
+	}
+	return nil
+}
+
+func checkHTTP(value string) error {
+	if u, err := url.Parse(value); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return errors.New("must be an http or https URL")
+	}
+	return nil
+}
+
+func checkAddress(value string) error {
+	if _, err := mail.ParseAddress(value); err != nil {
+		return fmt.Errorf("must be a mail address, not %q", value)
+	}
+	return nil
+}
+
+func checkSMTP(value string) error {
+	u, err := url.Parse(value)
+	if err != nil || (u.Scheme != "smtp" && u.Scheme != "smtps") || u.Hostname() == "" {
+		return errors.New("must be smtp://host:port or smtps://host:port, with user:password@ before the host where needed")
+	}
+	if mode := u.Query().Get("tls"); !slices.Contains([]string{"", "required", "opportunistic", "none"}, mode) {
+		return fmt.Errorf("tls must be required, opportunistic or none, not %q", mode)
+	}
+	return nil
+}
+
+func parsePrefixes(value string) ([]netip.Prefix, error) {
+	var prefixes []netip.Prefix
+	for part := range strings.SplitSeq(value, ",") {
+		p, err := netip.ParsePrefix(strings.TrimSpace(part))
+		if err != nil {
+			return nil, fmt.Errorf("must be address ranges such as 10.0.0.0/8 or fd00::/8, not %q", part)
+		}
+		prefixes = append(prefixes, p)
+	}
+	return prefixes, nil
+}

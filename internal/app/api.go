@@ -1,0 +1,43 @@
+package app
+
+import (
+	"context"
+
+	"github.com/hibiken/asynqmon"
+
+	"github.com/backbeat-go/backbeat/config"
+	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/httpapi"
+)
+
+const monitorPath = "/monitor"
+
+func (a *App) addAPI(cfg *config.Config, dial dialer) error {
+	types, err := registry(cfg)
+	if err != nil {
+		return err
+	}
+	rdb := dial.client()
+	client := broker.NewClient(rdb, brokerQueues(cfg.Queues))
+	monitor := asynqmon.New(asynqmon.Options{RootPath: monitorPath, RedisConnOpt: dial})
+	handler := httpapi.New(httpapi.Config{
+		Tasks:        client,
+		Registry:     types,
+		Monitor:      monitor,
+		Logger:       a.logger,
+		MaxBodyBytes: cfg.API.MaxBodyBytes,
+		Version:      Version(),
+		// Without authentication, only this machine may ask, and not through a name that a web page has bent.
+		LoopbackOnly: config.Loopback(cfg.API.Addr),
+	})
+	// It serves before Redis answers, and says so at /readyz.
+	watch := newBackground(func(ctx context.Context) { _ = awaitRedis(ctx, rdb, a.logger) })
+	a.add(part{name: "redis check", start: watch.start, stop: watch.stop})
+	a.add(part{name: "task client", stop: func() {
+		client.Close()
+		_ = monitor.Close() // nothing more to be done with either
+		_ = rdb.Close()
+	}})
+	a.addServer("api", cfg.API.Addr, httpapi.Server(handler))
+	return nil
+}

@@ -1,0 +1,58 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/config"
+	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/tasks"
+)
+
+func (a *App) addWorker(cfg *config.Config, dial dialer) error {
+	types, err := registry(cfg)
+	if err != nil {
+		return err
+	}
+	deps, err := tasks.NewDeps(tasks.Options{
+		AllowCIDRs: cfg.HTTPTask.AllowCIDRs,
+		SMTPURL:    cfg.SMTP.URL.Reveal(),
+		SMTPFrom:   cfg.SMTP.From,
+	})
+	if err != nil {
+		return fmt.Errorf("task types: %w", err)
+	}
+	rdb := dial.workerClient()
+	server := broker.NewServer(rdb, broker.ServerConfig{
+		Registry:        types,
+		Handlers:        tasks.Handlers(deps, cfg.DebugTasks),
+		Queues:          brokerQueues(cfg.Worker.Queues),
+		StrictPriority:  cfg.StrictPriority,
+		Concurrency:     cfg.Worker.Concurrency,
+		ShutdownTimeout: cfg.Worker.ShutdownTimeout,
+		Logger:          a.logger,
+	})
+	a.addAdmin("worker admin", cfg.Worker.AdminAddr, rdb)
+	a.add(part{
+		name:  "worker",
+		start: func(ctx context.Context) error { return a.startWorker(ctx, server, rdb, cfg) },
+		stop: func() {
+			server.Stop()
+			_ = rdb.Close() // nothing more to be done with it
+		},
+	})
+	return nil
+}
+
+func (a *App) startWorker(ctx context.Context, server *broker.Server, rdb redis.UniversalClient, cfg *config.Config) error {
+	if err := awaitRedis(ctx, rdb, a.logger); err != nil {
+		return err
+	}
+	if err := server.Start(ctx); err != nil {
+		return err
+	}
+	a.attrs = append(a.attrs, "worker", server.ID(), "concurrency", cfg.Worker.Concurrency, "queues", cfg.Worker.Queues.String())
+	return nil
+}

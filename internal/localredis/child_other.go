@@ -1,0 +1,7 @@
+//go:build unix && !linux
+
+package localredis
+
+import "syscall"
+
+func childAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

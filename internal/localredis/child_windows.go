@@ -1,0 +1,5 @@
+package localredis
+
+import "syscall"
+
+func childAttr() *syscall.SysProcAttr { return nil }

@@ -1,0 +1,50 @@
+package localredis
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+)
+
+// clockStep is how often the clock of miniredis is moved. Its TTLs stand still otherwise.
+const clockStep = 100 * time.Millisecond
+
+// startEmbedded runs miniredis on a loopback port, with a password that nobody else on the machine knows.
+func startEmbedded(logger *slog.Logger) (*Server, error) {
+	m := miniredis.NewMiniRedis()
+	password := rand.Text()
+	m.RequireAuth(password)
+	if err := m.Start(); err != nil {
+		return nil, err
+	}
+	quit := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { driveClock(m, quit) })
+	logger.Warn("no redis-server on PATH: tasks are kept in memory and are lost when this program ends; " +
+		"install redis-server, or set BACKBEAT_REDIS_URL, to keep them")
+	return &Server{
+		url: "redis://:" + password + "@" + m.Addr() + "/0",
+		stop: func() {
+			close(quit)
+			wg.Wait()
+			m.Close()
+		},
+	}, nil
+}
+
+func driveClock(m *miniredis.Miniredis, quit <-chan struct{}) {
+	tick := time.NewTicker(clockStep)
+	defer tick.Stop()
+	for last := time.Now(); ; {
+		select {
+		case <-quit:
+			return
+		case now := <-tick.C:
+			m.FastForward(now.Sub(last))
+			last = now
+		}
+	}
+}
