@@ -1,0 +1,33 @@
+package httpapi
+
+import (
+	"github.com/danielgtaylor/huma/v2"
+)
+
+const description = `Backbeat runs tasks: hand one in, get its id, ask how it is doing, fetch its result.
+
+A task is **scheduled** until its time has come, **pending** until a worker is free, and **running** until it has
+**succeeded**, **failed**, or was **canceled**. A failed attempt makes it **retrying** as long as it has retries left; one
+that was not started by its ` + "`expires_at`" + ` is **expired**. A finished task and its result stay for its ` + "`retention`" + `.
+
+Times are RFC 3339 with milliseconds, durations are strings such as ` + "`90s`" + ` or ` + "`1h30m`" + `. Whatever goes wrong is answered as
+` + "`application/problem+json`" + ` (RFC 9457), with the fields at fault under ` + "`errors`" + `. Every answer bears an ` + "`X-Request-Id`" + `.`
+
+// describe returns what the OpenAPI document says of the API as a whole.
+func describe(version string) huma.Config {
+	cfg := huma.DefaultConfig("Backbeat", version)
+	cfg.Info.Description = description
+	cfg.Info.License = &huma.License{Name: "MIT", Identifier: "MIT"}
+	cfg.Tags = []*huma.Tag{
+		{Name: "Tasks", Description: "Hand tasks in, follow them, steer them."},
+		{Name: "Task types", Description: "What tasks there are, and what they take and give."},
+		{Name: "Queues", Description: "What waits where."},
+		{Name: "Workers", Description: "Who runs the tasks."},
+		{Name: "Health", Description: "For load balancers and orchestrators."},
+	}
+	cfg.DocsPath = ""    // ours needs no CDN
+	cfg.SchemasPath = "" // they are in the document
+	cfg.CreateHooks = nil
+	cfg.RejectUnknownQueryParameters = true
+	return cfg
+}

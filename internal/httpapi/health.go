@@ -1,0 +1,39 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+const readyTimeout = 2 * time.Second
+
+type statusDocument struct {
+	Status string `json:"status" example:"ok"`
+}
+
+type statusAnswer struct {
+	Body statusDocument
+}
+
+func (a *api) addHealth() {
+	register(a, huma.Operation{
+		OperationID: "healthz", Method: http.MethodGet, Path: "/healthz", Tags: []string{"Health"},
+		Summary: "Is the API alive?",
+	}, func(context.Context, *struct{}) (*statusAnswer, error) {
+		return &statusAnswer{statusDocument{"ok"}}, nil
+	})
+	register(a, huma.Operation{
+		OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Tags: []string{"Health"},
+		Summary: "Does Redis answer?",
+	}, func(ctx context.Context, _ *struct{}) (*statusAnswer, error) {
+		ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+		defer cancel()
+		if err := a.Tasks.Ping(ctx); err != nil {
+			return nil, err
+		}
+		return &statusAnswer{statusDocument{"ok"}}, nil
+	})
+}

@@ -1,0 +1,51 @@
+package httpapi
+
+import (
+	_ "embed"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+	"github.com/swaggest/swgui"
+	"github.com/swaggest/swgui/v5emb"
+)
+
+//go:embed index.html
+var indexPage []byte
+
+// Policies of the pages. Swagger UI starts with a script in its page, and draws with styles of its own.
+const (
+	indexPolicy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+	docsPolicy  = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+		"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+
+// addPages adds what people look at: the page of links, the documentation and the dashboard.
+func (a *api) addPages(e *echo.Echo) {
+	e.GET("/", func(c echo.Context) error {
+		c.Response().Header().Set("Content-Security-Policy", indexPolicy)
+		return c.HTMLBlob(http.StatusOK, indexPage)
+	})
+	// The assets of Swagger UI are part of the program: the page works without the internet.
+	docs := v5emb.NewWithConfig(swgui.Config{
+		HideCurl: false,
+		SettingsUI: map[string]string{
+			"docExpansion":             `"list"`,
+			"defaultModelsExpandDepth": "-1",
+			"displayRequestDuration":   "true",
+			"tryItOutEnabled":          "true",
+			"deepLinking":              "true",
+			"filter":                   "true",
+		},
+	})("Backbeat API", "/openapi.json", "/docs")
+	serveDocs := func(c echo.Context) error {
+		c.Response().Header().Set("Content-Security-Policy", docsPolicy)
+		docs.ServeHTTP(c.Response(), c.Request())
+		return nil
+	}
+	e.GET("/docs", serveDocs)
+	e.GET("/docs/*", serveDocs)
+	if a.Monitor != nil {
+		e.Any("/monitor", echo.WrapHandler(a.Monitor))
+		e.Any("/monitor/*", echo.WrapHandler(a.Monitor))
+	}
+}

@@ -1,0 +1,124 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/labstack/echo/v4"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// problem is the answer to whatever goes wrong: a problem document (RFC 9457).
+type problem struct {
+	Type   string  `json:"type" doc:"What kind of problem it is; about:blank says no more than the status." example:"about:blank"`
+	Title  string  `json:"title" doc:"The status in words." example:"Unprocessable Entity"`
+	Status int     `json:"status" doc:"The HTTP status." example:"422"`
+	Detail string  `json:"detail" doc:"What went wrong, and what to do about it." example:"validation failed"`
+	Errors []fault `json:"errors,omitempty" doc:"The fields at fault."`
+}
+
+// fault is one field at fault. The value is left out: it may be a secret.
+type fault struct {
+	Location string `json:"location" doc:"The path of the field." example:"body.payload.url"`
+	Message  string `json:"message" doc:"What is wrong with it." example:"is required"`
+}
+
+var _ huma.StatusError = (*problem)(nil)
+
+// Error gives the detail.
+func (p *problem) Error() string { return p.Detail }
+
+// GetStatus tells huma the status.
+func (p *problem) GetStatus() int { return p.Status }
+
+// ContentType makes a problem document of what would be JSON.
+func (p *problem) ContentType(string) string { return "application/problem+json" }
+
+func newProblem(status int, detail string, faults ...fault) *problem {
+	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Errors: faults}
+}
+
+func init() {
+	// huma has no other way to be told, and asks this wherever it finds something wrong.
+	huma.NewError = func(status int, detail string, errs ...error) huma.StatusError {
+		p := newProblem(status, detail)
+		for _, err := range errs {
+			if err != nil {
+				f := task.FaultOf(err)
+				p.Errors = append(p.Errors, fault{f.Location, f.Message})
+			}
+		}
+		return p
+	}
+}
+
+// statuses maps the codes of errors to HTTP.
+var statuses = map[task.Code]int{
+	task.CodeInvalid:     http.StatusUnprocessableEntity,
+	task.CodeNotFound:    http.StatusNotFound,
+	task.CodeConflict:    http.StatusConflict,
+	task.CodeUnavailable: http.StatusServiceUnavailable,
+}
+
+// problemOf makes a problem of an error. Its cause is logged and never told.
+func (a *api) problemOf(ctx context.Context, err error) error {
+	if status, ok := errors.AsType[huma.StatusError](err); ok {
+		return status
+	}
+	e, ok := errors.AsType[*task.Error](err)
+	switch {
+	case !ok && ctx.Err() != nil:
+		return newProblem(http.StatusServiceUnavailable, "the request was given up") // nobody reads it
+	case !ok:
+		a.Logger.Error("request failed", "request_id", requestID(ctx), "error", err)
+		return newProblem(http.StatusInternalServerError, "something went wrong inside; the log knows more under this X-Request-Id")
+	case e.Code == task.CodeUnavailable:
+		a.Logger.Warn("store not available", "request_id", requestID(ctx), "error", e.Cause)
+		p := newProblem(http.StatusServiceUnavailable, e.Message+"; try again")
+		return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {"1"}})
+	}
+	p := newProblem(statuses[e.Code], e.Message)
+	for _, f := range e.Faults {
+		p.Errors = append(p.Errors, fault{f.Location, f.Message})
+	}
+	return p
+}
+
+// handleError answers what goes wrong outside of huma: unknown routes, wrong methods, panics.
+func (a *api) handleError(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	p, ok := errors.AsType[*problem](err)
+	if !ok {
+		p = newProblem(http.StatusInternalServerError, "something went wrong inside; the log knows more under this X-Request-Id")
+		if e, ok := errors.AsType[*echo.HTTPError](err); ok {
+			p = newProblem(e.Code, routeDetail(e.Code, c))
+		} else {
+			a.Logger.Error("request failed", "request_id", requestID(c.Request().Context()), "error", err)
+		}
+	}
+	writeProblem(c.Response(), p)
+}
+
+func routeDetail(status int, c echo.Context) string {
+	switch status {
+	case http.StatusNotFound:
+		return "there is nothing at this path; /docs tells what there is"
+	case http.StatusMethodNotAllowed:
+		return "this path allows " + c.Response().Header().Get("Allow")
+	default:
+		return strings.ToLower(http.StatusText(status))
+	}
+}
+
+func writeProblem(w http.ResponseWriter, p *problem) {
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client has gone
+}

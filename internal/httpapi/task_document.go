@@ -1,0 +1,119 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// taskDocument is a task as the API shows it. Every field is always there, and null where there is nothing to say.
+type taskDocument struct {
+	ID              string            `json:"id" example:"019aa5f0-7c2e-7d3b-9f65-0f2b7b7a4a10"`
+	Type            string            `json:"type" example:"http.request"`
+	Queue           string            `json:"queue" example:"default"`
+	State           task.State        `json:"state" enum:"scheduled,pending,running,retrying,succeeded,failed,canceled,expired"`
+	Payload         json.RawMessage   `json:"payload" doc:"What the task was given."`
+	Result          json.RawMessage   `json:"result" doc:"What it returned; null until it has succeeded."`
+	Error           *errorDocument    `json:"error" doc:"Why the newest failed attempt failed; null if none has, or one has succeeded since."`
+	Attempt         int               `json:"attempt" doc:"The runs begun, the current one included."`
+	MaxRetries      int               `json:"max_retries"`
+	Progress        *progressDocument `json:"progress" doc:"How far the newest attempt has come, if it tells."`
+	Metadata        map[string]string `json:"metadata" doc:"What the client noted on the task."`
+	CreatedAt       timestamp         `json:"created_at"`
+	RunAt           timestamp         `json:"run_at" doc:"When it may start, or try again."`
+	StartedAt       timestamp         `json:"started_at" doc:"When the newest attempt began."`
+	FinishedAt      timestamp         `json:"finished_at"`
+	ExpiresAt       timestamp         `json:"expires_at"`
+	Worker          *string           `json:"worker" doc:"The id of the worker that runs it, or ran it last."`
+	Schedule        *scheduleDocument `json:"schedule" doc:"The schedule, and the tick of it, that made the task."`
+	CancelRequested bool              `json:"cancel_requested"`
+}
+
+type errorDocument struct {
+	Message string         `json:"message"`
+	Kind    task.ErrorKind `json:"kind" enum:"error,timeout,panic,crashed,permanent"`
+}
+
+type progressDocument struct {
+	Percent float64 `json:"percent" minimum:"0" maximum:"100"`
+	Message string  `json:"message"`
+}
+
+type scheduleDocument struct {
+	ID   string    `json:"id"`
+	Tick timestamp `json:"tick"`
+}
+
+// TransformSchema says which fields can be null, for which struct tags have no word.
+func (taskDocument) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	for _, name := range []string{"error", "progress", "schedule"} {
+		object := s.Properties[name]
+		s.Properties[name] = &huma.Schema{
+			Description: object.Description,
+			AnyOf:       []*huma.Schema{{Ref: object.Ref}, {Type: "null"}},
+		}
+	}
+	s.Properties["metadata"].Nullable = true
+	return s
+}
+
+func newTaskDocument(t *task.Task) *taskDocument {
+	d := &taskDocument{
+		ID:              t.ID,
+		Type:            t.Type,
+		Queue:           t.Queue,
+		State:           t.State,
+		Payload:         orNull(t.Payload),
+		Result:          orNull(t.Result),
+		Attempt:         t.Attempt,
+		MaxRetries:      t.MaxRetries,
+		Metadata:        t.Metadata,
+		CreatedAt:       timestamp(t.CreatedAt),
+		RunAt:           timestamp(t.RunAt),
+		StartedAt:       timestamp(t.StartedAt),
+		FinishedAt:      timestamp(t.FinishedAt),
+		ExpiresAt:       timestamp(t.ExpiresAt),
+		CancelRequested: t.CancelRequested,
+	}
+	if t.Worker != "" {
+		d.Worker = &t.Worker
+	}
+	if e := t.Error; e != nil {
+		d.Error = &errorDocument{e.Message, e.Kind}
+	}
+	if p := t.Progress; p != nil {
+		d.Progress = &progressDocument{p.Percent, p.Message}
+	}
+	if s := t.Schedule; s != nil {
+		d.Schedule = &scheduleDocument{s.ScheduleID, timestamp(s.At)}
+	}
+	return d
+}
+
+func orNull(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 {
+		return json.RawMessage("null")
+	}
+	return raw
+}
+
+// timestamp is a time in an answer: RFC 3339 in UTC with milliseconds, or null.
+type timestamp time.Time
+
+const timestampFormat = "2006-01-02T15:04:05.000Z"
+
+// MarshalJSON writes the time, or null for the zero time.
+func (t timestamp) MarshalJSON() ([]byte, error) {
+	if time.Time(t).IsZero() {
+		return []byte("null"), nil
+	}
+	return json.Marshal(time.Time(t).UTC().Format(timestampFormat))
+}
+
+// Schema documents the string.
+func (timestamp) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Nullable: true, Examples: []any{"2026-11-21T11:00:00.000Z"}}
+}

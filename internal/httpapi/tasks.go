@@ -1,0 +1,183 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// maxWait is how long GET /v1/tasks/{id} may wait.
+const maxWait = time.Minute
+
+func (a *api) addTasks() {
+	tags := []string{"Tasks"}
+	register(a, huma.Operation{
+		OperationID: "create-task", Method: http.MethodPost, Path: "/v1/tasks", Tags: tags,
+		Summary:       "Hand a task in",
+		Description:   "Checks the task against its type and puts it into its queue. The answer is the task as it stands, with its id.",
+		DefaultStatus: http.StatusAccepted,
+		Errors:        []int{http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
+	}, a.createTask)
+	register(a, huma.Operation{
+		OperationID: "list-tasks", Method: http.MethodGet, Path: "/v1/tasks", Tags: tags,
+		Summary: "List tasks",
+		Description: "Queue by queue, in each state by state, and in each state the newest first. A page may be short, or even empty, " +
+			"and have a next_cursor all the same.",
+	}, a.listTasks)
+	register(a, huma.Operation{
+		OperationID: "get-task", Method: http.MethodGet, Path: "/v1/tasks/{id}", Tags: tags,
+		Summary:     "Ask how a task is doing",
+		Description: "With wait, the answer comes as soon as the task is over, or after that time with the task as it then is.",
+		Errors:      []int{http.StatusNotFound},
+	}, a.getTask)
+	a.addSteering("cancel-task", "cancel", "Cancel a task",
+		"A task that does not run is canceled at once. One that runs has its context ended, ends as canceled, and is not tried again.",
+		a.Tasks.Cancel)
+	a.addSteering("retry-task", "retry", "Try a finished task again",
+		"Puts a failed, canceled or expired task back into its queue, with all its retries.", a.Tasks.Retry)
+	a.addSteering("run-task", "run", "Run a waiting task now",
+		"Lets a scheduled or retrying task start at once.", a.Tasks.Run)
+	register(a, huma.Operation{
+		OperationID: "delete-task", Method: http.MethodDelete, Path: "/v1/tasks/{id}", Tags: tags,
+		Summary: "Delete a task", Description: "Removes the task and its result. A running task must be canceled first.",
+		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, a.deleteTask)
+}
+
+// addSteering adds a call that does something to a task and answers with it.
+func (a *api) addSteering(
+	id, verb, summary, description string, act func(ctx context.Context, id string) (*task.Task, error),
+) {
+	register(a, huma.Operation{
+		OperationID: id, Method: http.MethodPost, Path: "/v1/tasks/{id}/" + verb, Tags: []string{"Tasks"},
+		Summary: summary, Description: description + " 409 in any other state.",
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, func(ctx context.Context, in *taskPath) (*taskAnswer, error) {
+		t, err := act(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		return &taskAnswer{newTaskDocument(t)}, nil
+	})
+}
+
+type taskPath struct {
+	ID string `path:"id" doc:"The id of the task." example:"order-17"`
+}
+
+type taskAnswer struct {
+	Body *taskDocument
+}
+
+type createInput struct {
+	Body taskRequest
+}
+
+type createAnswer struct {
+	Location string `header:"Location" doc:"Where the task is."`
+	Body     *taskDocument
+}
+
+func (a *api) createTask(ctx context.Context, in *createInput) (*createAnswer, error) {
+	t, err := a.Registry.Prepare(in.Body.request(), time.Now())
+	if err != nil {
+		return nil, inBody(err)
+	}
+	if err := a.Tasks.Enqueue(ctx, t); err != nil {
+		return nil, err
+	}
+	return &createAnswer{"/v1/tasks/" + url.PathEscape(t.ID), newTaskDocument(t)}, nil
+}
+
+// inBody places faults of a request in the body.
+func inBody(err error) error {
+	e, ok := errors.AsType[*task.Error](err)
+	if !ok {
+		return err
+	}
+	placed := *e
+	placed.Faults = nil
+	for _, f := range e.Faults {
+		placed.Faults = append(placed.Faults, task.Fault{Location: "body." + f.Location, Message: f.Message})
+	}
+	return &placed
+}
+
+type listInput struct {
+	Queue  string     `query:"queue" doc:"Only tasks of this queue."`
+	State  task.State `query:"state" enum:"scheduled,pending,running,retrying,succeeded,failed,canceled,expired" doc:"Only tasks in this state."`
+	Type   string     `query:"type" doc:"Only tasks of this type."`
+	Limit  int        `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"How many tasks at most."`
+	Cursor string     `query:"cursor" doc:"The next_cursor of the page before."`
+}
+
+type taskList struct {
+	Items      []*taskDocument `json:"items" nullable:"false"`
+	NextCursor string          `json:"next_cursor,omitempty" doc:"Where the next page begins; absent on the last one."`
+}
+
+type listAnswer struct {
+	Body taskList
+}
+
+func (a *api) listTasks(ctx context.Context, in *listInput) (*listAnswer, error) {
+	page, err := a.Tasks.List(ctx, task.Filter{Queue: in.Queue, State: in.State, Type: in.Type}, in.Cursor, in.Limit)
+	if task.CodeOf(err) == task.CodeInvalid {
+		return nil, newProblem(http.StatusUnprocessableEntity, "the cursor is not valid",
+			fault{"query.cursor", "is not a cursor of this list; begin without one"})
+	}
+	if err != nil {
+		return nil, err
+	}
+	items := make([]*taskDocument, len(page.Tasks))
+	for i, t := range page.Tasks {
+		items[i] = newTaskDocument(t)
+	}
+	return &listAnswer{taskList{items, page.NextCursor}}, nil
+}
+
+type getInput struct {
+	taskPath
+	Wait string `query:"wait" doc:"Wait for the end of the task, 60s at most." example:"30s"`
+}
+
+func (a *api) getTask(ctx context.Context, in *getInput) (*taskAnswer, error) {
+	wait, err := parseWait(in.Wait)
+	if err != nil {
+		return nil, err
+	}
+	get := a.Tasks.Get
+	if wait > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, wait)
+		defer cancel()
+		get = a.Tasks.Wait
+	}
+	t, err := get(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &taskAnswer{newTaskDocument(t)}, nil
+}
+
+func parseWait(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	var d task.Duration
+	if err := d.UnmarshalText([]byte(text)); err != nil || time.Duration(d) > maxWait {
+		return 0, newProblem(http.StatusUnprocessableEntity, "validation failed",
+			fault{"query.wait", "must be a duration of at most 60s, such as 30s"})
+	}
+	return time.Duration(d), nil
+}
+
+func (a *api) deleteTask(ctx context.Context, in *taskPath) (*struct{}, error) {
+	return nil, a.Tasks.Delete(ctx, in.ID)
+}

@@ -1,0 +1,41 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// DebugFail fails in every way there is.
+var DebugFail = define("debug.fail", (*Deps).debugFail,
+	task.Describe("Fails, always or a number of times, in one of several ways."), task.Debug())
+
+// DebugFailIn says how often, and how.
+type DebugFailIn struct {
+	Times *int   `json:"times,omitempty" minimum:"0" doc:"How many attempts fail. Default: all."`
+	Kind  string `json:"kind,omitempty" enum:"error,permanent,panic,exit" default:"error" doc:"How they fail; exit ends the worker's process."`
+}
+
+// DebugFailOut says how many attempts it took.
+type DebugFailOut struct {
+	Attempts int `json:"attempts"`
+}
+
+func (*Deps) debugFail(ctx context.Context, in DebugFailIn) (DebugFailOut, error) {
+	attempt := task.Info(ctx).Attempt
+	if in.Times != nil && attempt > *in.Times {
+		return DebugFailOut{attempt}, nil
+	}
+	err := errors.New("failed as asked")
+	switch in.Kind {
+	case "permanent":
+		return DebugFailOut{}, task.Permanent(err)
+	case "panic":
+		panic("panicked as asked")
+	case "exit":
+		os.Exit(3)
+	}
+	return DebugFailOut{}, err
+}

@@ -1,0 +1,41 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// DebugSleep takes its time and tells how far it is.
+var DebugSleep = define("debug.sleep", (*Deps).debugSleep,
+	task.Describe("Sleeps, and reports its progress step by step."), task.Debug())
+
+// DebugSleepIn says how long.
+type DebugSleepIn struct {
+	Duration task.Duration `json:"duration" doc:"How long to sleep." example:"10s"`
+	Steps    int           `json:"steps,omitempty" minimum:"1" maximum:"1000" default:"10" doc:"In how many steps."`
+}
+
+// DebugSleepOut says how long it was.
+type DebugSleepOut struct {
+	Slept task.Duration `json:"slept"`
+}
+
+func (*Deps) debugSleep(ctx context.Context, in DebugSleepIn) (DebugSleepOut, error) {
+	start := time.Now()
+	step := time.Duration(in.Duration) / time.Duration(in.Steps)
+	for i := range in.Steps {
+		// Each step ends at its place from the start, so that small delays do not add up.
+		timer := time.NewTimer(time.Until(start.Add(step * time.Duration(i+1))))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return DebugSleepOut{}, ctx.Err()
+		case <-timer.C:
+		}
+		task.Progress(ctx, float64(i+1)*100/float64(in.Steps), fmt.Sprintf("step %d of %d", i+1, in.Steps))
+	}
+	return DebugSleepOut{task.Duration(time.Since(start).Round(time.Millisecond))}, nil
+}

@@ -1,0 +1,128 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/mail"
+	"strings"
+
+	gomail "github.com/wneessen/go-mail"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// EmailSend sends a mail.
+var EmailSend = define("email.send", (*Deps).emailSend,
+	task.Describe("Sends a mail through the server of smtp.url."))
+
+// EmailSendIn is the mail.
+type EmailSendIn struct {
+	To      []string `json:"to" minItems:"1" maxItems:"100" nullable:"false" doc:"Who gets it." example:"[\"ada@example.com\"]"`
+	Subject string   `json:"subject" maxLength:"998"`
+	Text    string   `json:"text,omitempty" doc:"The body as plain text. At least one of text and html is needed."`
+	HTML    string   `json:"html,omitempty" doc:"The body as HTML."`
+	From    string   `json:"from,omitempty" doc:"Default: smtp.from." example:"Backbeat <backbeat@example.com>"`
+	CC      []string `json:"cc,omitempty" maxItems:"100"`
+	BCC     []string `json:"bcc,omitempty" maxItems:"100"`
+	ReplyTo string   `json:"reply_to,omitempty"`
+}
+
+// EmailSendOut says what was sent.
+type EmailSendOut struct {
+	MessageID string `json:"message_id"`
+}
+
+// Validate checks what the schema cannot.
+func (in EmailSendIn) Validate() (faults []task.Fault) {
+	lists := []struct {
+		location  string
+		addresses []string
+	}{{"to", in.To}, {"cc", in.CC}, {"bcc", in.BCC}}
+	for _, l := range lists {
+		for i, address := range l.addresses {
+			faults = append(faults, checkAddress(fmt.Sprintf("%s[%d]", l.location, i), address)...)
+		}
+	}
+	if in.From != "" {
+		faults = append(faults, checkAddress("from", in.From)...)
+	}
+	if in.ReplyTo != "" {
+		faults = append(faults, checkAddress("reply_to", in.ReplyTo)...)
+	}
+	if in.Text == "" && in.HTML == "" {
+		faults = append(faults, task.Fault{Location: "text", Message: "text or html is required"})
+	}
+	if strings.ContainsAny(in.Subject, "\r\n") {
+		faults = append(faults, task.Fault{Location: "subject", Message: "must be one line"})
+	}
+	return faults
+}
+
+func checkAddress(location, address string) []task.Fault {
+	if _, err := mail.ParseAddress(address); err != nil || strings.ContainsAny(address, "\r\n") {
+		return []task.Fault{{Location: location, Message: "is not a mail address"}}
+	}
+	return nil
+}
+
+func (d *Deps) emailSend(ctx context.Context, in EmailSendIn) (EmailSendOut, error) {
+	if d.mail.options == nil {
+		return EmailSendOut{}, task.Permanent(errors.New("no mail server is configured: set smtp.url (BACKBEAT_SMTP_URL) on the workers"))
+	}
+	if in.From == "" {
+		in.From = d.mail.from
+	}
+	if in.From == "" {
+		return EmailSendOut{}, task.Permanent(errors.New("no sender: give from, or set smtp.from (BACKBEAT_SMTP_FROM) on the workers"))
+	}
+	msg, err := newMail(in, task.Info(ctx).ID)
+	if err != nil {
+		return EmailSendOut{}, task.Permanent(err)
+	}
+	if err := d.mail.send(ctx, msg); err != nil {
+		return EmailSendOut{}, err
+	}
+	return EmailSendOut{msg.GetMessageID()}, nil
+}
+
+// newMail writes the mail. Its id comes from that of the task: should a mail go out twice, because a worker died just
+// after it was sent, then whoever gets it can tell.
+func newMail(in EmailSendIn, taskID string) (*gomail.Msg, error) {
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	errs := []error{msg.From(in.From), msg.To(in.To...), msg.Cc(in.CC...), msg.Bcc(in.BCC...)}
+	if in.ReplyTo != "" {
+		errs = append(errs, msg.ReplyTo(in.ReplyTo))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	from, err := mail.ParseAddress(in.From)
+	if err != nil {
+		return nil, err
+	}
+	_, domain, _ := strings.Cut(from.Address, "@")
+	msg.SetMessageIDWithValue(messageIDSafe(taskID) + "@" + domain)
+	msg.SetDate()
+	msg.Subject(in.Subject)
+	switch {
+	case in.Text == "":
+		msg.SetBodyString(gomail.TypeTextHTML, in.HTML)
+	case in.HTML == "":
+		msg.SetBodyString(gomail.TypeTextPlain, in.Text)
+	default:
+		msg.SetBodyString(gomail.TypeTextPlain, in.Text)
+		msg.AddAlternativeString(gomail.TypeTextHTML, in.HTML)
+	}
+	return msg, nil
+}
+
+// messageIDSafe writes a task id so that it can stand left of the @: an id may hold an @ or a colon itself.
+func messageIDSafe(id string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '@' || r == ':' {
+			return '='
+		}
+		return r
+	}, id)
+}
