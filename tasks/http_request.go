@@ -30,7 +30,7 @@ type HTTPRequestIn struct {
 	Method           string            `json:"method,omitempty" default:"POST" pattern:"^[A-Z]{1,20}$" patternDescription:"an HTTP method in capitals" doc:"The HTTP method."`
 	Headers          map[string]string `json:"headers,omitempty" doc:"Headers to send. Those that begin with X-Backbeat- are ours."`
 	Body             json.RawMessage   `json:"body,omitempty" doc:"What to send: any JSON. A string goes as it is if headers name a Content-Type other than JSON."`
-	Timeout          task.Duration     `json:"timeout,omitempty" default:"30s" doc:"Bounds the call, reading the answer included."`
+	Timeout          *task.Duration    `json:"timeout,omitempty" doc:"Bounds the call, reading the answer included. Default: 30s."`
 	ExpectStatus     []int             `json:"expect_status,omitempty" doc:"Statuses that are a success. Default: 200 to 299."`
 	MaxResponseBytes int64             `json:"max_response_bytes,omitempty" default:"65536" minimum:"0" maximum:"10485760" doc:"How much of the answer is kept."`
 }
@@ -43,6 +43,8 @@ type HTTPRequestOut struct {
 	Truncated  bool              `json:"truncated" doc:"Whether the body was longer than what is kept."`
 	DurationMS int64             `json:"duration_ms"`
 }
+
+const defaultCallTimeout = 30 * time.Second
 
 // Headers that belong to the connection or to us.
 var forbiddenHeaders = []string{
@@ -70,14 +72,18 @@ func (in HTTPRequestIn) Validate() (faults []task.Fault) {
 			faults = append(faults, task.Fault{Location: fmt.Sprintf("expect_status[%d]", i), Message: "must be 200 to 599"})
 		}
 	}
-	if in.Timeout <= 0 {
+	if in.Timeout != nil && *in.Timeout <= 0 {
 		faults = append(faults, task.Fault{Location: "timeout", Message: "must be more than 0"})
 	}
 	return faults
 }
 
 func (d *Deps) httpRequest(ctx context.Context, in HTTPRequestIn) (HTTPRequestOut, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(in.Timeout))
+	timeout := defaultCallTimeout
+	if in.Timeout != nil {
+		timeout = time.Duration(*in.Timeout)
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	req, err := newHTTPRequest(ctx, in)
 	if err != nil {

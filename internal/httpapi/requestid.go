@@ -23,6 +23,8 @@ func withRequestID(next http.Handler) http.Handler {
 			id = uuid.Must(uuid.NewV7()).String()
 		}
 		w.Header().Set(requestIDHeader, id)
+		// Routes match the decoded path: an id may come as a%40b or as a@b.
+		r.URL.RawPath = ""
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
 	})
 }

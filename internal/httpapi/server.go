@@ -50,12 +50,14 @@ type Config struct {
 type api struct {
 	Config
 	huma.API
+	requests *requestReader
 }
 
 // New returns the handler of the whole API.
 func New(cfg Config) http.Handler {
 	e := echo.New()
-	a := &api{cfg, humaecho.New(e, describe(cfg.Version))}
+	described := humaecho.New(e, describe(cfg.Version))
+	a := &api{cfg, described, newRequestReader(cfg.Registry, described.OpenAPI().Components.Schemas)}
 	e.HTTPErrorHandler = a.handleError
 	e.Use(a.logRequests, recoverPanics, requireJSON)
 	a.addTasks()

@@ -2,7 +2,13 @@ package httpapi
 
 import (
 	"encoding/json"
+	"errors"
+	"net/http"
+	"reflect"
+	"slices"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/backbeat-go/backbeat/internal/task"
 )
@@ -40,6 +46,71 @@ func (r *taskRequest) request() task.Request {
 		Retention:  (*time.Duration)(r.Retention),
 		Metadata:   r.Metadata,
 	}
+}
+
+// requestReader reads and checks task requests. It does so itself, rather than let huma do it, so that the faults of
+// the request and those of its payload come together.
+type requestReader struct {
+	registry *task.Registry
+	schemas  huma.Registry
+	schema   *huma.Schema
+}
+
+func newRequestReader(registry *task.Registry, schemas huma.Registry) *requestReader {
+	return &requestReader{registry, schemas, schemas.Schema(reflect.TypeFor[taskRequest](), true, "TaskRequest")}
+}
+
+// read makes a task of JSON. Faults are located in the body.
+func (r *requestReader) read(data []byte, now time.Time) (*task.Task, error) {
+	var value any
+	if err := json.Unmarshal(data, &value); err != nil {
+		return nil, newProblem(http.StatusBadRequest, "the body is not JSON", fault{"body", err.Error()})
+	}
+	var res huma.ValidateResult
+	huma.Validate(r.schemas, r.schema, huma.NewPathBuffer(nil, 0), huma.ModeWriteToServer, value, &res)
+	var faults []task.Fault
+	for _, err := range res.Errors {
+		faults = append(faults, task.FaultOf(err))
+	}
+	var req taskRequest
+	if err := json.Unmarshal(data, &req); err != nil {
+		if len(faults) == 0 {
+			faults = append(faults, task.FaultOf(err)) // a schema cannot say everything
+		}
+		return nil, inBody(task.Invalid(append(faults, r.payloadFaults(data)...)...))
+	}
+	t, err := r.registry.Prepare(req.request(), now)
+	if len(faults) > 0 {
+		return nil, inBody(mergeFaults(faults, err))
+	}
+	return t, inBody(err)
+}
+
+// mergeFaults adds the faults of err at places that have none yet.
+func mergeFaults(faults []task.Fault, err error) error {
+	if e, ok := errors.AsType[*task.Error](err); ok {
+		for _, f := range e.Faults {
+			if !slices.ContainsFunc(faults, func(have task.Fault) bool { return have.Location == f.Location }) {
+				faults = append(faults, f)
+			}
+		}
+	}
+	return task.Invalid(faults...)
+}
+
+// payloadFaults checks the payload of a request that is at fault elsewhere, if there is a type to check it against.
+func (r *requestReader) payloadFaults(data []byte) []task.Fault {
+	var req struct {
+		Type    string          `json:"type"`
+		Payload json.RawMessage `json:"payload"`
+	}
+	if json.Unmarshal(data, &req) != nil {
+		return nil // type is no string, which is known by now
+	}
+	if t, ok := r.registry.Lookup(req.Type); ok {
+		return t.Validate(req.Payload)
+	}
+	return nil
 }
 
 func valueOf[T any](p *T) (v T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -19,11 +20,14 @@ func (a *api) addTasks() {
 	tags := []string{"Tasks"}
 	register(a, huma.Operation{
 		OperationID: "create-task", Method: http.MethodPost, Path: "/v1/tasks", Tags: tags,
-		Summary:       "Hand a task in",
-		Description:   "Checks the task against its type and puts it into its queue. The answer is the task as it stands, with its id.",
-		DefaultStatus: http.StatusAccepted,
-		Errors:        []int{http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
+		Summary:          "Hand a task in",
+		Description:      "Checks the task against its type and puts it into its queue. The answer is the task as it stands, with its id.",
+		DefaultStatus:    http.StatusAccepted,
+		SkipValidateBody: true, // requestReader does it
+		Errors:           []int{http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
 	}, a.createTask)
+	// huma knows only that the body is bytes.
+	a.OpenAPI().Paths["/v1/tasks"].Post.RequestBody.Content["application/json"].Schema = a.requests.schema
 	register(a, huma.Operation{
 		OperationID: "list-tasks", Method: http.MethodGet, Path: "/v1/tasks", Tags: tags,
 		Summary: "List tasks",
@@ -76,7 +80,7 @@ type taskAnswer struct {
 }
 
 type createInput struct {
-	Body taskRequest
+	RawBody []byte `contentType:"application/json"`
 }
 
 type createAnswer struct {
@@ -85,9 +89,9 @@ type createAnswer struct {
 }
 
 func (a *api) createTask(ctx context.Context, in *createInput) (*createAnswer, error) {
-	t, err := a.Registry.Prepare(in.Body.request(), time.Now())
+	t, err := a.requests.read(in.RawBody, time.Now())
 	if err != nil {
-		return nil, inBody(err)
+		return nil, err
 	}
 	if err := a.Tasks.Enqueue(ctx, t); err != nil {
 		return nil, err
@@ -104,7 +108,7 @@ func inBody(err error) error {
 	placed := *e
 	placed.Faults = nil
 	for _, f := range e.Faults {
-		placed.Faults = append(placed.Faults, task.Fault{Location: "body." + f.Location, Message: f.Message})
+		placed.Faults = append(placed.Faults, task.Fault{Location: strings.TrimSuffix("body."+f.Location, "."), Message: f.Message})
 	}
 	return &placed
 }
@@ -143,7 +147,7 @@ func (a *api) listTasks(ctx context.Context, in *listInput) (*listAnswer, error)
 }
 
 type getInput struct {
-	taskPath
+	ID   string `path:"id" doc:"The id of the task." example:"order-17"`
 	Wait string `query:"wait" doc:"Wait for the end of the task, 60s at most." example:"30s"`
 }
 

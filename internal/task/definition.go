@@ -65,7 +65,7 @@ func (d Definition[In, Out]) Request(in In) (Request, error) {
 func (d Definition[In, Out]) Handler(run func(ctx context.Context, in In) (Out, error)) Handler {
 	return func(ctx context.Context, payload []byte) ([]byte, error) {
 		// Another client may have put the task into Redis past the API's validation.
-		if faults := d.validate(payload); len(faults) > 0 {
+		if faults := d.Validate(payload); len(faults) > 0 {
 			return nil, Permanent(Invalid(faults...))
 		}
 		in, err := d.decode(payload)

@@ -9,7 +9,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Duration is a time.Duration that JSON knows as a string such as "90s" or "1h30m".
+// Duration is a time.Duration that JSON knows as a string such as "90s" or "1h30m". A field of this type takes no
+// default tag, which huma would want to turn into a number; make it a pointer, and let nil mean the default.
 type Duration time.Duration
 
 // String gives the shortest form: "1h30m", not "1h30m0s".

@@ -60,7 +60,7 @@ func (r *Registry) Prepare(req Request, now time.Time) (*Task, error) {
 	task := r.complete(t, req, now)
 	faults := slices.Concat(
 		checkID(req.ID), r.checkQueue(task.Queue), checkLimits(req), checkTimes(req, task, now),
-		checkMetadata(req.Metadata), t.validate(req.Payload))
+		checkMetadata(req.Metadata), t.Validate(req.Payload))
 	if len(faults) > 0 {
 		return nil, Invalid(faults...)
 	}

@@ -1,12 +1,12 @@
 package task
 
 import (
-	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -37,23 +37,36 @@ func schemaFor[T any]() schema {
 	return schema{registry, root, shown}
 }
 
-// showSchema joins the root and the definitions that it refers to into one self-contained document.
+// showSchema joins the root and the definitions that are referred to into one self-contained document.
 func showSchema(root *huma.Schema, registry huma.Registry) (json.RawMessage, error) {
 	data, err := json.Marshal(root)
-	if err != nil || len(registry.Map()) == 0 {
-		return data, err
+	if err != nil {
+		return nil, err
+	}
+	all, err := json.Marshal(registry.Map())
+	if err != nil {
+		return nil, err
+	}
+	definitions := make(map[string]*huma.Schema)
+	for name, s := range registry.Map() { // which holds the root as well
+		if reference := strconv.Quote(definitionsPrefix + name); strings.Contains(string(data)+string(all), reference) {
+			definitions[name] = s
+		}
+	}
+	if len(definitions) == 0 {
+		return data, nil
 	}
 	var doc map[string]any
 	if err := json.Unmarshal(data, &doc); err != nil {
 		return nil, err
 	}
-	doc["$defs"] = registry.Map()
+	doc["$defs"] = definitions
 	return json.Marshal(doc)
 }
 
-// validate checks a payload against the type's schema and then against its Go type. Locations are those
+// Validate checks a payload against the type's schema and then against its Go type. Locations are those
 // of a request: payload.url.
-func (t *Type) validate(payload []byte) []Fault {
+func (t *Type) Validate(payload []byte) []Fault {
 	var value any = map[string]any{}
 	if len(payload) > 0 {
 		if err := json.Unmarshal(payload, &value); err != nil {
@@ -134,9 +147,6 @@ func setDefaults(v reflect.Value) error {
 }
 
 func setDefault(v reflect.Value, text string) error {
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		return u.UnmarshalText([]byte(text))
-	}
 	if v.Kind() == reflect.String {
 		v.SetString(text)
 		return nil
