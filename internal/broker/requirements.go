@@ -15,12 +15,13 @@ var minRedis = [2]int{6, 2}
 // CheckRedis looks whether a Redis can keep what it is trusted with. It returns warnings about settings that can
 // lose tasks, and an error with CodeUnavailable if Redis does not answer, or a plain one if it is too old.
 func CheckRedis(ctx context.Context, rdb redis.UniversalClient) (warnings []string, err error) {
-	info, err := rdb.Info(ctx, "server").Result()
-	if err != nil {
+	if err := rdb.Ping(ctx).Err(); err != nil {
 		return nil, wrap(err)
 	}
+	// An embedded or managed Redis may not tell its version; what cannot be known passes.
+	info, err := rdb.Info(ctx, "server").Result()
 	version := infoField(info, "redis_version")
-	if older(version, minRedis) {
+	if err == nil && older(version, minRedis) {
 		return nil, fmt.Errorf("redis %s is too old; %d.%d or newer is needed", version, minRedis[0], minRedis[1])
 	}
 	// Managed Redis often forbids CONFIG; then nothing is known, and nothing is said.
@@ -41,8 +42,7 @@ func infoField(info, name string) string {
 	return ""
 }
 
-// older reports whether a version is known to be older. Redis's relatives count in ways of their own; what
-// cannot be read passes.
+// older reports whether a version is known to be older. Redis's relatives may count in ways of their own.
 func older(version string, than [2]int) bool {
 	majorText, rest, _ := strings.Cut(version, ".")
 	minorText, _, _ := strings.Cut(rest, ".")

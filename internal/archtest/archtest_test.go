@@ -1,0 +1,165 @@
+// Package archtest keeps the direction of the imports: programs import the composition root, that imports the
+// adapters, they import the domain, and the domain imports no technology. The linter's depguard has the rules too and
+// tells an editor at once; this test also sees what comes in through a third package.
+package archtest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	asynq    = "github.com/hibiken/asynq"
+	asynqmon = "github.com/hibiken/asynqmon"
+	echo     = "github.com/labstack/echo"
+	goRedis  = "github.com/redis/go-redis"
+)
+
+var (
+	project  = under(module)
+	domain   = own("internal/task", "internal/cron", "internal/schedule", "internal/lease")
+	adapters = []string{"internal/broker", "internal/redisstore", "internal/httpapi", "internal/localredis"}
+)
+
+// rules returns the rules of the house.
+func rules() []rule {
+	rules := []rule{
+		{
+			says:  "the domain and beat import no technology",
+			from:  domain.or(own("internal/beat")),
+			never: under(asynq, asynqmon, echo, goRedis),
+			deep:  true,
+		},
+		{
+			says:  "of the project, the domain and beat import only the domain",
+			from:  domain.or(own("internal/beat")),
+			never: project.but(domain),
+		},
+		{
+			says:  "cron and lease need the standard library only",
+			from:  own("internal/cron", "internal/lease"),
+			never: project.or(outside),
+		},
+		{
+			says:  "only the broker imports asynq",
+			from:  project.but(own("internal/broker")),
+			never: under(asynq),
+		},
+		{
+			says:  "only the composition root imports asynqmon",
+			from:  project.but(own("internal/app")),
+			never: under(asynqmon),
+		},
+		{
+			says:  "only programs import the composition root",
+			from:  project.but(own("cmd", "internal/app")),
+			never: own("internal/app"),
+		},
+		{
+			says:  "programs import only the composition root, tasks, config and the standard library",
+			from:  own("cmd"),
+			never: project.or(outside).but(own("internal/app", "tasks", "config")),
+		},
+		{
+			says:  "only tests import the packages that serve tests",
+			from:  project,
+			never: own("internal/redistest", "internal/storetest"),
+		},
+	}
+	for _, adapter := range adapters {
+		rules = append(rules, rule{
+			says:  "adapters do not import one another",
+			from:  own(adapter),
+			never: own(adapters...).but(own(adapter)),
+			deep:  true,
+		})
+	}
+	return rules
+}
+
+func TestImports(t *testing.T) {
+	g, err := readGraph()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A graph without what is surely there would satisfy every rule.
+	if broker := g[module+"/internal/broker"]; !slices.Contains(broker, asynq) {
+		t.Fatalf("the graph of %d packages does not show that the broker imports asynq", len(g))
+	}
+	for _, r := range rules() {
+		for _, chain := range r.check(g) {
+			t.Errorf("%s, but %s", r.says, chain)
+		}
+	}
+}
+
+func TestRules(t *testing.T) {
+	// What a line of imports leads to: the rules that it breaks, none for what is allowed.
+	tests := []struct {
+		imports string
+		broken  []string
+	}{
+		{"internal/task -> encoding/json", nil},
+		{"internal/task -> github.com/danielgtaylor/huma/v2", nil},
+		{"internal/schedule -> internal/cron", nil},
+		{"internal/beat -> internal/lease", nil},
+		{"internal/broker -> " + asynq, nil},
+		{"internal/broker -> internal/task", nil},
+		{"internal/httpapi -> github.com/labstack/echo/v4", nil},
+		{"internal/app -> internal/broker", nil},
+		{"internal/app -> " + asynqmon, nil},
+		{"internal/app/internal/inner -> internal/app", nil},
+		{"cmd/api -> internal/app", nil},
+		{"cmd/api -> os", nil},
+		{"config -> github.com/redis/go-redis/v9", nil},
+
+		{"internal/task -> " + goRedis + "/v9", []string{"the domain and beat import no technology"}},
+		{"internal/schedule -> " + echo + "/v4/middleware", []string{"the domain and beat import no technology"}},
+		{"internal/task -> example.com/x -> " + asynqmon, []string{"the domain and beat import no technology"}},
+		{"internal/task/sub -> config", []string{"of the project, the domain and beat import only the domain"}},
+		{"internal/beat -> internal/redisstore", []string{"of the project, the domain and beat import only the domain"}},
+		{"internal/cron -> example.com/x", []string{"cron and lease need the standard library only"}},
+		{"internal/lease -> internal/task", []string{"cron and lease need the standard library only"}},
+		{"internal/app -> " + asynq, []string{"only the broker imports asynq"}},
+		{"tasks -> " + asynq + "/tools", []string{"only the broker imports asynq"}},
+		{"internal/httpapi -> " + asynqmon, []string{"only the composition root imports asynqmon"}},
+		{"tasks -> internal/app", []string{"only programs import the composition root"}},
+		{"cmd/api -> internal/task", []string{"programs import only the composition root, tasks, config and the standard library"}},
+		{"cmd/api -> example.com/x", []string{"programs import only the composition root, tasks, config and the standard library"}},
+		{"internal/app -> internal/redistest", []string{"only tests import the packages that serve tests"}},
+		{"internal/httpapi -> internal/broker", []string{"adapters do not import one another"}},
+		{"internal/broker -> internal/telemetry -> internal/redisstore", []string{"adapters do not import one another"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.imports, func(t *testing.T) {
+			g := line(tt.imports)
+			var broken []string
+			for _, r := range rules() {
+				if r.check(g) != nil {
+					broken = append(broken, r.says)
+				}
+			}
+			if !slices.Equal(broken, tt.broken) {
+				t.Errorf("broken: %q, want %q", broken, tt.broken)
+			}
+		})
+	}
+}
+
+// line makes a graph of "a -> b -> c", with the project's packages given by their folders.
+func line(imports string) graph {
+	g := graph{}
+	last := ""
+	for pkg := range strings.SplitSeq(imports, " -> ") {
+		if first, _, _ := strings.Cut(pkg, "/"); slices.Contains([]string{"cmd", "config", "internal", "tasks"}, first) {
+			pkg = module + "/" + pkg
+		}
+		g[pkg] = nil
+		if last != "" {
+			g[last] = []string{pkg}
+		}
+		last = pkg
+	}
+	return g
+}
