@@ -37,5 +37,5 @@ func (*Deps) debugSleep(ctx context.Context, in DebugSleepIn) (DebugSleepOut, er
 		}
 		task.Progress(ctx, float64(i+1)*100/float64(in.Steps), fmt.Sprintf("step %d of %d", i+1, in.Steps))
 	}
-	return DebugSleepOut{task.Duration(time.Since(start).Round(time.Millisecond))}, nil
+	return DebugSleepOut{in.Duration}, nil
 }

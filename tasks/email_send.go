@@ -2,10 +2,13 @@ package tasks
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/mail"
 	"strings"
+	"unicode"
 
 	gomail "github.com/wneessen/go-mail"
 
@@ -14,7 +17,9 @@ import (
 
 // EmailSend sends a mail.
 var EmailSend = define("email.send", (*Deps).emailSend,
-	task.Describe("Sends a mail through the server of smtp.url."))
+	task.Describe("Sends a mail through the server of smtp.url."),
+	// A mail server may be away for longer than the retries of other types take.
+	task.MaxRetries(10))
 
 // EmailSendIn is the mail.
 type EmailSendIn struct {
@@ -53,21 +58,21 @@ func (in EmailSendIn) Validate() (faults []task.Fault) {
 	if in.Text == "" && in.HTML == "" {
 		faults = append(faults, task.Fault{Location: "text", Message: "text or html is required"})
 	}
-	if strings.ContainsAny(in.Subject, "\r\n") {
-		faults = append(faults, task.Fault{Location: "subject", Message: "must be one line"})
+	if strings.ContainsFunc(in.Subject, unicode.IsControl) {
+		faults = append(faults, task.Fault{Location: "subject", Message: "must be one line, without control characters"})
 	}
 	return faults
 }
 
 func checkAddress(location, address string) []task.Fault {
-	if _, err := mail.ParseAddress(address); err != nil || strings.ContainsAny(address, "\r\n") {
+	if _, err := mail.ParseAddress(address); err != nil || strings.ContainsFunc(address, unicode.IsControl) {
 		return []task.Fault{{Location: location, Message: "is not a mail address"}}
 	}
 	return nil
 }
 
 func (d *Deps) emailSend(ctx context.Context, in EmailSendIn) (EmailSendOut, error) {
-	if d.mail.options == nil {
+	if d.mail.host == "" {
 		return EmailSendOut{}, task.Permanent(errors.New("no mail server is configured: set smtp.url (BACKBEAT_SMTP_URL) on the workers"))
 	}
 	if in.From == "" {
@@ -76,7 +81,7 @@ func (d *Deps) emailSend(ctx context.Context, in EmailSendIn) (EmailSendOut, err
 	if in.From == "" {
 		return EmailSendOut{}, task.Permanent(errors.New("no sender: give from, or set smtp.from (BACKBEAT_SMTP_FROM) on the workers"))
 	}
-	msg, err := newMail(in, task.Info(ctx).ID)
+	msg, err := newMail(in, task.Info(ctx))
 	if err != nil {
 		return EmailSendOut{}, task.Permanent(err)
 	}
@@ -86,9 +91,7 @@ func (d *Deps) emailSend(ctx context.Context, in EmailSendIn) (EmailSendOut, err
 	return EmailSendOut{msg.GetMessageID()}, nil
 }
 
-// newMail writes the mail. Its id comes from that of the task: should a mail go out twice, because a worker died just
-// after it was sent, then whoever gets it can tell.
-func newMail(in EmailSendIn, taskID string) (*gomail.Msg, error) {
+func newMail(in EmailSendIn, info task.RunInfo) (*gomail.Msg, error) {
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	errs := []error{msg.From(in.From), msg.To(in.To...), msg.Cc(in.CC...), msg.Bcc(in.BCC...)}
 	if in.ReplyTo != "" {
@@ -97,12 +100,7 @@ func newMail(in EmailSendIn, taskID string) (*gomail.Msg, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	from, err := mail.ParseAddress(in.From)
-	if err != nil {
-		return nil, err
-	}
-	_, domain, _ := strings.Cut(from.Address, "@")
-	msg.SetMessageIDWithValue(messageIDSafe(taskID) + "@" + domain)
+	msg.SetMessageIDWithValue(messageID(info, msg.GetFrom()[0].Address))
 	msg.SetDate()
 	msg.Subject(in.Subject)
 	switch {
@@ -117,12 +115,10 @@ func newMail(in EmailSendIn, taskID string) (*gomail.Msg, error) {
 	return msg, nil
 }
 
-// messageIDSafe writes a task id so that it can stand left of the @: an id may hold an @ or a colon itself.
-func messageIDSafe(id string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '@' || r == ':' {
-			return '='
-		}
-		return r
-	}, id)
+// messageID is the same for each attempt of a task: should a mail go out twice, because a worker died just after it was
+// sent, then whoever gets it can tell. It is a hash because task ids hold characters that a message id must not. The
+// time is part of it because an id may serve a second task once the first is forgotten.
+func messageID(info task.RunInfo, from string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", info.ID, info.CreatedAt.UnixMilli()))
+	return hex.EncodeToString(sum[:16]) + from[strings.LastIndex(from, "@"):]
 }

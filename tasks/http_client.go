@@ -1,59 +1,85 @@
 package tasks
 
 import (
-	"errors"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"syscall"
 	"time"
 
 	"code.dny.dev/ssrf"
+
+	"github.com/backbeat-go/backbeat/internal/task"
 )
 
-const maxRedirects = 10
+// newHTTPTransport returns a transport that reaches public addresses and the allowed ones.
+func newHTTPTransport(allow []netip.Prefix, roots *x509.CertPool) *http.Transport {
+	return &http.Transport{
+		// No proxy: it would dial for us, and not be asked.
+		DialContext:            newPublicDialer(allow).dial,
+		ForceAttemptHTTP2:      true,
+		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		MaxIdleConns:           100,
+		MaxIdleConnsPerHost:    16,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+}
 
-// newHTTPClient returns a client that reaches public addresses and the allowed ones. The check is made where a
-// connection is dialled, when the name has become an address: so it holds for redirects, and for names that
-// become another address the second time they are asked for.
-func newHTTPClient(allow []netip.Prefix) *http.Client {
+// publicDialer makes its check where a connection is dialled, when the name has become an address: so it holds for
+// redirects, and for names that become another address the second time they are asked for.
+type publicDialer struct{ guard *ssrf.Guardian }
+
+func newPublicDialer(allow []netip.Prefix) publicDialer {
 	var v4, v6 []netip.Prefix
 	for _, p := range allow {
-		if p.Addr().Unmap().Is4() {
+		if p.Addr().Is4() {
 			v4 = append(v4, p)
 		} else {
 			v6 = append(v6, p)
 		}
 	}
-	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
-	dialer := &net.Dialer{
+	return publicDialer{ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))}
+}
+
+// dial connects to the first address of a host that may be called and answers. If none may be called, the error is
+// permanent; if one that may be called does not answer, it is not, even though net.Dialer would report the others.
+func (d publicDialer) dial(ctx context.Context, network, hostPort string) (net.Conn, error) {
+	var (
+		mu      sync.Mutex // the addresses of a host are dialled side by side
+		refused *forbiddenAddress
+		tried   bool
+	)
+	dialer := net.Dialer{
 		Timeout:   10 * time.Second,
 		KeepAlive: 30 * time.Second,
 		Control: func(network, address string, c syscall.RawConn) error {
-			if guard.Safe(network, address, c) != nil {
-				return &forbiddenAddress{address}
+			mu.Lock()
+			defer mu.Unlock()
+			if d.guard.Safe(network, address, c) != nil {
+				refused = &forbiddenAddress{address}
+				return refused
 			}
+			tried = true
 			return nil
 		},
 	}
-	return &http.Client{
-		Transport: &http.Transport{
-			// No proxy: it would dial for us, and not be asked.
-			DialContext:            dialer.DialContext,
-			ForceAttemptHTTP2:      true,
-			MaxIdleConns:           100,
-			MaxIdleConnsPerHost:    16,
-			IdleConnTimeout:        90 * time.Second,
-			TLSHandshakeTimeout:    10 * time.Second,
-			MaxResponseHeaderBytes: 64 << 10,
-		},
-		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
-			if len(via) >= maxRedirects {
-				return errors.New("too many redirects")
-			}
-			return nil
-		},
+	conn, err := dialer.DialContext(ctx, network, hostPort)
+	mu.Lock()
+	defer mu.Unlock()
+	switch {
+	case err == nil || refused == nil:
+		return conn, err
+	case tried:
+		return nil, fmt.Errorf("the other addresses of the host do not answer, and %w", refused)
+	default:
+		return nil, task.Permanent(refused)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -26,19 +27,19 @@ var HTTPRequest = define("http.request", (*Deps).httpRequest,
 
 // HTTPRequestIn is the request.
 type HTTPRequestIn struct {
-	URL              string            `json:"url" format:"uri" maxLength:"8192" doc:"Where to, http or https." example:"https://example.com/hook"`
+	URL              string            `json:"url" format:"uri" maxLength:"8192" doc:"Where to, http or https. Redirects are followed, 10 at most." example:"https://example.com/hook"`
 	Method           string            `json:"method,omitempty" default:"POST" pattern:"^[A-Z]{1,20}$" patternDescription:"an HTTP method in capitals" doc:"The HTTP method."`
-	Headers          map[string]string `json:"headers,omitempty" doc:"Headers to send. Those that begin with X-Backbeat- are ours."`
-	Body             json.RawMessage   `json:"body,omitempty" doc:"What to send: any JSON. A string goes as it is if headers name a Content-Type other than JSON."`
+	Headers          map[string]string `json:"headers,omitempty" doc:"Headers to send. Host comes from the URL, and those that begin with X-Backbeat- are ours."`
+	Body             json.RawMessage   `json:"body,omitempty" doc:"What to send: any JSON; nothing for null. A string goes as it is if headers name a Content-Type other than JSON."`
 	Timeout          *task.Duration    `json:"timeout,omitempty" doc:"Bounds the call, reading the answer included. Default: 30s."`
-	ExpectStatus     []int             `json:"expect_status,omitempty" doc:"Statuses that are a success. Default: 200 to 299."`
+	ExpectStatus     []int             `json:"expect_status,omitempty" minimum:"200" maximum:"599" doc:"Statuses that are a success. A redirect among them is not followed. Default: 200 to 299."`
 	MaxResponseBytes int64             `json:"max_response_bytes,omitempty" default:"65536" minimum:"0" maximum:"10485760" doc:"How much of the answer is kept."`
 }
 
 // HTTPRequestOut is the answer.
 type HTTPRequestOut struct {
 	Status     int               `json:"status"`
-	Headers    map[string]string `json:"headers"`
+	Headers    map[string]string `json:"headers" doc:"The headers of the answer; several of one name are joined with a comma."`
 	Body       any               `json:"body" doc:"The body: as JSON if it is that, else as a string."`
 	Truncated  bool              `json:"truncated" doc:"Whether the body was longer than what is kept."`
 	DurationMS int64             `json:"duration_ms"`
@@ -46,34 +47,46 @@ type HTTPRequestOut struct {
 
 const defaultCallTimeout = 30 * time.Second
 
-// Headers that belong to the connection or to us.
+// Headers that belong to the connection, or that come from the rest of the request.
 var forbiddenHeaders = []string{
-	"Connection", "Content-Length", "Host", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Connection", "Content-Length", "Host", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
+	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
 const ownHeaders = "X-Backbeat-"
 
 // Validate checks what the schema cannot.
-func (in HTTPRequestIn) Validate() (faults []task.Fault) {
+func (in HTTPRequestIn) Validate() []task.Fault {
+	var faults []task.Fault
 	if u, err := url.Parse(in.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		faults = append(faults, task.Fault{Location: "url", Message: "must be an http or https URL with a host"})
 	}
-	for name, value := range in.Headers {
-		canonical := http.CanonicalHeaderKey(name)
-		switch {
-		case !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value):
-			faults = append(faults, task.Fault{Location: "headers." + name, Message: "is not a header that HTTP allows"})
-		case slices.Contains(forbiddenHeaders, canonical) || strings.HasPrefix(canonical, ownHeaders):
-			faults = append(faults, task.Fault{Location: "headers." + name, Message: "cannot be set"})
-		}
-	}
-	for i, status := range in.ExpectStatus {
-		if status < 200 || status > 599 {
-			faults = append(faults, task.Fault{Location: fmt.Sprintf("expect_status[%d]", i), Message: "must be 200 to 599"})
-		}
+	if in.Method == http.MethodConnect {
+		faults = append(faults, task.Fault{Location: "method", Message: "CONNECT is for proxies only"})
 	}
 	if in.Timeout != nil && *in.Timeout <= 0 {
 		faults = append(faults, task.Fault{Location: "timeout", Message: "must be more than 0"})
+	}
+	return append(faults, checkHeaders(in.Headers)...)
+}
+
+func checkHeaders(headers map[string]string) (faults []task.Fault) {
+	seen := make(map[string]bool, len(headers))
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		canonical := http.CanonicalHeaderKey(name)
+		message := ""
+		switch {
+		case !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(headers[name]):
+			message = "is not a header that HTTP allows"
+		case slices.Contains(forbiddenHeaders, canonical) || strings.HasPrefix(canonical, ownHeaders):
+			message = "cannot be set"
+		case seen[canonical]:
+			message = "is given twice, in different case"
+		}
+		seen[canonical] = true
+		if message != "" {
+			faults = append(faults, task.Fault{Location: "headers." + name, Message: message})
+		}
 	}
 	return faults
 }
@@ -83,26 +96,41 @@ func (d *Deps) httpRequest(ctx context.Context, in HTTPRequestIn) (HTTPRequestOu
 	if in.Timeout != nil {
 		timeout = time.Duration(*in.Timeout)
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	callCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	out, err := d.call(callCtx, in)
+	switch {
+	case err == nil:
+		return out, nil
+	case ctx.Err() != nil: // the whole attempt is over
+		return HTTPRequestOut{}, ctx.Err()
+	case callCtx.Err() != nil:
+		return HTTPRequestOut{}, fmt.Errorf("no complete answer within %s", task.Duration(timeout))
+	default:
+		return HTTPRequestOut{}, err
+	}
+}
+
+func (d *Deps) call(ctx context.Context, in HTTPRequestIn) (HTTPRequestOut, error) {
 	req, err := newHTTPRequest(ctx, in)
 	if err != nil {
 		return HTTPRequestOut{}, task.Permanent(err)
 	}
 	start := time.Now()
-	res, err := d.http.Do(req)
+	client := http.Client{Transport: d.http, CheckRedirect: in.checkRedirect}
+	res, err := client.Do(req)
 	if err != nil {
 		return HTTPRequestOut{}, callError(err)
 	}
 	defer res.Body.Close()
+	if !in.expects(res.StatusCode) {
+		return HTTPRequestOut{}, statusError(res)
+	}
 	out, err := readAnswer(res, in.MaxResponseBytes)
 	if err != nil {
 		return HTTPRequestOut{}, fmt.Errorf("read the answer: %w", err)
 	}
 	out.DurationMS = time.Since(start).Milliseconds()
-	if !expected(res.StatusCode, in.ExpectStatus) {
-		return HTTPRequestOut{}, statusError(res, out.Body)
-	}
 	return out, nil
 }
 
@@ -131,6 +159,9 @@ func newHTTPRequest(ctx context.Context, in HTTPRequestIn) (*http.Request, error
 
 // requestBody returns the body as JSON, or the text of a string for another content type.
 func requestBody(in HTTPRequestIn) (body []byte, contentType string) {
+	if bytes.Equal(in.Body, []byte("null")) {
+		return nil, ""
+	}
 	for name, value := range in.Headers {
 		if http.CanonicalHeaderKey(name) != "Content-Type" || isJSON(value) {
 			continue
@@ -148,17 +179,38 @@ func isJSON(contentType string) bool {
 	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
 }
 
-// callError explains why a call did not come to an answer. An address that may not be called is not worth another
-// try.
+// checkRedirect follows redirects, but not one that is the answer asked for.
+func (in HTTPRequestIn) checkRedirect(req *http.Request, via []*http.Request) error {
+	if slices.Contains(in.ExpectStatus, req.Response.StatusCode) {
+		return http.ErrUseLastResponse
+	}
+	if len(via) > maxRedirects {
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	}
+	return nil
+}
+
+const maxRedirects = 10
+
+func (in HTTPRequestIn) expects(status int) bool {
+	if len(in.ExpectStatus) > 0 {
+		return slices.Contains(in.ExpectStatus, status)
+	}
+	return status >= 200 && status <= 299
+}
+
+// callError explains why a call did not come to an answer. It names the host alone: the rest of a URL may hold a
+// password or a token.
 func callError(err error) error {
-	if e, ok := errors.AsType[*forbiddenAddress](err); ok {
-		return task.Permanent(e)
+	failed, ok := errors.AsType[*url.Error](err)
+	if !ok {
+		return err
 	}
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		// Its text holds the URL, and that perhaps a token in its query.
-		return fmt.Errorf("%s: %w", strings.ToUpper(e.Op), e.Err)
+	host := "the host"
+	if u, err := url.Parse(failed.URL); err == nil {
+		host = u.Host
 	}
-	return err
+	return fmt.Errorf("%s %s: %w", strings.ToUpper(failed.Op), host, failed.Err)
 }
 
 func readAnswer(res *http.Response, most int64) (HTTPRequestOut, error) {
@@ -171,37 +223,32 @@ func readAnswer(res *http.Response, most int64) (HTTPRequestOut, error) {
 		data, out.Truncated = data[:most], true
 	}
 	for name, values := range res.Header {
-		out.Headers[name] = strings.ToValidUTF8(strings.Join(values, ", "), "\uFFFD")
+		out.Headers[name] = toUTF8(strings.Join(values, ", "))
 	}
-	out.Body = strings.ToValidUTF8(string(data), "\uFFFD")
-	if isJSON(res.Header.Get("Content-Type")) && !out.Truncated && json.Valid(data) {
-		out.Body = json.RawMessage(data)
+	body := toUTF8(string(data))
+	out.Body = body
+	if isJSON(res.Header.Get("Content-Type")) && !out.Truncated && json.Valid([]byte(body)) {
+		out.Body = json.RawMessage(body)
 	}
 	return out, nil
 }
 
-func expected(status int, list []int) bool {
-	if len(list) > 0 {
-		return slices.Contains(list, status)
-	}
-	return status >= 200 && status <= 299
-}
+// toUTF8 makes text fit for JSON, whatever another server has sent.
+func toUTF8(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
 // maxExcerpt is how much of an unwanted answer an error quotes, in bytes.
 const maxExcerpt = 200
 
 // statusError is the error of an answer that is no success. Most of what 4xx says is true the next time as well.
-func statusError(res *http.Response, body any) error {
-	text := fmt.Sprintf("%s", body)
-	if len(text) > maxExcerpt {
-		text = strings.ToValidUTF8(text[:maxExcerpt], "") + "…"
-	}
-	err := fmt.Errorf("answered %s: %s", res.Status, text)
+func statusError(res *http.Response) error {
+	// A body that breaks off is quoted as far as it came: the status says enough.
+	excerpt, _ := io.ReadAll(io.LimitReader(res.Body, maxExcerpt))
+	err := fmt.Errorf("answered %s: %s", res.Status, toUTF8(string(excerpt)))
 	status := res.StatusCode
 	if status >= 400 && status <= 499 && !slices.Contains([]int{408, 425, 429}, status) {
 		return task.Permanent(err)
 	}
-	if d, ok := retryAfter(res.Header.Get("Retry-After"), time.Now()); ok {
+	if d := retryAfter(res.Header.Get("Retry-After"), time.Now()); d > 0 {
 		return task.RetryAfter(d, err)
 	}
 	return err
@@ -210,13 +257,14 @@ func statusError(res *http.Response, body any) error {
 // maxRetryAfter bounds what an answer can ask for.
 const maxRetryAfter = 24 * time.Hour
 
-// retryAfter reads the header Retry-After: seconds or an HTTP date (RFC 9110, section 10.2.3).
-func retryAfter(value string, now time.Time) (time.Duration, bool) {
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return min(time.Duration(seconds)*time.Second, maxRetryAfter), true
+// retryAfter reads the header Retry-After: seconds or an HTTP date (RFC 9110, section 10.2.3). It is 0 for what is
+// neither, or not in the future: the type's backoff is kinder than no wait at all.
+func retryAfter(value string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {
+		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {
-		return min(max(at.Sub(now), 0), maxRetryAfter), true
+		return min(max(at.Sub(now), 0), maxRetryAfter)
 	}
-	return 0, false
+	return 0
 }

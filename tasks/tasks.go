@@ -4,6 +4,7 @@ package tasks
 
 import (
 	"context"
+	"crypto/x509"
 	"net/http"
 	"net/netip"
 
@@ -12,7 +13,7 @@ import (
 
 // Deps is what handlers need. Only workers have it.
 type Deps struct {
-	http *http.Client
+	http *http.Transport
 	mail mailer
 }
 
@@ -24,15 +25,17 @@ type Options struct {
 	SMTPURL string
 	// SMTPFrom is the sender of mails that name none.
 	SMTPFrom string
+	// RootCAs are the authorities whose certificates servers may show. Default: the system's.
+	RootCAs *x509.CertPool
 }
 
 // NewDeps connects handlers to the world. It returns an error for an SMTPURL that cannot be read.
 func NewDeps(opts Options) (*Deps, error) {
-	mail, err := newMailer(opts.SMTPURL, opts.SMTPFrom)
+	mail, err := newMailer(opts)
 	if err != nil {
 		return nil, err
 	}
-	return &Deps{http: newHTTPClient(opts.AllowCIDRs), mail: mail}, nil
+	return &Deps{http: newHTTPTransport(opts.AllowCIDRs, opts.RootCAs), mail: mail}, nil
 }
 
 // entry is a task type with its handler, whose Go types are hidden.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -275,4 +276,67 @@ func waitReady(t *testing.T, p *program) {
 		}
 	}
 	t.Fatal("never ready again")
+}
+
+func TestBadConfigurationListsEveryFault(t *testing.T) {
+	code, _, stderr := exit(t, "worker", []string{"--worker-concurrency", "many", "--no-such-flag"},
+		"BACKBEAT_REDIS_URL=redis://user:hunter2@host:99999/0", "BACKBEAT_QUEUES=a b=1", "BACKBEAT_WRKER_QUEUES=x")
+	if code != 2 {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{"redis.url", "queues", "BACKBEAT_WRKER_QUEUES", "--no-such-flag"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("%q is not named in:\n%s", want, stderr)
+		}
+	}
+	if strings.Contains(stderr, "hunter2") {
+		t.Errorf("a password was printed:\n%s", stderr)
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	for _, name := range []string{"api", "worker", "beat", "standalone"} {
+		if code, stdout, _ := exit(t, name, []string{"--help"}); code != 0 || !strings.Contains(stdout, "--redis-url") {
+			t.Errorf("%s --help: %d %s", name, code, stdout)
+		}
+		if code, stdout, _ := exit(t, name, []string{"--version"}); code != 0 || !strings.HasPrefix(stdout, "backbeat-"+name+" ") {
+			t.Errorf("%s --version: %d %s", name, code, stdout)
+		}
+	}
+}
+
+func TestHealthcheck(t *testing.T) {
+	redis := redistest.Start(t)
+	env := []string{"BACKBEAT_REDIS_URL=" + redis.URL(), "BACKBEAT_WORKER_ADMIN_ADDR=" + freeAddr(t)}
+	start(t, "worker", env...)
+	if code, _, stderr := exit(t, "worker", []string{"healthcheck"}, env...); code != 0 {
+		t.Errorf("a healthy worker: %d %s", code, stderr)
+	}
+	redis.Kill()
+	if code, _, stderr := exit(t, "worker", []string{"healthcheck"}, env...); code != 1 || !strings.Contains(stderr, "503") {
+		t.Errorf("a worker without redis: %d %s", code, stderr)
+	}
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func TestReadyLineAtEveryLevel(t *testing.T) {
+	// start waits for it.
+	start(t, "worker", "BACKBEAT_REDIS_URL="+redistest.Start(t).URL(), "BACKBEAT_LOG_LEVEL=error")
+}
+
+func TestUnprotectedAPIStaysOnLoopback(t *testing.T) {
+	for _, env := range [][]string{{"BACKBEAT_API_ADDR=0.0.0.0:0"}, {"BACKBEAT_API_ADDR=:0"}} {
+		if code, _, stderr := exit(t, "api", nil, env...); code != 2 || !strings.Contains(stderr, "api.addr") {
+			t.Errorf("%q: exit code %d: %s", env, code, stderr)
+		}
+	}
 }

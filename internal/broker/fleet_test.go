@@ -49,7 +49,17 @@ type output struct {
 // and has one retry, at once; "block" waits until the test releases it or its context ends.
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
-	server := redistest.Start(t)
+	return newFleetOn(t, redistest.Start(t))
+}
+
+// newFleetAOF is newFleet with a Redis that survives being killed.
+func newFleetAOF(t *testing.T) *fleet {
+	t.Helper()
+	return newFleetOn(t, redistest.Start(t, redistest.WithAOF()))
+}
+
+func newFleetOn(t *testing.T, server *redistest.Server) *fleet {
+	t.Helper()
 	f := &fleet{
 		t:        t,
 		redis:    server,

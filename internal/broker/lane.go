@@ -140,7 +140,7 @@ func (l *lane) discard(ctx context.Context, a *attempt, raw string, err error) {
 	a.message = &message{}
 	a.ended, a.outcome = true, task.Failed
 	a.failure = task.Failure{Message: err.Error(), Kind: task.KindPermanent}
-	l.finishWith(ctx, a, []byte(raw))
+	_ = l.finishWith(ctx, a, []byte(raw)) // it fails only when the worker is stopping
 }
 
 // finish acknowledges an attempt. It answers asynq as its own scripts do when all is well.

@@ -78,15 +78,20 @@ func (c *child) endOrphan(ctx context.Context) {
 	}
 	c.logger.Warn("ending a redis that an earlier run left behind", "socket", c.socket)
 	_ = rdb.ShutdownSave(ctx).Err() // Redis ends instead of answering
-	for rdb.Ping(ctx).Err() == nil && ctx.Err() == nil {
-		time.Sleep(10 * time.Millisecond)
+	for rdb.Ping(ctx).Err() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 }
 
 // process is one run of the child.
 type process struct {
 	cmd  *exec.Cmd
-	done chan error // receives how it ended
+	done chan struct{} // closed when it has ended
+	err  error         // how it ended, once done is closed
 }
 
 func (c *child) launch() (*process, error) {
@@ -95,7 +100,7 @@ func (c *child) launch() (*process, error) {
 		"--dir", c.dir, "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
 		"--maxmemory-policy", "noeviction", "--logfile", "redis.log", "--daemonize", "no")
 	cmd.SysProcAttr = childAttr()
-	p := &process{cmd: cmd, done: make(chan error, 1)}
+	p := &process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		// Where the system ends the child with its parent, it means the thread that forked.
@@ -104,7 +109,8 @@ func (c *child) launch() (*process, error) {
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			p.done <- cmd.Wait()
+			p.err = cmd.Wait()
+			close(p.done)
 		}
 	}()
 	if err := <-started; err != nil {
@@ -122,9 +128,8 @@ func (c *child) awaitReady(ctx context.Context, p *process) error {
 			return nil
 		}
 		select {
-		case err := <-p.done:
-			p.done <- err // keepRunning wants to know as well
-			return fmt.Errorf("%s ended at once (%v); see %s", c.binary, err, filepath.Join(c.dir, "redis.log"))
+		case <-p.done:
+			return fmt.Errorf("%s ended at once, see %s: %w", c.binary, filepath.Join(c.dir, "redis.log"), p.err)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(10 * time.Millisecond):
@@ -140,8 +145,8 @@ func (c *child) keepRunning(p *process) {
 		case <-c.quit:
 			p.end()
 			return
-		case err := <-p.done:
-			c.logger.Error("redis died and is started again", "error", err)
+		case <-p.done:
+			c.logger.Error("redis died and is started again", "error", p.err)
 		}
 		if time.Since(began) > time.Minute {
 			wait = 100 * time.Millisecond
@@ -164,7 +169,7 @@ func (c *child) keepRunning(p *process) {
 func (p *process) end() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended
 	select {
-	case <-p.done:
+	case <-p.done: // how it ended matters no more
 	case <-time.After(stopGrace):
 		_ = p.cmd.Process.Kill()
 		<-p.done

@@ -20,8 +20,8 @@ var DefaultBackoff = Backoff{Base: 2 * time.Second, Cap: 10 * time.Minute}
 // Delay returns the time to wait after a failure that n failures came before.
 func (b Backoff) Delay(n int) time.Duration {
 	ceiling := b.Cap
-	// The shift is bounded because 1<<n overflows long before n reaches the retries a task may have.
-	if n < 32 && b.Base < b.Cap>>n {
+	// Cap is shifted down, not Base up: 1<<n overflows long before n reaches the retries a task may have.
+	if b.Base <= b.Cap>>n {
 		ceiling = b.Base << n
 	}
 	return rand.N(ceiling + 1)

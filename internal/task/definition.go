@@ -21,11 +21,7 @@ type Validator interface {
 }
 
 // Definition is a task type with its Go types: In is the payload, Out the result.
-type Definition[In, Out any] struct {
-	*Type
-	// blank is In with the defaults that its struct tags state.
-	blank In
-}
+type Definition[In, Out any] struct{ *Type }
 
 // Define makes a task type. The schemas, and so the validation, come from the struct tags of In and Out
 // (https://huma.rocks/features/request-validation/). It panics on tags that make no sense, so that a
@@ -45,7 +41,7 @@ func Define[In, Out any](name string, opts ...Option) Definition[In, Out] {
 		opt(t)
 	}
 	d := Definition[In, Out]{Type: t}
-	if err := setDefaults(reflect.ValueOf(&d.blank).Elem()); err != nil {
+	if err := setDefaults(reflect.ValueOf(new(In)).Elem()); err != nil {
 		panic(fmt.Sprintf("task type %s: %v", name, err))
 	}
 	t.decode = func(payload []byte) error { _, err := d.decode(payload); return err }
@@ -88,13 +84,17 @@ func (d Definition[In, Out]) Handler(run func(ctx context.Context, in In) (Out, 
 }
 
 func (d Definition[In, Out]) decode(payload []byte) (In, error) {
-	in := d.blank
+	var in In
+	// Each payload gets defaults of its own: the decoder writes into the slices and maps that it finds.
+	if err := setDefaults(reflect.ValueOf(&in).Elem()); err != nil {
+		return in, err
+	}
 	if len(payload) > 0 {
 		if err := json.Unmarshal(payload, &in); err != nil {
 			return in, err
 		}
 	}
-	if v, ok := any(in).(Validator); ok {
+	if v, ok := any(&in).(Validator); ok {
 		if faults := v.Validate(); len(faults) > 0 {
 			return in, Invalid(faults...)
 		}

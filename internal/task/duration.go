@@ -3,6 +3,7 @@ package task
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 	"time"
 
@@ -38,6 +39,19 @@ func (d *Duration) UnmarshalText(text []byte) error {
 		return errors.New("must not be negative")
 	}
 	*d = Duration(v)
+	return nil
+}
+
+// UnmarshalJSON reads the string.
+func (d *Duration) UnmarshalJSON(data []byte) error {
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return err
+	}
+	if err := d.UnmarshalText([]byte(text)); err != nil {
+		// Of all errors, the decoder adds the field at fault only to this one.
+		return &json.UnmarshalTypeError{Value: "string " + text, Type: reflect.TypeFor[Duration]()}
+	}
 	return nil
 }
 

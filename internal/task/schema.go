@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -69,7 +70,11 @@ func showSchema(root *huma.Schema, registry huma.Registry) (json.RawMessage, err
 func (t *Type) Validate(payload []byte) []Fault {
 	var value any = map[string]any{}
 	if len(payload) > 0 {
-		if err := json.Unmarshal(payload, &value); err != nil {
+		err := json.Unmarshal(payload, &value)
+		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return []Fault{{"payload", "holds a number that is out of range"}}
+		}
+		if err != nil {
 			return []Fault{{"payload", "is not JSON: " + err.Error()}}
 		}
 	}
@@ -90,17 +95,27 @@ func faultsOf(errs []error) []Fault {
 	return faults
 }
 
-var missingProperty = regexp.MustCompile(`^expected required property (\S+) to be present$`)
+var (
+	missingProperty = regexp.MustCompile(`^expected required property (\S+) to be present$`)
+	// The reasons why a value has not its format quote the value.
+	wrongFormat = regexp.MustCompile(`^(expected string to be (?:RFC \d+ (?:email|uri|uuid)|regex)|expected duration): `)
+)
 
-// FaultOf makes a Fault of an error that huma's validation found. It leaves out the value at fault, which
-// may be a secret, and points at a missing field itself rather than at what lacks it.
+// FaultOf makes a Fault of an error that huma's validation or the decoding of JSON found. It leaves out the
+// value at fault, which may be a secret, and points at a missing field itself rather than at what lacks it.
 func FaultOf(err error) Fault {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return Fault{wrong.Field, "is out of range or of the wrong type"}
+	}
 	detail, ok := errors.AsType[*huma.ErrorDetail](err)
 	if !ok {
 		return Fault{Message: err.Error()}
 	}
 	if missing := missingProperty.FindStringSubmatch(detail.Message); missing != nil {
 		return Fault{strings.TrimPrefix(detail.Location+"."+missing[1], "."), "is required"}
+	}
+	if wrong := wrongFormat.FindStringSubmatch(detail.Message); wrong != nil {
+		return Fault{detail.Location, wrong[1]}
 	}
 	return Fault{detail.Location, detail.Message}
 }
@@ -109,17 +124,14 @@ func decodeFaults(err error) []Fault {
 	if err == nil {
 		return nil
 	}
+	faults := []Fault{FaultOf(err)}
 	if invalid, ok := errors.AsType[*Error](err); ok {
-		faults := make([]Fault, len(invalid.Faults))
-		for i, f := range invalid.Faults {
-			faults[i] = Fault{"payload." + f.Location, f.Message}
-		}
-		return faults
+		faults = slices.Clone(invalid.Faults)
 	}
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
-		return []Fault{{"payload." + wrong.Field, "is out of range or of the wrong type"}}
+	for i, f := range faults {
+		faults[i].Location = strings.TrimSuffix("payload."+f.Location, ".")
 	}
-	return []Fault{{"payload", err.Error()}}
+	return faults
 }
 
 // setDefaults fills the fields of a struct from their default tags, nested structs included.

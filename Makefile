@@ -1,0 +1,53 @@
+# `make` lists what can be made.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+GOFMT    := $(shell go env GOROOT)/bin/gofmt
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+FUZZTIME ?= 30s
+
+.PHONY: help test tools vet format-check lint race build run fmt fuzz cover docker clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+test: tools build vet format-check lint race ## Check everything; installs what the tests need
+
+tools: ## Install redis-server, gcc and Chromium where they are missing
+	@scripts/install-test-tools
+
+vet: ## Run go vet
+	go vet ./...
+
+format-check: ## Check that gofmt has nothing to change
+	@files=$$($(GOFMT) -l .); test -z "$$files" || { echo "run make fmt, for these are not formatted:" $$files; exit 1; }
+
+lint: ## Run golangci-lint in the version that go.mod pins
+	go tool golangci-lint run
+
+race: ## Run the tests with the race detector
+	go test -race -timeout 6m ./...
+
+build: ## Build the programs into bin/
+	scripts/build bin "$(VERSION)"
+
+run: ## Run API, worker and beat in one process on http://127.0.0.1:8080
+	go run ./cmd/standalone
+
+fmt: ## Format the code and its imports
+	go tool golangci-lint fmt
+
+fuzz: ## Run each fuzz target for FUZZTIME (30s)
+	scripts/fuzz $(FUZZTIME)
+
+cover: ## Measure what the tests cover, into bin/cover.html
+	@mkdir -p bin
+	go test -coverpkg ./... -coverprofile bin/cover.out ./...
+	go tool cover -html bin/cover.out -o bin/cover.html
+	go tool cover -func bin/cover.out | tail -n 1
+
+docker: ## Build the image backbeat
+	docker build --build-arg VERSION="$(VERSION)" --tag backbeat .
+
+clean: ## Remove what was built
+	rm -rf bin
