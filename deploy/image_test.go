@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -33,11 +34,7 @@ func TestImageBuild(t *testing.T) {
 func TestImageContext(t *testing.T) {
 	context := t.TempDir()
 	copyContext(t, context)
-	dockerfile, err := os.ReadFile(filepath.Join(root, "Dockerfile"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(dockerfile)) {
+	for line := range strings.Lines(read(t, "Dockerfile")) {
 		words := strings.Fields(line)
 		if len(words) == 0 || words[0] != "COPY" || strings.HasPrefix(words[1], "--from") {
 			continue
@@ -53,6 +50,29 @@ func TestImageContext(t *testing.T) {
 			t.Errorf("%s is sent to the builder", secret)
 		}
 	}
+}
+
+func TestImageStages(t *testing.T) {
+	stages := regexp.MustCompile(`(?m)^FROM .*?([^ =]+:\S+)`).FindAllStringSubmatch(read(t, "Dockerfile"), -1)
+	if len(stages) != 2 {
+		t.Fatalf("stages %q, want one that builds and one that runs", stages)
+	}
+	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(read(t, "go.mod"))[1]
+	if build := stages[0][1]; !strings.HasPrefix(build, "golang:"+version+"-") {
+		t.Errorf("built in %s, and go.mod asks for Go %s", build, version)
+	}
+	if final := stages[1][1]; !strings.HasSuffix(final, ":nonroot") {
+		t.Errorf("runs in %s, which may have another user than nonroot", final)
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(root, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
 }
 
 func ignored(t *testing.T) *patternmatcher.PatternMatcher {

@@ -52,6 +52,16 @@ func rules() []rule {
 			never: under(asynqmon),
 		},
 		{
+			says:  "of the adapters, only the HTTP API knows the web framework, and it knows no Redis",
+			from:  own("internal/httpapi"),
+			never: under(goRedis),
+		},
+		{
+			says:  "of the adapters, only the HTTP API knows the web framework, and it knows no Redis",
+			from:  own(adapters...).but(own("internal/httpapi")),
+			never: under(echo),
+		},
+		{
 			says:  "only programs import the composition root",
 			from:  project.but(own("cmd", "internal/app")),
 			never: own("internal/app"),
@@ -124,6 +134,8 @@ func TestRules(t *testing.T) {
 		{"internal/app -> " + asynq, []string{"only the broker imports asynq"}},
 		{"tasks -> " + asynq + "/tools", []string{"only the broker imports asynq"}},
 		{"internal/httpapi -> " + asynqmon, []string{"only the composition root imports asynqmon"}},
+		{"internal/httpapi -> " + goRedis + "/v9", []string{"of the adapters, only the HTTP API knows the web framework, and it knows no Redis"}},
+		{"internal/broker -> " + echo + "/v4", []string{"of the adapters, only the HTTP API knows the web framework, and it knows no Redis"}},
 		{"tasks -> internal/app", []string{"only programs import the composition root"}},
 		{"cmd/api -> internal/task", []string{"programs import only the composition root, tasks, config and the standard library"}},
 		{"cmd/api -> example.com/x", []string{"programs import only the composition root, tasks, config and the standard library"}},

@@ -26,6 +26,7 @@ func describe(version string) huma.Config {
 		{Name: "Health", Description: "For load balancers and orchestrators."},
 	}
 	cfg.DocsPath = ""    // ours needs no CDN
+	cfg.OpenAPIPath = "" // huma writes the document at the first request, and races when there are two
 	cfg.SchemasPath = "" // they are in the document
 	cfg.CreateHooks = nil
 	cfg.RejectUnknownQueryParameters = true

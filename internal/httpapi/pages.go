@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	_ "embed"
+	"encoding/json"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -19,8 +20,14 @@ const (
 		"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 
-// addPages adds what people look at: the page of links, the documentation and the dashboard.
+// addPages adds what people look at: the page of links, the documentation and the dashboard. It comes after the
+// operations, which the documentation tells of.
 func (a *api) addPages(e *echo.Echo) {
+	spec, err := json.Marshal(a.OpenAPI())
+	if err != nil {
+		panic(err) // an operation is described with something that JSON does not know
+	}
+	e.GET("/openapi.json", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/openapi+json", spec) })
 	e.GET("/", func(c echo.Context) error {
 		c.Response().Header().Set("Content-Security-Policy", indexPolicy)
 		return c.HTMLBlob(http.StatusOK, indexPage)

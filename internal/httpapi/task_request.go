@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -62,9 +63,12 @@ func newRequestReader(registry *task.Registry, schemas huma.Registry) *requestRe
 
 // read makes a task of JSON. Faults are located in the body.
 func (r *requestReader) read(data []byte, now time.Time) (*task.Task, error) {
+	if !utf8.Valid(data) {
+		return nil, newProblem(http.StatusBadRequest, "the body is not JSON", fault{"body", "is not UTF-8"})
+	}
 	var value any
 	if err := json.Unmarshal(data, &value); err != nil {
-		return nil, newProblem(http.StatusBadRequest, "the body is not JSON", fault{"body", err.Error()})
+		return nil, notJSON(err)
 	}
 	var res huma.ValidateResult
 	huma.Validate(r.schemas, r.schema, huma.NewPathBuffer(nil, 0), huma.ModeWriteToServer, value, &res)
@@ -84,6 +88,15 @@ func (r *requestReader) read(data []byte, now time.Time) (*task.Task, error) {
 		return nil, inBody(mergeFaults(faults, err))
 	}
 	return t, inBody(err)
+}
+
+// notJSON tells where the JSON breaks off. What is well-formed and cannot be read all the same is a number too large
+// for a float64; the error of encoding/json repeats it.
+func notJSON(err error) *problem {
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return newProblem(http.StatusBadRequest, "the body is not JSON", fault{"body", err.Error()})
+	}
+	return newProblem(http.StatusUnprocessableEntity, "the request is not valid", fault{"body", "holds a number that is out of range"})
 }
 
 // mergeFaults adds the faults of err at places that have none yet.

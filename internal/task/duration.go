@@ -44,6 +44,9 @@ func (d *Duration) UnmarshalText(text []byte) error {
 
 // UnmarshalJSON reads the string.
 func (d *Duration) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil // as everywhere in encoding/json
+	}
 	var text string
 	if err := json.Unmarshal(data, &text); err != nil {
 		return err
