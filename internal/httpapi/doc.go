@@ -1,11 +1,10 @@
-// Package httpapi is Backbeat's HTTP API: it takes tasks, tells of them, of queues and of workers, and documents
-// itself.
+// Package httpapi is the HTTP API: routes, what they take and what they answer.
 //
-// A request passes, in this order: its id, the access log, the net under panics, the safety headers, the check of
-// its origin, the routes, and huma, which reads and validates what the handlers are given:
+//	request ─▶ request id ─▶ origin and host ─▶ echo's router ─▶ huma ─▶ handler ─▶ Registry.Prepare ─▶ Tasks
+//	                                              │                 │         │
+//	                                              └─ problem 404/405 └─ 400/413/415/422 ◀─ codes of errors
 //
-//	exchange → log → recover → headers → origin → echo's router → prepare → huma → handler → Store
-//
-// Handlers return errors of package task; problem.go turns them, like every other failure, into RFC 9457 problem
-// documents. Clients see what they can act on, and a request id; the log has the cause under the same id.
+// Each route is described once, to huma: the description validates what comes in and makes the OpenAPI document.
+// Whatever goes wrong is answered as a problem document (RFC 9457), and errors are told apart by their task.Code;
+// problem.go holds the one table that maps those to HTTP.
 package httpapi

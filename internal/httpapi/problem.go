@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -12,146 +13,112 @@ import (
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
-//nolint:gochecknoinits // huma has no other way to be told what its errors look like.
-func init() {
-	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
-		return newInputProblem(status, message, errs)
-	}
-}
-
-// problem is the answer to a request that failed, as RFC 9457 has it.
+// problem is the answer to whatever goes wrong: a problem document (RFC 9457).
 type problem struct {
-	Type   string  `json:"type" example:"about:blank" doc:"Always about:blank: the status says what kind of problem it is."`
-	Title  string  `json:"title" example:"Unprocessable Entity" doc:"The status in words."`
-	Status int     `json:"status" example:"422" doc:"The HTTP status."`
-	Detail string  `json:"detail" example:"the request is not valid" doc:"What went wrong this time."`
-	Errors []fault `json:"errors,omitempty" nullable:"false" doc:"The fields at fault. Their values, which may be secret, are not repeated."`
-
-	headers http.Header
+	Type   string  `json:"type" doc:"What kind of problem it is; about:blank says no more than the status." example:"about:blank"`
+	Title  string  `json:"title" doc:"The status in words." example:"Unprocessable Entity"`
+	Status int     `json:"status" doc:"The HTTP status." example:"422"`
+	Detail string  `json:"detail" doc:"What went wrong, and what to do about it." example:"validation failed"`
+	Errors []fault `json:"errors,omitempty" doc:"The fields at fault."`
 }
 
-// fault is one field at fault.
+// fault is one field at fault. The value is left out: it may be a secret.
 type fault struct {
-	Location string `json:"location" example:"body.payload.url" doc:"Where it stands: in the body, the query or the path."`
-	Message  string `json:"message" example:"is required" doc:"What is wrong with it."`
+	Location string `json:"location" doc:"The path of the field." example:"body.payload.url"`
+	Message  string `json:"message" doc:"What is wrong with it." example:"is required"`
 }
 
-const problemContentType = "application/problem+json"
+var _ huma.StatusError = (*problem)(nil)
 
-var (
-	_ huma.StatusError       = (*problem)(nil)
-	_ huma.HeadersError      = (*problem)(nil)
-	_ huma.ContentTypeFilter = (*problem)(nil)
-)
+// Error gives the detail.
+func (p *problem) Error() string { return p.Detail }
 
-func (p *problem) Error() string             { return p.Detail }
-func (p *problem) GetStatus() int            { return p.Status }
-func (p *problem) GetHeaders() http.Header   { return p.headers }
-func (p *problem) ContentType(string) string { return problemContentType }
+// GetStatus tells huma the status.
+func (p *problem) GetStatus() int { return p.Status }
 
-// TransformSchema gives the schema its name in the documentation.
-func (*problem) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
-	s.Description = "What went wrong, as RFC 9457 has it."
-	return s
-}
+// ContentType makes a problem document of what would be JSON.
+func (p *problem) ContentType(string) string { return "application/problem+json" }
 
 func newProblem(status int, detail string, faults ...fault) *problem {
 	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Errors: faults}
 }
 
-const invalidDetail = "the request is not valid"
+func init() {
+	// huma has no other way to be told, and asks this wherever it finds something wrong.
+	huma.NewError = func(status int, detail string, errs ...error) huma.StatusError {
+		p := newProblem(status, detail)
+		for _, err := range errs {
+			if err != nil {
+				f := task.FaultOf(err)
+				p.Errors = append(p.Errors, fault{f.Location, f.Message})
+			}
+		}
+		return p
+	}
+}
 
-// newInputProblem makes a problem of what huma found wrong with a request.
-func newInputProblem(status int, message string, errs []error) *problem {
-	if len(errs) > 0 {
-		message = invalidDetail
+// statuses maps the codes of errors to HTTP.
+var statuses = map[task.Code]int{
+	task.CodeInvalid:     http.StatusUnprocessableEntity,
+	task.CodeNotFound:    http.StatusNotFound,
+	task.CodeConflict:    http.StatusConflict,
+	task.CodeUnavailable: http.StatusServiceUnavailable,
+}
+
+// problemOf makes a problem of an error. Its cause is logged and never told.
+func (a *api) problemOf(ctx context.Context, err error) error {
+	if status, ok := errors.AsType[huma.StatusError](err); ok {
+		return status
 	}
-	if status == http.StatusBadRequest {
-		// The body is known to be JSON by now. What could not be read from it is a value out of range.
-		status = http.StatusUnprocessableEntity
+	e, ok := errors.AsType[*task.Error](err)
+	switch {
+	case !ok && ctx.Err() != nil:
+		return newProblem(http.StatusServiceUnavailable, "the request was given up") // nobody reads it
+	case !ok:
+		a.Logger.Error("request failed", "request_id", requestID(ctx), "error", err)
+		return newProblem(http.StatusInternalServerError, "something went wrong inside; the log knows more under this X-Request-Id")
+	case e.Code == task.CodeUnavailable:
+		a.Logger.Warn("store not available", "request_id", requestID(ctx), "error", e.Cause)
+		p := newProblem(http.StatusServiceUnavailable, e.Message+"; try again")
+		return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {"1"}})
 	}
-	p := newProblem(status, message)
-	for _, err := range errs {
-		f := task.FaultOf(err)
-		p.Errors = append(p.Errors, fault(f))
+	p := newProblem(statuses[e.Code], e.Message)
+	for _, f := range e.Faults {
+		p.Errors = append(p.Errors, fault{f.Location, f.Message})
 	}
 	return p
 }
 
-// statusOf is the table of what each code is in HTTP.
-func statusOf(code task.Code) int {
-	switch code {
-	case task.CodeInvalid:
-		return http.StatusUnprocessableEntity
-	case task.CodeNotFound:
-		return http.StatusNotFound
-	case task.CodeConflict:
-		return http.StatusConflict
-	case task.CodeUnavailable:
-		return http.StatusServiceUnavailable
-	default:
-		return http.StatusInternalServerError
-	}
-}
-
-// retryAfterSeconds is when a client that was told 503 may try again.
-const retryAfterSeconds = "1"
-
-// problemOf tells a client what err means to it, and leaves the cause of a 5xx for the log. Locations get the part
-// of the request that they are in, such as "body.", in front.
-func problemOf(ctx context.Context, part string, err error) *problem {
-	if errors.Is(err, context.Canceled) {
-		// The client has gone, or the server is going; only in the latter case will anybody read this.
-		err = task.Unavailable(err)
-	}
-	known, ok := errors.AsType[*task.Error](err)
-	if !ok {
-		known = &task.Error{Message: "an unexpected error; the log has its cause under the X-Request-Id of this answer"}
-	}
-	p := newProblem(statusOf(known.Code), known.Message)
-	for _, f := range known.Faults {
-		p.Errors = append(p.Errors, fault{part + f.Location, f.Message})
-	}
-	if p.Status >= http.StatusInternalServerError {
-		exchangeOf(ctx).cause = err
-	}
-	if p.Status == http.StatusServiceUnavailable {
-		p.headers = http.Header{echo.HeaderRetryAfter: {retryAfterSeconds}}
-	}
-	return p
-}
-
-// handleError answers for everything that fails outside of huma: unknown routes, wrong methods, panics, and what the
-// middleware refuses.
-func handleError(err error, c echo.Context) {
+// handleError answers what goes wrong outside of huma: unknown routes, wrong methods, panics.
+func (a *api) handleError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
 	p, ok := errors.AsType[*problem](err)
 	if !ok {
-		p = routingProblem(c, err)
-	}
-	for name, values := range p.headers {
-		c.Response().Header()[name] = values
-	}
-	c.Response().Header().Set(echo.HeaderContentType, problemContentType)
-	c.Response().WriteHeader(p.Status)
-	_ = writeJSON(c.Response(), p)
-}
-
-func routingProblem(c echo.Context, err error) *problem {
-	if refused, ok := errors.AsType[*echo.HTTPError](err); ok {
-		switch refused.Code {
-		case http.StatusNotFound:
-			return newProblem(refused.Code, "there is nothing at this path; /docs tells what there is")
-		case http.StatusMethodNotAllowed:
-			allow := c.Response().Header().Get(echo.HeaderAllow)
-			if strings.Contains(allow, http.MethodGet) {
-				allow += ", " + http.MethodHead
-				c.Response().Header().Set(echo.HeaderAllow, allow)
-			}
-			return newProblem(refused.Code, "this path does not know the method; it knows "+allow)
+		p = newProblem(http.StatusInternalServerError, "something went wrong inside; the log knows more under this X-Request-Id")
+		if e, ok := errors.AsType[*echo.HTTPError](err); ok {
+			p = newProblem(e.Code, routeDetail(e.Code, c))
+		} else {
+			a.Logger.Error("request failed", "request_id", requestID(c.Request().Context()), "error", err)
 		}
 	}
-	return problemOf(c.Request().Context(), "", err)
+	writeProblem(c.Response(), p)
+}
+
+func routeDetail(status int, c echo.Context) string {
+	switch status {
+	case http.StatusNotFound:
+		return "there is nothing at this path; /docs tells what there is"
+	case http.StatusMethodNotAllowed:
+		return "this path allows " + c.Response().Header().Get("Allow")
+	default:
+		return strings.ToLower(http.StatusText(status))
+	}
+}
+
+func writeProblem(w http.ResponseWriter, p *problem) {
+	w.Header().Set("Content-Type", p.ContentType(""))
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client has gone
 }

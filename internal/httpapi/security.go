@@ -1,59 +1,66 @@
 package httpapi
 
 import (
+	"mime"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 )
 
-// addSafetyHeaders keeps browsers from guessing what an answer is, from showing it inside another page, and from
-// keeping it.
-func addSafetyHeaders(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		h := c.Response().Header()
-		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
-		h.Set(echo.HeaderXFrameOptions, "DENY")
-		h.Set(echo.HeaderReferrerPolicy, "no-referrer")
-		h.Set(echo.HeaderCacheControl, "no-store")
-		return next(c)
-	}
-}
-
-// refuseForeignOrigins keeps web pages of other origins from changing anything.
-func refuseForeignOrigins() echo.MiddlewareFunc {
-	protection := http.NewCrossOriginProtection()
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			if protection.Check(c.Request()) != nil {
-				return newProblem(http.StatusForbidden, "a web page of another origin may not change anything here")
-			}
-			return next(c)
+// secure keeps web pages of other origins from changing anything, and from reading where there is no
+// authentication.
+func secure(loopbackOnly bool, next http.Handler) http.Handler {
+	origins := http.NewCrossOriginProtection()
+	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, newProblem(http.StatusForbidden, "a page of another origin may not change anything here"))
+	}))
+	next = origins.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "same-origin")
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			h.Set("Cache-Control", "no-store")
 		}
-	}
-}
-
-// requireLoopbackHost refuses requests for names that only lead here because somebody made their DNS say so.
-func requireLoopbackHost(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if !loopback(c.Request().Host) {
-			return newProblem(http.StatusForbidden,
-				"without credentials only this machine may ask, by the name localhost or a loopback address")
+		if loopbackOnly && !isLoopbackHost(r.Host) {
+			writeProblem(w, newProblem(http.StatusForbidden,
+				"an API without authentication answers only to localhost and the loopback addresses"))
+			return
 		}
-		return next(c)
-	}
+		next.ServeHTTP(w, r)
+	})
 }
 
-// loopback reports whether the Host of a request is this machine whatever DNS says.
-func loopback(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
+func isLoopbackHost(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = strings.Trim(hostport, "[]")
 	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return ip != nil && ip.IsLoopback()
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// requireJSON refuses bodies that do not say they are JSON. Any web page can send text/plain anywhere, and JSON only
+// where it was allowed to.
+func requireJSON(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		hasBody := r.ContentLength > 0 || len(r.TransferEncoding) > 0
+		if hasBody && strings.HasPrefix(r.URL.Path, "/v1/") && !isJSON(r.Header.Get("Content-Type")) {
+			return newProblem(http.StatusUnsupportedMediaType, "send JSON, with Content-Type: application/json")
+		}
+		return next(c)
+	}
+}
+
+func isJSON(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "application/json" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"))
 }

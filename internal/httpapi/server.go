@@ -1,75 +1,96 @@
 package httpapi
 
 import (
-	"io"
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 	"github.com/labstack/echo/v4"
 
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
-// Store is where tasks are kept and queues and workers are known.
-type Store interface {
-	TaskStore
-	QueueStore
-	WorkerStore
-	Pinger
+// Tasks is where the tasks are. Its errors bear a task.Code.
+type Tasks interface {
+	Enqueue(ctx context.Context, t *task.Task) error
+	Get(ctx context.Context, id string) (*task.Task, error)
+	Wait(ctx context.Context, id string) (*task.Task, error)
+	List(ctx context.Context, f task.Filter, cursor string, limit int) (task.Page, error)
+	Cancel(ctx context.Context, id string) (*task.Task, error)
+	Retry(ctx context.Context, id string) (*task.Task, error)
+	Run(ctx context.Context, id string) (*task.Task, error)
+	Delete(ctx context.Context, id string) error
+	Queues(ctx context.Context) ([]task.QueueStatus, error)
+	Queue(ctx context.Context, name string) (*task.QueueStatus, error)
+	Pause(ctx context.Context, queue string) error
+	Resume(ctx context.Context, queue string) error
+	Workers(ctx context.Context) ([]task.WorkerStatus, error)
+	Ping(ctx context.Context) error
 }
 
-// Config is what the API is made of. All fields are needed unless they say otherwise.
+// Config is what the API is made of.
 type Config struct {
-	Tasks    Store
+	Tasks    Tasks
 	Registry *task.Registry
-	// Monitor serves everything under /monitor, prefix included. Without one there is no /monitor.
+	// Monitor is the dashboard. It serves /monitor and all below.
 	Monitor http.Handler
 	Logger  *slog.Logger
-	// MaxBodyBytes is the size of the largest request body that is read.
+	// MaxBodyBytes bounds request bodies; larger ones are answered with 413.
 	MaxBodyBytes int64
-	// Version is that of the program, for the documentation.
-	Version string
-	// LoopbackOnly refuses requests for any host but this machine. An API on a loopback address that asks for no
-	// credentials needs it: a web page whose name is made to lead to 127.0.0.1 would be of the same origin.
+	Version      string
+	// LoopbackOnly refuses requests for any host name but those of the machine itself. It protects an API without
+	// authentication from web pages whose names have been made to point at it.
 	LoopbackOnly bool
 }
 
-// New returns the API.
-func New(cfg Config) http.Handler {
-	e := echo.New()
-	e.HTTPErrorHandler = handleError
-	// What echo has to say, it says about answers that cannot be written any more.
-	e.Logger.SetOutput(io.Discard)
-	e.Pre(beginExchange, logAccess(cfg.Logger), recoverPanics(cfg.Logger), addSafetyHeaders)
-	if cfg.LoopbackOnly {
-		e.Pre(requireLoopbackHost)
-	}
-	e.Pre(refuseForeignOrigins(), answerHead)
-
-	api := newAPI(e, cfg)
-	(&tasks{cfg.Tasks, cfg.Registry}).register(api)
-	(&taskTypes{cfg.Registry}).register(api)
-	(&queues{cfg.Tasks}).register(api)
-	(&workers{cfg.Tasks}).register(api)
-	(&health{cfg.Tasks}).register(api)
-	serveIndex(e)
-	serveDocs(e, api.OpenAPI())
-	if cfg.Monitor != nil {
-		e.Any("/monitor", echo.WrapHandler(cfg.Monitor))
-		e.Any("/monitor/*", echo.WrapHandler(cfg.Monitor))
-	}
-	return e
+// api holds what the handlers share.
+type api struct {
+	Config
+	huma.API
+	requests *requestReader
 }
 
-// Server returns a server for the API with limits on how long a client may take. There is none on how long an
-// answer may: one that waits for a task has its own.
+// New returns the handler of the whole API.
+func New(cfg Config) http.Handler {
+	e := echo.New()
+	described := humaecho.New(e, describe(cfg.Version))
+	a := &api{cfg, described, newRequestReader(cfg.Registry, described.OpenAPI().Components.Schemas)}
+	e.HTTPErrorHandler = a.handleError
+	e.Use(a.logRequests, recoverPanics, requireJSON)
+	a.addTasks()
+	a.addTaskTypes()
+	a.addQueues()
+	a.addWorkers()
+	a.addHealth()
+	a.addPages(e)
+	return withRequestID(secure(cfg.LoopbackOnly, e))
+}
+
+// Server returns an HTTP server for the handler, with limits on what clients may take their time for.
 func Server(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      maxWait + 30*time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
+}
+
+// register describes a route to huma. Every route can answer with a fault of the client, of the store or of ours.
+func register[I, O any](a *api, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
+	op.Errors = append(op.Errors, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable)
+	op.MaxBodyBytes = a.MaxBodyBytes
+	op.BodyReadTimeout = 30 * time.Second
+	huma.Register(a.API, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handler(ctx, in)
+		if err != nil {
+			return nil, a.problemOf(ctx, err)
+		}
+		return out, nil
+	})
 }
