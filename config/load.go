@@ -200,7 +200,7 @@ func (l *loader) findUnknown(k *koanf.Koanf, path string) {
 	keys := k.Keys()
 	sort.Strings(keys)
 	for _, key := range keys {
-		if key == "schedules" || slices.ContainsFunc(settings, func(s setting) bool { return s.holds(key) }) {
+		if key == "schedules" || strings.HasPrefix(key, "schedules.") || slices.ContainsFunc(settings, func(s setting) bool { return s.holds(key) }) {
 			continue
 		}
 		if k.Get(key) == nil && slices.ContainsFunc(settings, func(s setting) bool { return strings.HasPrefix(s.key, key+".") }) {

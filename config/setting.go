@@ -83,7 +83,7 @@ var settings = []setting{
 	},
 	{
 		key: "smtp.from", usage: "sender of mails whose task names none", parts: onlyWorker,
-		set: func(c *Config, v string) error { c.SMTP.From = v; return checkAddress(v) },
+		set: func(c *Config, v string) error { return setIf(&c.SMTP.From, v, checkAddress(v)) },
 		get: func(*Config) string { return "" },
 	},
 	{
@@ -98,7 +98,7 @@ var settings = []setting{
 	},
 	{
 		key: "api.addr", usage: "host:port that the HTTP API listens on", parts: onlyAPI,
-		set: func(c *Config, v string) error { c.API.Addr = v; return checkAddr(v) },
+		set: func(c *Config, v string) error { return setIf(&c.API.Addr, v, checkAddr(v)) },
 		get: func(c *Config) string { return c.API.Addr },
 	},
 	{
@@ -113,7 +113,7 @@ var settings = []setting{
 	},
 	{
 		key: "api.jwt.jwks_url", usage: "where the public keys of JWTs are", parts: onlyAPI,
-		set: func(c *Config, v string) error { c.API.JWT.JWKSURL = v; return checkHTTP(v) },
+		set: func(c *Config, v string) error { return setIf(&c.API.JWT.JWKSURL, v, checkHTTP(v)) },
 		get: func(*Config) string { return "" },
 	},
 	{
@@ -153,7 +153,7 @@ var settings = []setting{
 	},
 	{
 		key: "worker.admin_addr", usage: "host:port that serves the worker's /healthz and /readyz", parts: onlyWorker,
-		set: func(c *Config, v string) error { c.Worker.AdminAddr = v; return checkAddr(v) },
+		set: func(c *Config, v string) error { return setIf(&c.Worker.AdminAddr, v, checkAddr(v)) },
 		get: func(*Config) string { return "" },
 	},
 	{
@@ -163,9 +163,16 @@ var settings = []setting{
 	},
 	{
 		key: "beat.admin_addr", usage: "host:port that serves beat's /healthz and /readyz", parts: onlyBeat,
-		set: func(c *Config, v string) error { c.Beat.AdminAddr = v; return checkAddr(v) },
+		set: func(c *Config, v string) error { return setIf(&c.Beat.AdminAddr, v, checkAddr(v)) },
 		get: func(*Config) string { return "" },
 	},
+}
+
+func setIf(to *string, value string, err error) error {
+	if err == nil {
+		*to = value
+	}
+	return err
 }
 
 func setBool(to *bool, value string) error {

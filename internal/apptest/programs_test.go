@@ -1,12 +1,17 @@
 package apptest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -338,5 +343,54 @@ func TestUnprotectedAPIStaysOnLoopback(t *testing.T) {
 		if code, _, stderr := exit(t, "api", nil, env...); code != 2 || !strings.Contains(stderr, "api.addr") {
 			t.Errorf("%q: exit code %d: %s", env, code, stderr)
 		}
+	}
+}
+
+// The README's commands, word for word but for the port.
+func TestREADME(t *testing.T) {
+	data, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "standalone")
+	var answers []document
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(data), -1) {
+		if !strings.Contains(block[1], "curl") {
+			continue
+		}
+		script := strings.ReplaceAll(block[1], "localhost:8080", strings.TrimPrefix(p.URL, "http://"))
+		cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", script, err)
+		}
+		for dec := json.NewDecoder(bytes.NewReader(out)); dec.More(); {
+			var d document
+			if err := dec.Decode(&d); err != nil {
+				t.Fatalf("%s printed %s: %v", script, out, err)
+			}
+			answers = append(answers, d)
+		}
+	}
+	var got []string
+	for _, d := range answers {
+		switch {
+		case d["state"] != nil:
+			got = append(got, fmt.Sprint(d["id"], " ", d["state"]))
+		case d["status"] != nil:
+			got = append(got, fmt.Sprint(d["status"]))
+		case d["name"] != nil:
+			got = append(got, fmt.Sprint(d["name"], " paused ", d["paused"]))
+		default:
+			items, _ := d["items"].([]any)
+			got = append(got, fmt.Sprint(len(items), " items"))
+		}
+	}
+	want := []string{
+		"order-17 pending", "order-17 succeeded", "hook-1 scheduled", "hook-1 canceled", "422",
+		"1 items", "6 items", "3 items", "low paused true", "low paused false", "1 items",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the README's commands answer\n%q, want\n%q", got, want)
 	}
 }
