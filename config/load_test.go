@@ -281,11 +281,11 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	}
 	for _, source := range sources {
 		for _, p := range []config.Program{config.APIProgram, config.WorkerProgram} {
-			cfg, err := config.Load(p, nil, []string{source, "BACKBEAT_RETENTION=bad"})
+			_, err := config.Load(p, nil, []string{source, "BACKBEAT_RETENTION=bad"})
 			if strings.Contains(fmt.Sprint(err), secret) {
 				t.Errorf("%s: the error tells it: %v", source, err)
 			}
-			cfg, err = config.Load(p, nil, []string{source})
+			cfg, err := config.Load(p, nil, []string{source})
 			if err != nil {
 				if strings.Contains(err.Error(), secret) {
 					t.Errorf("%s: the error tells it: %v", source, err)

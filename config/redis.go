@@ -39,6 +39,8 @@ func (r Redis) Options() (*redis.UniversalOptions, error) {
 	opts := &redis.UniversalOptions{
 		Username:    u.User.Username(),
 		DialTimeout: 5 * time.Second,
+		// The programs try again in their own time, and the API answers that Redis is away.
+		DialerRetries: 1,
 		// asynq and the scripts take no long replies; a Redis that is silent for so long is away.
 		ReadTimeout:  5 * time.Second,
 		WriteTimeout: 5 * time.Second,

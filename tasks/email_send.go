@@ -65,7 +65,7 @@ func (in EmailSendIn) Validate() (faults []task.Fault) {
 }
 
 func checkAddress(location, address string) []task.Fault {
-	if _, err := mail.ParseAddress(address); err != nil || strings.ContainsFunc(address, unicode.IsControl) {
+	if _, err := mail.ParseAddress(address); err != nil {
 		return []task.Fault{{Location: location, Message: "is not a mail address"}}
 	}
 	return nil

@@ -10,8 +10,11 @@ import (
 )
 
 // shutdownGrace is how long requests in progress may take to end once the program is told to stop. Those that wait
-// for a task are answered at once.
-const shutdownGrace = 10 * time.Second
+// for a task are answered after shortRequest.
+const (
+	shutdownGrace = 10 * time.Second
+	shortRequest  = 500 * time.Millisecond
+)
 
 // addServer adds an HTTP server as a part. It listens before it reports to be started, so that a port in use is an
 // error at the start.
@@ -34,7 +37,9 @@ func (a *App) addServer(name, addr string, server *http.Server) {
 			return nil
 		},
 		stop: func() {
-			endRequests()
+			// What is short ends by itself; what waits for a task is told to answer.
+			defer time.AfterFunc(shortRequest, endRequests).Stop()
+			defer endRequests()
 			ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 			defer cancel()
 			if err := server.Shutdown(ctx); err != nil {

@@ -447,3 +447,21 @@ func TestMonitorIsMounted(t *testing.T) {
 		}
 	}
 }
+
+func TestHeadAnswersLikeGet(t *testing.T) {
+	url := serve(t, &stub{})
+	for _, path := range []string{"/healthz", "/v1/tasks/a", "/docs"} {
+		if got := ask(t, http.MethodHead, url+path, ""); got.status != http.StatusOK || got.body != "" {
+			t.Errorf("HEAD %s: %d, %d bytes", path, got.status, len(got.body))
+		}
+	}
+}
+
+func TestMalformedQuery(t *testing.T) {
+	url := serve(t, &stub{})
+	for _, query := range []string{"limit=%zz", "limit=1;state=failed"} {
+		if got := ask(t, http.MethodGet, url+"/v1/tasks?"+query, ""); got.status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", query, got.status, got.body)
+		}
+	}
+}

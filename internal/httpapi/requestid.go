@@ -23,9 +23,14 @@ func withRequestID(next http.Handler) http.Handler {
 			id = uuid.Must(uuid.NewV7()).String()
 		}
 		w.Header().Set(requestIDHeader, id)
+		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
 		// Routes match the decoded path: an id may come as a%40b or as a@b.
 		r.URL.RawPath = ""
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+		// What can be got can be asked for by HEAD. The server still knows what it was, and drops the body.
+		if r.Method == http.MethodHead {
+			r.Method = http.MethodGet
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 

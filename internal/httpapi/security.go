@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -47,11 +48,14 @@ func isLoopbackHost(hostport string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// requireJSON refuses bodies that do not say they are JSON. Any web page can send text/plain anywhere, and JSON only
-// where it was allowed to.
-func requireJSON(next echo.HandlerFunc) echo.HandlerFunc {
+// requireForm refuses queries of which a part would be passed over because it cannot be read, and bodies that do not
+// say they are JSON: any web page can send text/plain anywhere, and JSON only where it was allowed to.
+func requireForm(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
+		if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+			return newProblem(http.StatusBadRequest, "the query is not well-formed: it has a bad escape or a semicolon")
+		}
 		hasBody := r.ContentLength > 0 || len(r.TransferEncoding) > 0
 		if hasBody && strings.HasPrefix(r.URL.Path, "/v1/") && !isJSON(r.Header.Get("Content-Type")) {
 			return newProblem(http.StatusUnsupportedMediaType, "send JSON, with Content-Type: application/json")

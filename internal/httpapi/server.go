@@ -59,7 +59,7 @@ func New(cfg Config) http.Handler {
 	described := humaecho.New(e, describe(cfg.Version))
 	a := &api{cfg, described, newRequestReader(cfg.Registry, described.OpenAPI().Components.Schemas)}
 	e.HTTPErrorHandler = a.handleError
-	e.Use(a.logRequests, recoverPanics, requireJSON)
+	e.Use(a.logRequests, recoverPanics, requireForm)
 	a.addTasks()
 	a.addTaskTypes()
 	a.addQueues()

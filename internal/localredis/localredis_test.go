@@ -3,6 +3,7 @@ package localredis_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -168,7 +169,7 @@ func TestWithoutRedisServer(t *testing.T) {
 	}
 	anybody := redis.NewClient(&redis.Options{Addr: c.Options().Addr})
 	defer anybody.Close()
-	if anybody.Get(t.Context(), "k").Err() == redis.Nil {
+	if errors.Is(anybody.Get(t.Context(), "k").Err(), redis.Nil) {
 		t.Error("it answers without its password")
 	}
 }
