@@ -15,10 +15,14 @@ import (
 type attempt struct {
 	queue, id string
 	number    int
+	crashes   int // how often a worker has died with the task
 	message   *message
+	raw       string // the message as it was fetched
+	fetchedAt time.Time
 
 	mu       sync.Mutex
 	ended    bool
+	endedAt  time.Time
 	outcome  task.State
 	result   []byte
 	failure  task.Failure
@@ -61,7 +65,7 @@ func (a *attempt) succeed(result []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.ended {
-		a.ended, a.outcome, a.result = true, task.Succeeded, result
+		a.ended, a.endedAt, a.outcome, a.result = true, time.Now(), task.Succeeded, result
 	}
 }
 
@@ -73,7 +77,7 @@ func (a *attempt) fail(ctx context.Context, err error, delay time.Duration) (out
 	if a.ended {
 		return a.outcome, false
 	}
-	a.ended = true
+	a.ended, a.endedAt = true, time.Now()
 	a.failure = *task.FailureOf(ctx, err)
 	a.retryAt = time.Now().Add(delay)
 	switch deadline := a.message.deadline(); {
@@ -89,11 +93,31 @@ func (a *attempt) fail(ctx context.Context, err error, delay time.Duration) (out
 	return a.outcome, true
 }
 
-// handBack ends an attempt that its worker has no time for any more.
-func (a *attempt) handBack() {
+// unstarted is the outcome of an attempt that was fetched and never begun.
+const unstarted task.State = "unstarted"
+
+// handBack ends an attempt that its worker has no time for: task.Pending if it has begun, else unstarted.
+func (a *attempt) handBack(outcome task.State) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ended, a.outcome = true, task.Pending
+	a.ended, a.endedAt, a.outcome = true, time.Now(), outcome
+}
+
+// suspectCrashes is how many deaths of workers make a task suspect. fetch.lua knows the same number.
+const suspectCrashes = 2
+
+// suspect reports whether the task must be run apart from others that are suspect: those that merely ran beside the
+// one that kills would die with it once more.
+func (a *attempt) suspect() bool { return a.crashes >= suspectCrashes }
+
+// endedFor tells how long ago the attempt ended; it is negative for one that has not.
+func (a *attempt) endedFor() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.ended {
+		return -1
+	}
+	return time.Since(a.endedAt)
 }
 
 func (a *attempt) hasEnded() bool {
@@ -102,10 +126,32 @@ func (a *attempt) hasEnded() bool {
 	return a.ended
 }
 
+// appendFinish appends what finish.lua takes for an attempt.
+func (a *attempt) appendFinish(args []any, now time.Time) []any {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var progress string
+	if a.progress != nil {
+		progress = encodeProgress(*a.progress)
+	}
+	var expiresAt int64
+	if t := a.message.time(headerExpiresAt); !t.IsZero() {
+		expiresAt = t.UnixMilli()
+	}
+	return append(args,
+		a.id, a.number, string(a.outcome), a.finalMessage(now), a.result, string(a.failure.Kind), a.failure.Message, progress,
+		a.message.retention(a.outcome).Milliseconds(), a.retryAt.UnixMilli(), expiresAt)
+}
+
 // finalMessage is the message as asynq stores it after an attempt that ended so.
 func (a *attempt) finalMessage(now time.Time) []byte {
+	if a.message.ID == "" {
+		return []byte(a.raw) // nobody can read it, and perhaps somebody wants to try
+	}
 	m := *a.message
 	switch a.outcome {
+	case unstarted, task.Pending:
+		return nil // it is stored already
 	case task.Succeeded:
 		m.CompletedAt = now.Unix()
 	case task.Failed, task.Retrying, task.Canceled:

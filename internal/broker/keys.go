@@ -29,9 +29,14 @@ func failedTotalKey(queue string) string { return asynqPrefix(queue) + "failed" 
 func today(now time.Time) string { return now.UTC().Format(time.DateOnly) }
 
 // Keys of our own. Those of a queue are described in lua/prelude.lua.
-const finishedChannel = "backbeat:finished" // pub/sub: the ends of tasks that are waited for
+const (
+	finishedChannel = "backbeat:finished" // pub/sub: the ends of tasks that are waited for
+	wakeChannel     = "backbeat:wake"     // pub/sub: the own prefix of a queue that has something to do
+	dueChannel      = "backbeat:due"      // pub/sub: the own prefix of a queue whose next due task has changed
+)
 
 func ownPrefix(queue string) string    { return "backbeat:{" + queue + "}:" }
+func dueKey(queue string) string       { return ownPrefix(queue) + "due" }
 func expiresKey(queue string) string   { return ownPrefix(queue) + "expires" }
 func cancelingKey(queue string) string { return ownPrefix(queue) + "canceling" }
 func claimKey(id string) string        { return "backbeat:claim:{" + id + "}" }
@@ -54,8 +59,14 @@ const (
 )
 
 // queueOfKey returns the queue of one of asynq's keys.
-func queueOfKey(key string) string {
-	rest := strings.TrimPrefix(key, "asynq:{")
+func queueOfKey(key string) string { return inBraces(strings.TrimPrefix(key, "asynq:{")) }
+
+// queueOfOwnPrefix returns the queue that ownPrefix made a prefix of.
+func queueOfOwnPrefix(prefix string) string {
+	return inBraces(strings.TrimPrefix(prefix, "backbeat:{"))
+}
+
+func inBraces(rest string) string {
 	if end := strings.IndexByte(rest, '}'); end >= 0 {
 		return rest[:end]
 	}

@@ -2,8 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -12,35 +10,32 @@ import (
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
-// lane is the Redis client that an asynq.Server works with. It knows asynq's scripts by their keys, and runs our
-// own in place of those that take a task and give it back: fetch.lua and finish.lua. Everything else passes.
-// A script of a future asynq that it does not know passes too, and does what asynq means by it.
+// lane is the Redis client that an asynq.Server works with. It knows asynq's scripts by their keys, and puts two of
+// our own mechanisms in the place of those that take a task and give it back: the prefetcher and the acker.
+// Everything else passes. A script of a future asynq that it does not know passes too, and does what asynq means
+// by it.
 type lane struct {
 	redis.UniversalClient
-	worker string
-	logger *slog.Logger
-	quit   chan struct{} // closed when even acknowledgements have no time any more
+	prefetch *prefetcher
+	acks     *acker
 
 	mu       sync.Mutex
 	attempts map[ref]*attempt
 }
 
-func newLane(rdb redis.UniversalClient, worker string, logger *slog.Logger) *lane {
-	return &lane{
-		UniversalClient: rdb,
-		worker:          worker,
-		logger:          logger,
-		quit:            make(chan struct{}),
-		attempts:        make(map[ref]*attempt),
-	}
+func newLane(rdb redis.UniversalClient, cfg ServerConfig, worker string) *lane {
+	l := &lane{UniversalClient: rdb, attempts: make(map[ref]*attempt)}
+	l.acks = newAcker(rdb, cfg.Logger)
+	l.prefetch = newPrefetcher(rdb, cfg, worker, l)
+	return l
 }
 
-// EvalSha runs a script of asynq's, or ours in its place.
+// EvalSha runs a script of asynq's, or does ours in its place.
 func (l *lane) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
 	queue := queueOfKey(keys[0])
 	op := operationOf(queue, keys)
 	if op == opFetch {
-		return l.fetch(ctx, queue, keys, args[0])
+		return l.fetch(ctx, queue)
 	}
 	if op == opNone {
 		return l.UniversalClient.EvalSha(ctx, sha1, keys, args...)
@@ -48,7 +43,7 @@ func (l *lane) EvalSha(ctx context.Context, sha1 string, keys []string, args ...
 	id, _ := args[0].(string)
 	a := l.attempt(ref{queue, id})
 	if a != nil && op == opRequeue {
-		a.handBack()
+		a.handBack(task.Pending)
 	}
 	// asynq's recoverer retries and archives tasks whose lease has expired. Those are not ours, or we do not
 	// know yet that we have lost them.
@@ -92,61 +87,56 @@ func (l *lane) attempt(r ref) *attempt {
 	return l.attempts[r]
 }
 
-// running returns the attempts of this process that are not over.
+// running returns the attempts of this process that are not over. It forgets those that ended long ago and that
+// asynq gave up without a word, because it had lost their lease.
 func (l *lane) running() map[ref]*attempt {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	running := make(map[ref]*attempt, len(l.attempts))
 	for r, a := range l.attempts {
-		if !a.hasEnded() {
+		switch ended := a.endedFor(); {
+		case ended < 0:
 			running[r] = a
+		case ended > 10*time.Minute:
+			delete(l.attempts, r)
 		}
 	}
 	return running
 }
 
-// fetch takes a task for asynq's processor, which wants the message only; the rest is kept for the attempt.
-func (l *lane) fetch(ctx context.Context, queue string, keys []string, leaseEnd any) *redis.Cmd {
-	cmd := redis.NewCmd(ctx)
-	for {
-		reply, err := fetchScript.run(ctx, l.UniversalClient, queue, time.Now(), keys, leaseEnd, l.worker).Slice()
-		if err != nil {
-			if !errors.Is(err, redis.Nil) {
-				l.sleep(200 * time.Millisecond) // asynq would ask again at once, and again
-			}
-			cmd.SetErr(err)
-			return cmd
-		}
-		id, _ := reply[0].(string)
-		raw, _ := reply[1].(string)
-		number, _ := reply[2].(int64)
-		a := &attempt{queue: queue, id: id, number: int(number)}
-		if a.message, err = decodeMessage([]byte(raw)); err != nil {
-			l.discard(ctx, a, raw, err)
-			continue
-		}
-		l.mu.Lock()
-		l.attempts[ref{queue, id}] = a
-		l.mu.Unlock()
-		cmd.SetVal(raw)
-		return cmd
+// count returns how many attempts have started and are not acknowledged, and whether one of them must be kept apart
+// from its like.
+func (l *lane) count() (n int, apart bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range l.attempts {
+		apart = apart || a.suspect()
 	}
+	return len(l.attempts), apart
 }
 
-// discard ends a task whose message nobody can read as failed. asynq would leave it active, and trip over it
-// whenever it looks for expired leases.
-func (l *lane) discard(ctx context.Context, a *attempt, raw string, err error) {
-	l.logger.Error("task cannot be read and has failed", "task", a.id, "queue", a.queue, "error", err)
-	a.message = &message{}
-	a.ended, a.outcome = true, task.Failed
-	a.failure = task.Failure{Message: err.Error(), Kind: task.KindPermanent}
-	_ = l.finishWith(ctx, a, []byte(raw)) // it fails only when the worker is stopping
+// fetch takes a task for asynq's processor, which wants the message only; the rest is kept for the attempt.
+func (l *lane) fetch(ctx context.Context, queue string) *redis.Cmd {
+	cmd := redis.NewCmd(ctx)
+	a, err := l.prefetch.next(ctx, queue)
+	switch {
+	case err != nil:
+		cmd.SetErr(err)
+	case a == nil:
+		cmd.SetErr(redis.Nil)
+	default:
+		l.mu.Lock()
+		l.attempts[ref{queue, a.id}] = a
+		l.mu.Unlock()
+		cmd.SetVal(a.raw)
+	}
+	return cmd
 }
 
 // finish acknowledges an attempt. It answers asynq as its own scripts do when all is well.
 func (l *lane) finish(ctx context.Context, a *attempt) *redis.Cmd {
 	cmd := redis.NewCmd(ctx)
-	if err := l.finishWith(ctx, a, nil); err != nil {
+	if err := l.acks.write(a); err != nil {
 		cmd.SetErr(err)
 	} else {
 		cmd.SetVal("OK")
@@ -157,56 +147,4 @@ func (l *lane) finish(ctx context.Context, a *attempt) *redis.Cmd {
 		delete(l.attempts, ref{a.queue, a.id})
 	}
 	return cmd
-}
-
-// finishWith writes the end of an attempt, and tries until Redis has taken it: the work is done, and must not be
-// done again because of an outage. asynq would try with a context that has ended. A second writing of the
-// same end finds nothing to do, as does that of an attempt that was fenced off.
-func (l *lane) finishWith(ctx context.Context, a *attempt, raw []byte) error {
-	ctx = context.WithoutCancel(ctx)
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		now := time.Now()
-		ended, err := finishScript.run(ctx, l.UniversalClient, a.queue, now,
-			[]string{taskKey(a.queue, a.id), activeKey(a.queue), leaseKey(a.queue)}, a.finishArgs(now, raw)...).Text()
-		switch {
-		case err == nil:
-			l.logger.Debug("task "+ended, "task", a.id, "type", a.message.Type, "attempt", a.number)
-			return nil
-		case errors.Is(err, redis.Nil):
-			l.logger.Warn("attempt came too late and changed nothing", "task", a.id, "attempt", a.number)
-			return nil
-		}
-		l.logger.Warn("end of task not written yet", "task", a.id, "error", err)
-		if !l.sleep(wait) {
-			return err
-		}
-	}
-}
-
-func (a *attempt) finishArgs(now time.Time, raw []byte) []any {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if raw == nil {
-		raw = a.finalMessage(now)
-	}
-	var progress string
-	if a.progress != nil {
-		progress = encodeProgress(*a.progress)
-	}
-	return []any{
-		a.id, a.number, string(a.outcome), raw, a.result, string(a.failure.Kind), a.failure.Message, progress,
-		a.message.retention(a.outcome).Milliseconds(), a.retryAt.UnixMilli(), today(now),
-	}
-}
-
-// sleep waits, and reports false if the lane is to quit.
-func (l *lane) sleep(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-l.quit:
-		return false
-	}
 }

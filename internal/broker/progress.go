@@ -69,10 +69,10 @@ func (r *reporter) close() {
 
 // storeProgress writes a report, unless the attempt is over or was fenced off. A report that gets lost is
 // replaced by the next.
-func (l *lane) storeProgress(ctx context.Context, a *attempt, p task.Report) {
-	err := progressScript.run(ctx, l.UniversalClient, a.queue, time.Now(), []string{taskKey(a.queue, a.id)},
+func (s *Server) storeProgress(ctx context.Context, a *attempt, p task.Report) {
+	err := progressScript.run(ctx, s.rdb, a.queue, time.Now(), []string{taskKey(a.queue, a.id)},
 		a.number, encodeProgress(p)).Err()
 	if err != nil && ctx.Err() == nil {
-		l.logger.Debug("progress not stored", "task", a.id, "error", err)
+		s.cfg.Logger.Debug("progress not stored", "task", a.id, "error", err)
 	}
 }

@@ -46,7 +46,10 @@ func (c *Client) Resume(ctx context.Context, queue string) error {
 	if err := c.knows(ctx, queue); err != nil {
 		return err
 	}
-	return wrap(c.rdb.Del(ctx, pausedKey(queue)).Err())
+	if err := c.rdb.Del(ctx, pausedKey(queue)).Err(); err != nil {
+		return wrap(err)
+	}
+	return wrap(c.rdb.Publish(ctx, wakeChannel, ownPrefix(queue)).Err())
 }
 
 func (c *Client) knows(ctx context.Context, queue string) error {

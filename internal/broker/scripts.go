@@ -31,6 +31,10 @@ var (
 	runSource string
 	//go:embed lua/delete.lua
 	deleteSource string
+	//go:embed lua/forward.lua
+	forwardSource string
+	//go:embed lua/recover.lua
+	recoverSource string
 	//go:embed lua/sweep.lua
 	sweepSource string
 	//go:embed lua/await.lua
@@ -46,6 +50,8 @@ var (
 	retryScript    = newScript(retrySource)
 	runScript      = newScript(runSource)
 	deleteScript   = newScript(deleteSource)
+	forwardScript  = newScript(forwardSource)
+	recoverScript  = newScript(recoverSource)
 	sweepScript    = newScript(sweepSource)
 	awaitScript    = newScript(awaitSource)
 )
@@ -58,8 +64,18 @@ func newScript(source string) script { return script{redis.NewScript(preludeSour
 func (s script) run(
 	ctx context.Context, rdb redis.Scripter, queue string, now time.Time, keys []string, args ...any,
 ) *redis.Cmd {
-	argv := append([]any{asynqPrefix(queue), ownPrefix(queue), now.UnixMilli()}, args...)
-	return s.Run(ctx, rdb, keys, argv...)
+	return s.Run(ctx, rdb, keys, withPrelude(queue, now, args)...)
+}
+
+// queue puts the script into a pipeline. Whoever runs it must be ready for NOSCRIPT.
+func (s script) queue(
+	ctx context.Context, pipe redis.Pipeliner, queue string, now time.Time, keys []string, args ...any,
+) *redis.Cmd {
+	return s.EvalSha(ctx, pipe, keys, withPrelude(queue, now, args)...)
+}
+
+func withPrelude(queue string, now time.Time, args []any) []any {
+	return append([]any{asynqPrefix(queue), ownPrefix(queue), now.UnixMilli()}, args...)
 }
 
 // wrap gives errors of Redis their code. A nil reply is no error here.

@@ -33,13 +33,16 @@ type ServerConfig struct {
 	Logger          *slog.Logger
 }
 
-// Server runs tasks. It is an asynq.Server behind a lane of our own, and one loop that keeps the queues tidy.
+// Server runs tasks. It is an asynq.Server behind a lane of our own, and loops that listen for work, forward what is due,
+// recover what dead workers left, and keep the queues tidy.
 type Server struct {
+	id    string
 	cfg   ServerConfig
 	rdb   redis.UniversalClient
 	lane  *lane
 	asynq *asynq.Server
-	tidy  context.CancelFunc
+	due   bells
+	end   context.CancelFunc // of the loops
 	loops sync.WaitGroup
 	stop  sync.Once
 }
@@ -51,17 +54,20 @@ func NewServer(rdb redis.UniversalClient, cfg ServerConfig) *Server {
 	if err != nil {
 		host = "unknown-host" // as asynq calls it
 	}
-	s := &Server{cfg: cfg, rdb: rdb, lane: newLane(rdb, workerID(host, os.Getpid()), cfg.Logger)}
+	id := workerID(host, os.Getpid())
+	s := &Server{id: id, cfg: cfg, rdb: rdb, lane: newLane(rdb, cfg, id), due: newBells(cfg.Queues)}
 	queues := make(map[string]int, len(cfg.Queues))
 	for _, q := range cfg.Queues {
 		queues[q.Name] = q.Weight
 	}
 	s.asynq = asynq.NewServerFromRedisClient(s.lane, asynq.Config{
-		Concurrency:              cfg.Concurrency,
-		Queues:                   queues,
-		StrictPriority:           cfg.StrictPriority,
-		TaskCheckInterval:        200 * time.Millisecond,
-		DelayedTaskCheckInterval: 500 * time.Millisecond,
+		Concurrency:    cfg.Concurrency,
+		Queues:         queues,
+		StrictPriority: cfg.StrictPriority,
+		// The lane waits for tasks; this is how long asynq waits besides.
+		TaskCheckInterval: time.Microsecond,
+		// Ours are forwarded to the millisecond; this is for those of stock clients.
+		DelayedTaskCheckInterval: time.Second,
 		ShutdownTimeout:          cfg.ShutdownTimeout,
 		RetryDelayFunc:           s.retryDelay,
 		ErrorHandler:             asynq.ErrorHandlerFunc(s.handleError),
@@ -72,7 +78,7 @@ func NewServer(rdb redis.UniversalClient, cfg ServerConfig) *Server {
 }
 
 // ID names the worker, as Task.Worker does.
-func (s *Server) ID() string { return s.lane.worker }
+func (s *Server) ID() string { return s.id }
 
 // Start begins to run tasks. It returns an error with CodeUnavailable if Redis does not answer.
 func (s *Server) Start(ctx context.Context) error {
@@ -83,12 +89,18 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.rdb.SAdd(ctx, asynqQueues, names...).Err(); err != nil {
 		return wrap(err)
 	}
+	s.lane.acks.start()
 	if err := s.asynq.Start(asynq.HandlerFunc(s.process)); err != nil {
 		return fmt.Errorf("start asynq's server: %w", err)
 	}
-	tidyCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s.tidy = cancel
-	s.loops.Go(func() { s.keepTidy(tidyCtx) })
+	loopCtx, end := context.WithCancel(context.WithoutCancel(ctx))
+	s.end = end
+	for _, loop := range []func(context.Context){s.listen, s.keepTidy, s.recover} {
+		s.loops.Go(func() { loop(loopCtx) })
+	}
+	for _, q := range s.cfg.Queues {
+		s.loops.Go(func() { s.forward(loopCtx, q.Name) })
+	}
 	return nil
 }
 
@@ -96,14 +108,21 @@ func (s *Server) Start(ctx context.Context) error {
 // of their queues, with no retry spent. It may be called more than once; later calls return at once.
 func (s *Server) Stop() {
 	s.stop.Do(func() {
-		// Without Redis nothing can be handed back; the tasks are recovered when their leases expire.
-		giveUp := time.AfterFunc(s.cfg.ShutdownTimeout+3*time.Second, func() { close(s.lane.quit) })
-		defer giveUp.Stop()
-		s.asynq.Shutdown()
-		if s.tidy != nil {
-			s.tidy()
-			s.loops.Wait()
+		if s.end == nil {
+			return // never started
 		}
+		close(s.lane.prefetch.quit)
+		s.end()
+		s.loops.Wait()
+		// Without Redis nothing can be handed back; the tasks are recovered when their leases expire.
+		var giveUp sync.Once
+		stopAcks := func() { giveUp.Do(s.lane.acks.stop) }
+		timer := time.AfterFunc(s.cfg.ShutdownTimeout+3*time.Second, stopAcks)
+		defer timer.Stop()
+		s.asynq.Stop() // from here on nobody touches what is prefetched
+		s.lane.prefetch.close()
+		s.asynq.Shutdown()
+		stopAcks()
 	})
 }
 
@@ -118,7 +137,7 @@ func (s *Server) process(ctx context.Context, t *asynq.Task) error {
 	}
 	runCtx, cancel := a.context(ctx)
 	defer cancel()
-	reports := &reporter{attempt: a, store: func(p task.Report) { s.lane.storeProgress(ctx, a, p) }}
+	reports := &reporter{attempt: a, store: func(p task.Report) { s.storeProgress(ctx, a, p) }}
 	defer reports.close()
 
 	result, err := s.call(task.NewContext(runCtx, a.info(), reports.report), t)

@@ -35,11 +35,8 @@ if expires_at > 0 then
   redis.call("ZADD", backbeat .. "expires", ARGV[8], id)
 end
 if run_at > 0 then
-  -- asynq's scores are whole seconds. Rounded up, a stock server never starts the task early.
-  redis.call("HSET", key, "state", "scheduled", "bb:run_at", ARGV[7])
-  redis.call("ZADD", asynq .. "scheduled", int(math.ceil(run_at / 1000)), id)
+  delay(id, "scheduled", ARGV[7])
 else
-  redis.call("HSET", key, "state", "pending", "pending_since", ARGV[6])
-  redis.call("LPUSH", asynq .. "pending", id)
+  push(id, ARGV[6])
 end
 return ""

@@ -1,61 +1,83 @@
--- Ends an attempt: everything that asynq's done, complete, retry, archive and requeue do, and the result, the
--- error kind and the times in the same step. So a result cannot arrive late, after the task is gone.
+-- Ends attempts of one queue: everything that asynq's done, complete, retry, archive and requeue do, and the result,
+-- the error kind and the times in the same step. So a result cannot arrive late, after the task is gone.
 --
--- KEYS[1] asynq:{q}:t:{id}
--- KEYS[2] asynq:{q}:active
--- KEYS[3] asynq:{q}:lease
--- ARGV[4] id
--- ARGV[5] attempt, which fences: an attempt that is not the newest changes nothing
--- ARGV[6] outcome: succeeded | failed | canceled | retrying | pending (handed back)
--- ARGV[7] message to store
--- ARGV[8] result, "" for none
--- ARGV[9] error kind, "" for none
--- ARGV[10] error message
--- ARGV[11] progress, "" for none
--- ARGV[12] retention in ms
--- ARGV[13] time of the next try in ms, for retrying
--- ARGV[14] today, as 2026-11-21
+-- KEYS[1] asynq:{q}:active
+-- KEYS[2] asynq:{q}:lease
+-- ARGV[4] today, as 2026-11-21
+-- and for each attempt eleven more:
+--   1 id
+--   2 attempt, which fences: an attempt that is not the newest changes nothing
+--   3 outcome: succeeded | failed | canceled | retrying | pending (handed back) | unstarted (handed back unused)
+--   4 message to store
+--   5 result, "" for none
+--   6 error kind, "" for none
+--   7 error message
+--   8 progress, "" for none
+--   9 retention in ms
+--   10 time of the next try in ms, for retrying
+--   11 expires_at in ms, for unstarted; 0 = never
 --
--- Returns what the task ended as, or nil if the attempt was fenced off.
-local key, id, outcome = KEYS[1], ARGV[4], ARGV[6]
-local attempt, canceled, waiters = unpack(redis.call("HMGET", key, "bb:attempt", "bb:cancel", "bb:waiters"))
-if attempt ~= ARGV[5] or redis.call("LREM", KEYS[2], 1, id) == 0 then
-  return nil
-end
-redis.call("ZREM", KEYS[3], id)
-if canceled then
-  outcome = "canceled" -- whoever asked for it was promised this, however the attempt ended
-  redis.call("SREM", backbeat .. "canceling", id)
-end
+-- Returns for each attempt what the task ended as, or "" if the attempt was fenced off.
+local processed, failed = 0, 0
 
-if outcome == "pending" then
-  redis.call("RPUSH", asynq .. "pending", id)
+-- giveBack puts a task at the head of its queue.
+local function giveBack(id, key, outcome, attempt, expires_at)
   redis.call("HSET", key, "state", "pending", "pending_since", int(now * 1e6))
+  if outcome == "unstarted" then
+    redis.call("HSET", key, "bb:attempt", attempt - 1)
+    if expires_at ~= "0" then
+      redis.call("HSET", key, "bb:expires_at", expires_at)
+      redis.call("ZADD", backbeat .. "expires", expires_at, id)
+    end
+  end
+  wake(redis.call("RPUSH", asynq .. "pending", id))
+end
+
+local function finish(i)
+  local id, attempt, outcome, msg = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local key = asynq .. "t:" .. id
+  local f = redis.call("HMGET", key, "bb:attempt", "bb:cancel", "bb:waiters")
+  -- From the tail, where the oldest are.
+  if f[1] ~= attempt or redis.call("LREM", KEYS[1], -1, id) == 0 then return "" end
+  redis.call("ZREM", KEYS[2], id)
+  if f[2] then
+    outcome = "canceled" -- whoever asked for it was promised this, however the attempt ended
+    redis.call("SREM", backbeat .. "canceling", id)
+  end
+  if outcome == "pending" or outcome == "unstarted" then
+    giveBack(id, key, outcome, attempt, ARGV[i + 10])
+    return "pending"
+  end
+
+  processed = processed + 1
+  local retention = tonumber(ARGV[i + 8])
+  if outcome == "succeeded" and retention <= 0 then
+    redis.call("DEL", key)
+    notify(id, f[3], outcome, ARGV[i + 4])
+    return outcome
+  end
+  local fields = {"msg", msg}
+  if ARGV[i + 5] ~= "" then table.insert(fields, "bb:error_kind"); table.insert(fields, ARGV[i + 5]) end
+  if ARGV[i + 7] ~= "" then table.insert(fields, "bb:progress"); table.insert(fields, ARGV[i + 7]) end
+  if outcome == "failed" or outcome == "retrying" then failed = failed + 1 end
+  if outcome == "retrying" then
+    redis.call("HSET", key, unpack(fields))
+    delay(id, "retry", ARGV[i + 9])
+    return outcome
+  end
+  if outcome == "succeeded" then
+    if ARGV[i + 4] ~= "" then table.insert(fields, "result"); table.insert(fields, ARGV[i + 4]) end
+    redis.call("ZADD", asynq .. "completed", int(math.ceil((now + retention) / 1000)), id)
+    redis.call("HSET", key, "state", "completed", "bb:finished_at", ARGV[3], unpack(fields))
+  else
+    archive(id, outcome, retention, fields)
+  end
+  notify(id, f[3], outcome, outcome == "succeeded" and ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
   return outcome
 end
 
-count("processed", ARGV[14])
-if outcome == "failed" or outcome == "retrying" then count("failed", ARGV[14]) end
-
-local fields = {"msg", ARGV[7]}
-if ARGV[9] ~= "" then table.insert(fields, "bb:error_kind"); table.insert(fields, ARGV[9]) end
-if ARGV[11] ~= "" then table.insert(fields, "bb:progress"); table.insert(fields, ARGV[11]) end
-
-if outcome == "retrying" then
-  redis.call("ZADD", asynq .. "retry", int(math.ceil(tonumber(ARGV[13]) / 1000)), id)
-  redis.call("HSET", key, "state", "retry", "bb:run_at", ARGV[13], unpack(fields))
-  return outcome
-end
-
-local retention = tonumber(ARGV[12])
-if outcome ~= "succeeded" then
-  archive(id, outcome, retention, fields)
-elseif retention <= 0 then
-  redis.call("DEL", key)
-else
-  redis.call("ZADD", asynq .. "completed", int(math.ceil((now + retention) / 1000)), id)
-  redis.call("HSET", key, "state", "completed", "bb:finished_at", ARGV[3], unpack(fields))
-  if ARGV[8] ~= "" then redis.call("HSET", key, "result", ARGV[8]) end
-end
-notify(id, waiters, outcome, outcome == "succeeded" and ARGV[8], ARGV[9], ARGV[10])
-return outcome
+local outcomes = {}
+for i = 5, #ARGV, 11 do table.insert(outcomes, finish(i)) end
+count("processed", ARGV[4], processed)
+count("failed", ARGV[4], failed)
+return outcomes

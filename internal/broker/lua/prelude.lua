@@ -6,6 +6,7 @@
 --   backbeat:{q}:failed | canceled | expired   ZSET id -> end of retention, ms: what asynq calls archived
 --   backbeat:{q}:expires                       ZSET id -> expires_at, ms: what must have started by then
 --   backbeat:{q}:canceling                     SET of running ids that are to be canceled
+--   backbeat:{q}:due                           ZSET id -> the exact time to start or try again, ms
 --
 -- Every script begins its ARGV with: asynq:{q}: , backbeat:{q}: , the current time in ms.
 local asynq, backbeat, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -15,14 +16,38 @@ local DEFAULT_RETENTION = 24 * 3600 * 1000
 -- int writes a number without an exponent, in which Lua would write milliseconds.
 local function int(n) return string.format("%.0f", n) end
 
+-- wake tells workers that the queue has something to do. They are told only when it had nothing before: whoever
+-- finds work comes back for more.
+local function wake(length)
+  if length == 1 then redis.call("PUBLISH", "backbeat:wake", backbeat) end
+end
+
+-- push puts a task at the tail of its queue, with the time from which it waits, in ns.
+local function push(id, since)
+  redis.call("HSET", asynq .. "t:" .. id, "state", "pending", "pending_since", since)
+  wake(redis.call("LPUSH", asynq .. "pending", id))
+end
+
+-- delay puts a task on the list of a state that ends at a time, in ms. asynq's scores are whole seconds: rounded up, a
+-- stock server never starts the task early. The exact time is beside it.
+local function delay(id, state, at)
+  redis.call("ZADD", asynq .. state, int(math.ceil(tonumber(at) / 1000)), id)
+  redis.call("ZADD", backbeat .. "due", at, id)
+  redis.call("HSET", asynq .. "t:" .. id, "state", state, "bb:run_at", at)
+  if redis.call("ZRANGE", backbeat .. "due", 0, 0)[1] == id then
+    redis.call("PUBLISH", "backbeat:due", backbeat)
+  end
+end
+
 -- count adds to the totals that asynq and asynqmon show for the day and for all time. The day's counters
 -- expire after 90 days, as asynq's own do.
-local function count(name, day)
+local function count(name, day, n)
+  if n == 0 then return end
   local daily = asynq .. name .. ":" .. day
-  if redis.call("INCR", daily) == 1 then
+  if redis.call("INCRBY", daily, n) == n then
     redis.call("EXPIRE", daily, 90 * 24 * 3600)
   end
-  redis.call("INCR", asynq .. name)
+  redis.call("INCRBY", asynq .. name, n)
 end
 
 -- notify tells those who wait for the task that it is over. Nobody waits for most tasks, and those cost
@@ -42,6 +67,7 @@ local function forget(id)
   redis.call("ZREM", backbeat .. "canceled", id)
   redis.call("ZREM", backbeat .. "expired", id)
   redis.call("ZREM", backbeat .. "expires", id)
+  redis.call("ZREM", backbeat .. "due", id)
   redis.call("SREM", backbeat .. "canceling", id)
 end
 
@@ -72,6 +98,7 @@ end
 -- expire ends a task, already taken off its list, that was not started in time.
 local function expire(id, retention, waiters)
   redis.call("ZREM", backbeat .. "expires", id)
+  redis.call("ZREM", backbeat .. "due", id)
   archive(id, "expired", tonumber(retention) or DEFAULT_RETENTION)
   notify(id, waiters, "expired")
 end

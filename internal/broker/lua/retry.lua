@@ -15,7 +15,7 @@ if msg ~= ARGV[5] then return "changed" end
 unlist(id, state)
 forget(id)
 redis.call("HDEL", key, "result", "bb:outcome", "bb:error_kind", "bb:finished_at", "bb:cancel", "bb:progress",
-  "bb:run_at", "bb:expires_at")
-redis.call("HSET", key, "msg", ARGV[6], "state", "pending", "pending_since", ARGV[7])
-redis.call("LPUSH", asynq .. "pending", id)
+  "bb:run_at", "bb:expires_at", "bb:crashes")
+redis.call("HSET", key, "msg", ARGV[6])
+push(id, ARGV[7])
 return "ok"

@@ -9,6 +9,7 @@ local key, id = KEYS[1], ARGV[4]
 local state = redis.call("HGET", key, "state")
 if state ~= "scheduled" and state ~= "retry" then return state or "" end
 unlist(id, state)
-redis.call("HSET", key, "state", "pending", "pending_since", ARGV[5], "bb:run_at", ARGV[3])
-redis.call("LPUSH", asynq .. "pending", id)
+redis.call("ZREM", backbeat .. "due", id)
+redis.call("HSET", key, "bb:run_at", ARGV[3])
+push(id, ARGV[5])
 return "ok"
