@@ -130,6 +130,10 @@ func (a *attempt) hasEnded() bool {
 func (a *attempt) appendFinish(args []any, now time.Time) []any {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	retention := a.message.retention(a.outcome)
+	if a.outcome == task.Succeeded && retention == 0 && len(a.result) == 0 {
+		return append(args, "-", a.id, a.number)
+	}
 	var progress string
 	if a.progress != nil {
 		progress = encodeProgress(*a.progress)
@@ -140,7 +144,7 @@ func (a *attempt) appendFinish(args []any, now time.Time) []any {
 	}
 	return append(args,
 		a.id, a.number, string(a.outcome), a.finalMessage(now), a.result, string(a.failure.Kind), a.failure.Message, progress,
-		a.message.retention(a.outcome).Milliseconds(), a.retryAt.UnixMilli(), expiresAt)
+		retention.Milliseconds(), a.retryAt.UnixMilli(), expiresAt)
 }
 
 // finalMessage is the message as asynq stores it after an attempt that ended so.

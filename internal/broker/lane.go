@@ -104,15 +104,19 @@ func (l *lane) running() map[ref]*attempt {
 	return running
 }
 
-// count returns how many attempts have started and are not acknowledged, and whether one of them must be kept apart
-// from its like.
+// count returns how many attempts have started and not ended, and whether one of them must be kept apart from its like.
+// One that has ended and waits to be acknowledged counts no more: until what is fetched in its place is here, its
+// slot is free.
 func (l *lane) count() (n int, apart bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, a := range l.attempts {
-		apart = apart || a.suspect()
+		if a.endedFor() < 0 {
+			n++
+			apart = apart || a.suspect()
+		}
 	}
-	return len(l.attempts), apart
+	return n, apart
 }
 
 // fetch takes a task for asynq's processor, which wants the message only; the rest is kept for the attempt.

@@ -14,9 +14,12 @@ import (
 const (
 	// leaseDuration is asynq's. Its heartbeat extends the leases of started tasks to that every 5 s.
 	leaseDuration = 30 * time.Second
-	// freshFor is how long a fetched task may wait for its start. One that waited longer goes back: its lease is not
-	// extended while it waits.
-	freshFor = 10 * time.Second
+	// freshFor is how long a fetched task may wait for its start. One that waited longer goes back: other workers may be
+	// free, and its lease is not extended while it waits.
+	freshFor = 2 * time.Second
+	// quick is how fast a batch must have been started for the next one to be fetched ahead, while no slot is free yet:
+	// slots will be, by the time it is here. With slower tasks that would keep work from other workers.
+	quick = 20 * time.Millisecond
 	// emptyFor is how long a queue that was empty is taken to be so, unless somebody says otherwise: stock clients do
 	// not.
 	emptyFor = 250 * time.Millisecond
@@ -37,13 +40,16 @@ type prefetcher struct {
 	lane   *lane
 	quit   chan struct{} // closed when no more tasks are to be taken
 
-	// Only asynq's processor, which is one goroutine, touches these, until it has ended.
-	held  map[string][]*attempt
-	total int
+	ahead sync.WaitGroup // the fetch under way ahead of need, if there is one
+	woken chan struct{}  // holds one after a word from wake
 
 	mu    sync.Mutex
+	held  map[string][]*attempt
+	total int
+	batch int                  // how many tasks the newest fetch brought
+	began time.Time            // when it brought them
 	empty map[string]time.Time // until when a queue is taken to be empty
-	woken chan struct{}        // holds one after a word from wake
+	busy  bool                 // a fetch ahead is under way
 }
 
 func newPrefetcher(rdb redis.UniversalClient, cfg ServerConfig, worker string, l *lane) *prefetcher {
@@ -78,10 +84,15 @@ func (p *prefetcher) wake(queue string) {
 // it waits first.
 func (p *prefetcher) next(ctx context.Context, queue string) (*attempt, error) {
 	if a := p.take(queue); a != nil {
+		p.fetchAhead(ctx, queue)
+		return a, nil
+	}
+	p.ahead.Wait()
+	if a := p.take(queue); a != nil {
 		return a, nil
 	}
 	if p.isEmpty(queue) {
-		if p.total > 0 || !p.allEmpty() {
+		if p.holdsAny() || !p.allEmpty() {
 			return nil, nil // asynq asks the others next
 		}
 		if !p.wait() {
@@ -91,7 +102,7 @@ func (p *prefetcher) next(ctx context.Context, queue string) (*attempt, error) {
 	if p.stopping() {
 		return nil, nil
 	}
-	if err := p.refill(ctx, queue); err != nil {
+	if err := p.refill(ctx, p.wanted(queue)); err != nil {
 		p.cfg.Logger.Warn("no tasks fetched: redis does not answer", "error", err)
 		sleep(p.quit, 500*time.Millisecond) // asynq would ask again at once, and again
 		return nil, err
@@ -109,16 +120,58 @@ func (p *prefetcher) stopping() bool {
 }
 
 func (p *prefetcher) take(queue string) *attempt {
-	for len(p.held[queue]) > 0 {
-		a := p.held[queue][0]
-		p.held[queue] = p.held[queue][1:]
-		p.total--
-		if time.Since(a.fetchedAt) < freshFor {
-			return a
-		}
-		p.giveBack([]*attempt{a})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.held[queue]) == 0 {
+		return nil
 	}
-	return nil
+	a := p.held[queue][0]
+	p.held[queue] = p.held[queue][1:]
+	p.total--
+	return a
+}
+
+func (p *prefetcher) holdsAny() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.total > 0
+}
+
+// fetchAhead fetches the next batch while the newest is being started, if that goes quickly and half of it is gone.
+func (p *prefetcher) fetchAhead(ctx context.Context, queue string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.busy || p.batch < 8 || p.total > p.batch/2 || time.Since(p.began) > quick || p.stopping() {
+		return
+	}
+	p.busy = true
+	n := max(1, p.cfg.Concurrency-p.total)
+	p.ahead.Go(func() {
+		err := p.refill(ctx, p.shares(queue, n))
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.busy = false
+		if err != nil {
+			p.batch = 0 // the next call sees for itself
+		}
+	})
+}
+
+// giveBackStale gives back what has waited too long for its start.
+func (p *prefetcher) giveBackStale() {
+	var stale []*attempt
+	p.mu.Lock()
+	for queue, held := range p.held {
+		n := 0
+		for n < len(held) && time.Since(held[n].fetchedAt) > freshFor {
+			n++
+		}
+		stale = append(stale, held[:n]...)
+		p.held[queue] = held[n:]
+		p.total -= n
+	}
+	p.mu.Unlock()
+	p.giveBack(stale)
 }
 
 func (p *prefetcher) isEmpty(queue string) bool {
@@ -152,6 +205,17 @@ func (p *prefetcher) wait() bool {
 	return true
 }
 
+// wanted is what to fetch for the free slots. While tasks of other queues are held, it is only what the queue that is
+// asked for has: its turn is now.
+func (p *prefetcher) wanted(asked string) []share {
+	started, _ := p.lane.count()
+	free := max(1, p.cfg.Concurrency-started)
+	if p.holdsAny() {
+		return []share{{asked, min(free, fetchBatch)}}
+	}
+	return p.shares(asked, free)
+}
+
 // share is how many tasks to ask a queue for.
 type share struct {
 	queue string
@@ -180,7 +244,7 @@ func (p *prefetcher) shares(asked string, free int) []share {
 				n = free
 			}
 		}
-		if n > 0 && (w.queue == asked || p.total == 0) {
+		if n > 0 {
 			list = append(list, share{w.queue, min(n, fetchBatch)})
 		}
 	}
@@ -188,22 +252,24 @@ func (p *prefetcher) shares(asked string, free int) []share {
 }
 
 // refill takes tasks from Redis, in one round trip.
-func (p *prefetcher) refill(ctx context.Context, asked string) error {
-	started, apart := p.lane.count()
-	free := max(1, p.cfg.Concurrency-started-p.total)
-	shares := p.shares(asked, free)
+func (p *prefetcher) refill(ctx context.Context, shares []share) error {
+	_, apart := p.lane.count()
 	now := time.Now()
 	cmds, err := p.call(ctx, shares, now, apart)
 	if err != nil {
 		return err
 	}
+	brought := 0
 	for i, s := range shares {
 		reply, err := cmds[i].Slice()
 		if err != nil {
 			return err
 		}
-		p.keep(s.queue, reply, now)
+		brought += p.keep(s.queue, reply, now)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.batch, p.began = brought, time.Now()
 	return nil
 }
 
@@ -241,8 +307,9 @@ func (p *prefetcher) call(ctx context.Context, shares []share, now time.Time, ap
 	return cmds, err
 }
 
-// keep holds what a fetch brought.
-func (p *prefetcher) keep(queue string, reply []any, now time.Time) {
+// keep holds what a fetch brought, and returns how many tasks that are.
+func (p *prefetcher) keep(queue string, reply []any, now time.Time) int {
+	var brought []*attempt
 	for i := 0; i+3 < len(reply); i += 4 {
 		id, _ := reply[i].(string)
 		raw, _ := reply[i+1].(string)
@@ -254,14 +321,16 @@ func (p *prefetcher) keep(queue string, reply []any, now time.Time) {
 			p.discard(a, err)
 			continue
 		}
-		p.held[queue] = append(p.held[queue], a)
-		p.total++
+		brought = append(brought, a)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held[queue] = append(p.held[queue], brought...)
+	p.total += len(brought)
 	if more, _ := reply[len(reply)-1].(int64); more == 0 {
-		p.mu.Lock()
 		p.empty[queue] = now.Add(emptyFor)
-		p.mu.Unlock()
 	}
+	return len(brought)
 }
 
 // discard ends a task whose message nobody can read as failed. asynq would leave it active, and trip over it
@@ -278,6 +347,7 @@ func (p *prefetcher) discard(a *attempt, err error) {
 
 // close hands back what has not been started. asynq's processor must have ended.
 func (p *prefetcher) close() {
+	p.ahead.Wait()
 	for _, held := range p.held {
 		p.giveBack(held)
 	}

@@ -21,6 +21,7 @@ func (s *Server) keepTidy(ctx context.Context) {
 				s.cfg.Logger.Debug("queue not swept", "queue", q.Name, "error", err)
 			}
 		}
+		s.lane.prefetch.giveBackStale()
 		s.repeatCancellations(ctx)
 	}
 }

@@ -16,20 +16,15 @@ if redis.call("EXISTS", KEYS[2]) == 1 then return {0} end
 
 local APART = 2 -- so many crashes make a task suspect: it runs apart from others that are
 local most, room, apart = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == "1"
-local taken, leases, rotated, more = {}, {}, {}, 1
+local taken, active, leases, rotated = {}, {}, {}, {}
 
--- Bounded, so that a queue full of expired tasks does not hold up Redis.
-for _ = 1, most + 100 do
-  if #leases >= 2 * most or room <= 0 then break end
-  local id = redis.call("RPOPLPUSH", KEYS[1], KEYS[3])
-  if not id then more = 0 break end
+-- accept takes a task, or ends it if it is not to run. It returns false for one that has to stay for now.
+local function accept(id)
   local key = asynq .. "t:" .. id
   local f = redis.call("HMGET", key, "msg", "bb:attempt", "bb:expires_at", "bb:cancel", "bb:crashes")
   local msg, crashes = f[1], tonumber(f[5]) or 0
-  if not msg then
-    redis.call("LREM", KEYS[3], 1, id)
-  elseif f[4] or (f[3] and tonumber(f[3]) <= now) then
-    redis.call("LREM", KEYS[3], 1, id)
+  if not msg then return true end
+  if f[4] or (f[3] and tonumber(f[3]) <= now) then
     local retention, waiters = unpack(redis.call("HMGET", key, "bb:retention", "bb:waiters"))
     if f[4] then
       -- Its worker died before it could say so.
@@ -39,27 +34,42 @@ for _ = 1, most + 100 do
     else
       expire(id, retention, waiters)
     end
-  elseif crashes >= APART and apart then
-    redis.call("LREM", KEYS[3], 1, id)
-    table.insert(rotated, id)
-  else
-    apart = apart or crashes >= APART
-    local attempt = (tonumber(f[2]) or 0) + 1
-    redis.call("HSET", key, "state", "active", "bb:attempt", attempt, "bb:started_at", ARGV[3], "bb:worker", ARGV[5])
-    redis.call("HDEL", key, "pending_since", "bb:expires_at", "bb:progress", "bb:run_at")
-    if f[3] then redis.call("ZREM", backbeat .. "expires", id) end
-    room = room - #msg
-    table.insert(leases, ARGV[4])
-    table.insert(leases, id)
-    table.insert(taken, id)
-    table.insert(taken, msg)
-    table.insert(taken, attempt)
-    table.insert(taken, crashes)
+    return true
   end
+  if crashes >= APART and apart then return false end
+  apart = apart or crashes >= APART
+  local attempt = (tonumber(f[2]) or 0) + 1
+  redis.call("HSET", key, "state", "active", "bb:attempt", attempt, "bb:started_at", ARGV[3], "bb:worker", ARGV[5])
+  -- A first attempt has nothing to clear; asynq's pending_since means nothing while the task is not pending.
+  if attempt > 1 or f[3] then
+    redis.call("HDEL", key, "bb:expires_at", "bb:progress", "bb:run_at")
+    redis.call("ZREM", backbeat .. "expires", id)
+  end
+  room = room - #msg
+  local n = #taken
+  taken[n + 1], taken[n + 2], taken[n + 3], taken[n + 4] = id, msg, attempt, crashes
+  n = #leases
+  leases[n + 1], leases[n + 2] = ARGV[4], id
+  active[#active + 1] = id
+  return true
 end
-if #leases > 0 then redis.call("ZADD", KEYS[4], unpack(leases)) end
+
+local ids = redis.call("RPOP", KEYS[1], most) or {}
+local full = #ids == most
+for i, id in ipairs(ids) do
+  if room <= 0 then
+    -- Back to the head, in order: the newest of what is left goes first.
+    for j = #ids, i, -1 do redis.call("RPUSH", KEYS[1], ids[j]) end
+    full = true
+    break
+  end
+  if not accept(id) then rotated[#rotated + 1] = id end
+end
+if #active > 0 then
+  redis.call("LPUSH", KEYS[3], unpack(active))
+  redis.call("ZADD", KEYS[4], unpack(leases))
+end
 for _, id in ipairs(rotated) do redis.call("LPUSH", KEYS[1], id) end
--- What had to be left for later is no reason to ask again at once.
-if #leases == 0 and #rotated > 0 then more = 0 end
-table.insert(taken, more)
+-- What had to stay is no reason to ask again at once.
+taken[#taken + 1] = (full and not (#active == 0 and #rotated > 0)) and 1 or 0
 return taken

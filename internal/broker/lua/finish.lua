@@ -4,7 +4,8 @@
 -- KEYS[1] asynq:{q}:active
 -- KEYS[2] asynq:{q}:lease
 -- ARGV[4] today, as 2026-11-21
--- and for each attempt eleven more:
+-- and for each attempt that succeeded and leaves nothing behind three more: "-", id, attempt;
+-- for each other eleven:
 --   1 id
 --   2 attempt, which fences: an attempt that is not the newest changes nothing
 --   3 outcome: succeeded | failed | canceled | retrying | pending (handed back) | unstarted (handed back unused)
@@ -19,6 +20,7 @@
 --
 -- Returns for each attempt what the task ended as, or "" if the attempt was fenced off.
 local processed, failed = 0, 0
+local released, dropped = {}, {} -- ids and keys that go, all at once
 
 -- giveBack puts a task at the head of its queue.
 local function giveBack(id, key, outcome, attempt, expires_at)
@@ -33,13 +35,35 @@ local function giveBack(id, key, outcome, attempt, expires_at)
   wake(redis.call("RPUSH", asynq .. "pending", id))
 end
 
+-- release takes a task from its worker, and returns what its hash says; nil if the attempt is fenced off.
+local function release(id, attempt)
+  local f = redis.call("HMGET", asynq .. "t:" .. id, "bb:attempt", "bb:cancel", "bb:waiters")
+  -- From the tail, where the oldest are.
+  if f[1] ~= attempt or redis.call("LREM", KEYS[1], -1, id) == 0 then return nil end
+  released[#released + 1] = id
+  return f
+end
+
+-- done ends an attempt that succeeded and leaves nothing behind.
+local function done(id, attempt)
+  local f = release(id, attempt)
+  if not f then return "" end
+  processed = processed + 1
+  dropped[#dropped + 1] = asynq .. "t:" .. id
+  local outcome = "succeeded"
+  if f[2] then
+    outcome = "canceled"
+    redis.call("SREM", backbeat .. "canceling", id)
+  end
+  notify(id, f[3], outcome)
+  return outcome
+end
+
 local function finish(i)
   local id, attempt, outcome, msg = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local key = asynq .. "t:" .. id
-  local f = redis.call("HMGET", key, "bb:attempt", "bb:cancel", "bb:waiters")
-  -- From the tail, where the oldest are.
-  if f[1] ~= attempt or redis.call("LREM", KEYS[1], -1, id) == 0 then return "" end
-  redis.call("ZREM", KEYS[2], id)
+  local f = release(id, attempt)
+  if not f then return "" end
   if f[2] then
     outcome = "canceled" -- whoever asked for it was promised this, however the attempt ended
     redis.call("SREM", backbeat .. "canceling", id)
@@ -77,7 +101,18 @@ local function finish(i)
 end
 
 local outcomes = {}
-for i = 5, #ARGV, 11 do table.insert(outcomes, finish(i)) end
+local i = 5
+while i <= #ARGV do
+  if ARGV[i] == "-" then
+    outcomes[#outcomes + 1] = done(ARGV[i + 1], ARGV[i + 2])
+    i = i + 3
+  else
+    outcomes[#outcomes + 1] = finish(i)
+    i = i + 11
+  end
+end
+if #released > 0 then redis.call("ZREM", KEYS[2], unpack(released)) end
+if #dropped > 0 then redis.call("DEL", unpack(dropped)) end
 count("processed", ARGV[4], processed)
 count("failed", ARGV[4], failed)
 return outcomes

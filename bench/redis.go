@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// server is the redis-server of a run.
+type server struct {
+	addr string
+	dir  string
+	cmd  *exec.Cmd
+	rdb  *redis.Client // for looking on
+}
+
+func startRedis(ctx context.Context) (*server, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	addr := l.Addr().String()
+	_ = l.Close() // only the port was wanted
+	dir, err := os.MkdirTemp("", "backbeat-bench-")
+	if err != nil {
+		return nil, err
+	}
+	host, port, _ := strings.Cut(addr, ":")
+	s := &server{addr: addr, dir: dir, rdb: redis.NewClient(&redis.Options{Addr: addr})}
+	s.cmd = exec.CommandContext(ctx, "redis-server", "--bind", host, "--port", port, "--save", "", "--appendonly", "no", "--dir", dir, "--logfile", "redis.log")
+	if err := s.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start redis-server: %w", err)
+	}
+	for s.rdb.Ping(ctx).Err() != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return s, nil
+}
+
+func (s *server) stop() {
+	_ = s.cmd.Process.Kill() // it holds nothing worth keeping
+	_ = s.cmd.Wait()
+	_ = os.RemoveAll(s.dir)
+}
+
+// stat reads a number out of INFO.
+func (s *server) stat(ctx context.Context, section, name string) float64 {
+	for line := range strings.Lines(s.rdb.Info(ctx, section).Val()) {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			n, _ := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// usage is what has been used up to now.
+type usage struct {
+	commands float64 // that Redis has run, those inside scripts not counted
+	redisCPU float64 // seconds
+	ownCPU   float64 // seconds of this process
+}
+
+func (s *server) usage(ctx context.Context) usage {
+	return usage{
+		commands: s.stat(ctx, "stats", "total_commands_processed"),
+		redisCPU: s.stat(ctx, "cpu", "used_cpu_user") + s.stat(ctx, "cpu", "used_cpu_sys"),
+		ownCPU:   cpuSeconds(),
+	}
+}

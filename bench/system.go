@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// system is one of those that are compared: what the benchmark asks of a task queue.
+type system interface {
+	// enqueue puts a task into the queue; delay 0 is now.
+	enqueue(ctx context.Context, payload []byte, keep bool, delay time.Duration) error
+	// work starts a worker that calls handle for each task, and returns what stops it.
+	work(addr string, concurrency int, handle func(payload []byte) []byte) (stop func(), err error)
+	close()
+}
+
+const queueName = "default"
+
+// stock is asynq as it comes.
+type stock struct{ client *asynq.Client }
+
+func newStock(addr string) system {
+	return &stock{asynq.NewClient(asynq.RedisClientOpt{Addr: addr})}
+}
+
+func (s *stock) close() { _ = s.client.Close() }
+
+func (s *stock) enqueue(ctx context.Context, payload []byte, keep bool, delay time.Duration) error {
+	opts := []asynq.Option{asynq.Queue(queueName), asynq.MaxRetry(3)}
+	if keep {
+		opts = append(opts, asynq.Retention(time.Hour))
+	}
+	if delay > 0 {
+		opts = append(opts, asynq.ProcessIn(delay))
+	}
+	_, err := s.client.EnqueueContext(ctx, asynq.NewTask("bench", payload), opts...)
+	return err
+}
+
+func (s *stock) work(addr string, concurrency int, handle func([]byte) []byte) (func(), error) {
+	server := asynq.NewServer(asynq.RedisClientOpt{Addr: addr}, asynq.Config{
+		Concurrency: concurrency, Queues: map[string]int{queueName: 1}, LogLevel: asynq.FatalLevel,
+	})
+	err := server.Start(asynq.HandlerFunc(func(_ context.Context, t *asynq.Task) error {
+		if result := handle(t.Payload()); result != nil {
+			_, err := t.ResultWriter().Write(result)
+			return err
+		}
+		return nil
+	}))
+	return server.Shutdown, err
+}
+
+// ours is Backbeat's broker.
+type ours struct {
+	rdb      redis.UniversalClient
+	client   *broker.Client
+	registry *task.Registry
+}
+
+func newOurs(addr string) system {
+	o := &ours{rdb: redis.NewClient(&redis.Options{Addr: addr}), registry: task.NewRegistry([]string{queueName}, time.Hour)}
+	o.client = broker.NewClient(o.rdb, queues)
+	if err := o.registry.Add(task.Define[json.RawMessage, json.RawMessage]("bench").Type); err != nil {
+		panic(err) // it is the only one
+	}
+	return o
+}
+
+var queues = []broker.Queue{{Name: queueName, Weight: 1}}
+
+func (o *ours) close() {
+	o.client.Close()
+	_ = o.rdb.Close() // nothing more to be done with it
+}
+
+func (o *ours) enqueue(ctx context.Context, payload []byte, keep bool, delay time.Duration) error {
+	now := time.Now()
+	t := &task.Task{
+		Type: "bench", Queue: queueName, State: task.Pending, Payload: payload, MaxRetries: 3, Timeout: 30 * time.Minute,
+		CreatedAt: now, RunAt: now,
+	}
+	if keep {
+		t.Retention = time.Hour
+	}
+	if delay > 0 {
+		t.State, t.RunAt = task.Scheduled, now.Add(delay)
+	}
+	return o.client.Enqueue(ctx, t)
+}
+
+func (o *ours) work(addr string, concurrency int, handle func([]byte) []byte) (func(), error) {
+	rdb := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
+	server := broker.NewServer(rdb, broker.ServerConfig{
+		Registry: o.registry, Queues: queues, Concurrency: concurrency, ShutdownTimeout: time.Second, Logger: slog.New(slog.DiscardHandler),
+		Handlers: map[string]task.Handler{"bench": func(_ context.Context, payload []byte) ([]byte, error) { return handle(payload), nil }},
+	})
+	stop := func() {
+		server.Stop()
+		_ = rdb.Close() // nothing more to be done with it
+	}
+	return stop, server.Start(context.Background())
+}
+
+// fill enqueues n tasks, from many goroutines.
+func fill(ctx context.Context, s system, n int, payload []byte, keep bool) error {
+	const writers = 64
+	var wg sync.WaitGroup
+	errs := make(chan error, writers)
+	for w := range writers {
+		wg.Go(func() {
+			for i := w; i < n; i += writers {
+				if err := s.enqueue(ctx, payload, keep, 0); err != nil {
+					errs <- fmt.Errorf("enqueue: %w", err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(errs)
+	return <-errs
+}
