@@ -6,7 +6,7 @@ GOFMT    := $(shell go env GOROOT)/bin/gofmt
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 FUZZTIME ?= 30s
 
-.PHONY: help test tools vet format-check lint race build run fmt fuzz cover docker clean
+.PHONY: help test tools vet format-check lint race build run fmt fuzz bench cover docker clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ fmt: ## Format the code and its imports
 
 fuzz: ## Run each fuzz target for FUZZTIME (30s)
 	scripts/fuzz $(FUZZTIME)
+
+bench: ## Measure Backbeat beside stock asynq, in about three minutes; on a machine that does nothing else
+	@go run ./bench $(BENCHFLAGS)
 
 cover: ## Measure what the tests cover, into bin/cover.html
 	@mkdir -p bin

@@ -24,43 +24,52 @@ type figure struct {
 	Ratio float64 `json:"ratio"`
 }
 
+// options say what to measure, and how to tell.
+type options struct {
+	json      bool
+	scale     float64
+	only      string
+	skipAsynq bool
+	profile   string
+}
+
 func main() {
-	asJSON := flag.Bool("json", false, "print JSON, not a table")
-	scale := flag.Float64("scale", 1, "how much work to measure; less is quicker and less exact")
-	skip := flag.Bool("skip-asynq", false, "measure Backbeat only, to profile it")
-	only := flag.String("run", "", "measure only what has this in its name")
-	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
+	var o options
+	flag.BoolVar(&o.json, "json", false, "print JSON, not a table")
+	flag.Float64Var(&o.scale, "scale", 1, "how much work to measure; less is quicker and less exact")
+	flag.StringVar(&o.only, "run", "", "measure only what has this in its name")
+	flag.BoolVar(&o.skipAsynq, "skip-asynq", false, "measure Backbeat only, to profile it")
+	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
-	if *profile != "" {
-		f, err := os.Create(*profile)
-		if err == nil {
-			err = pprof.StartCPUProfile(f)
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		defer pprof.StopCPUProfile()
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, *asJSON, *scale, *only, *skip); err != nil {
+	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, asJSON bool, scale float64, only string, skip bool) error {
+func run(o options) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if o.profile != "" {
+		f, err := os.Create(o.profile)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	redis, err := startRedis(ctx)
 	if err != nil {
 		return err
 	}
 	defer redis.stop()
-	figures, err := measure(ctx, redis, scale, only, skip)
+	figures, err := measure(ctx, redis, o)
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	if o.json {
 		return json.NewEncoder(os.Stdout).Encode(map[string]any{"cpus": runtime.NumCPU(), "go": runtime.Version(), "figures": figures})
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)

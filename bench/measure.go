@@ -24,24 +24,25 @@ type bench struct {
 	redis *server
 	slow  string // the address of the same Redis, a millisecond away
 	scale float64
-	last  map[string]float64 // by-products of the newest drain, by name
+	// last holds by-products of the newest drain of each system, by name: asynq first.
+	last [2]map[string]float64
 }
 
-func measure(ctx context.Context, redis *server, scale float64, only string, skip bool) ([]figure, error) {
+func measure(ctx context.Context, redis *server, o options) ([]figure, error) {
 	slow, closeSlow, err := slowLink(redis.addr)
 	if err != nil {
 		return nil, err
 	}
 	defer closeSlow()
-	b := &bench{redis: redis, slow: slow, scale: scale}
+	b := &bench{redis: redis, slow: slow, scale: o.scale}
 	var figures []figure
 	for _, sc := range scenarios {
-		if !strings.Contains(sc.name, only) {
+		if !strings.Contains(sc.name, o.only) {
 			continue
 		}
 		f := figure{Name: sc.name, Unit: sc.unit}
 		for i, make := range []func(string) system{newStock, newOurs} {
-			if i == 0 && skip {
+			if i == 0 && o.skipAsynq {
 				continue
 			}
 			if err := redis.rdb.FlushAll(ctx).Err(); err != nil {
@@ -125,33 +126,25 @@ func drain(concurrency int, payload []byte, keep, slow bool) func(context.Contex
 		}
 		took := time.Since(start)
 		after := b.redis.usage(ctx)
-		b.last = map[string]float64{
+		b.last[index(isStock)] = map[string]float64{
 			"worker":   (after.ownCPU - before.ownCPU) / float64(n) * 1e6,
 			"redis":    (after.redisCPU - before.redisCPU) / float64(n) * 1e6,
 			"commands": (after.commands - before.commands) / float64(n),
 		}
-		b.remember(isStock)
 		return float64(n) / took.Seconds(), nil
 	}
 }
 
-// remembered holds the by-products of the newest drain of each system.
-var remembered [2]map[string]float64
-
-func (b *bench) remember(isStock bool) {
+func index(isStock bool) int {
 	if isStock {
-		remembered[0] = b.last
-	} else {
-		remembered[1] = b.last
+		return 0
 	}
+	return 1
 }
 
 func byProduct(name string) func(context.Context, *bench, system, bool) (float64, error) {
-	return func(_ context.Context, _ *bench, _ system, isStock bool) (float64, error) {
-		if isStock {
-			return remembered[0][name], nil
-		}
-		return remembered[1][name], nil
+	return func(_ context.Context, b *bench, _ system, isStock bool) (float64, error) {
+		return b.last[index(isStock)][name], nil
 	}
 }
 

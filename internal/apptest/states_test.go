@@ -108,6 +108,7 @@ func TestEachStateOverHTTP(t *testing.T) {
 	s.want(404, "POST", "/v1/tasks/failed/retry", "")
 }
 
+// TestPoisonFailsAndItsNeighboursDoNot shows the fifth kind, crashed.
 func TestEachErrorKindOverHTTP(t *testing.T) {
 	s := newSystem(t)
 	for kind, body := range map[string]string{
@@ -124,22 +125,6 @@ func TestEachErrorKindOverHTTP(t *testing.T) {
 	}
 	if !strings.Contains(s.worker.logs(), "debug_fail.go") {
 		t.Error("the log has no stack of the panic")
-	}
-}
-
-func TestCrashedOverHTTP(t *testing.T) {
-	s := newSystem(t)
-	id := s.post(`{"type":"debug.fail","payload":{"kind":"exit"},"max_retries":0}`)
-	<-s.worker.done
-	// A minute and a half later, as far as the lease goes.
-	old := redis.Z{Member: id, Score: float64(time.Now().Add(-time.Minute).Unix())}
-	if err := s.rdb.ZAddXX(t.Context(), "asynq:{default}:lease", old).Err(); err != nil {
-		t.Fatal(err)
-	}
-	s.startWorker()
-	got := s.wait(id)
-	if failure, _ := got["error"].(map[string]any); got["state"] != "failed" || failure["kind"] != "crashed" {
-		t.Errorf("%v", got)
 	}
 }
 

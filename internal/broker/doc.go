@@ -4,15 +4,33 @@
 // asynq clients, servers, inspectors and asynqmon may share the queues:
 //
 //	Client.Enqueue ─enqueue.lua─▶ asynq:{q}:pending ─fetch.lua──▶ asynq:{q}:active ─finish.lua─▶ completed
-//	                    │                  ▲                             │                        archived
-//	                    └▶ scheduled ──────┤◀── hand-back, crash ────────┤                        retry ─┐
-//	                                       └───────────────────────────────────────────────────────────┘
+//	                    │            ▲           ▲                       │                        archived
+//	                    └▶ scheduled ┴forward.lua│◀──── recover.lua ─────┤                        retry ─┐
+//	                                    ▲        └────── hand-back ──────┘                               │
+//	                                    └────────────────────────────────────────────────────────────────┘
 //
 // The Server does not fork asynq.Server: it hands it a Redis client, the lane, which recognizes the scripts that
-// take a task and give it back, and runs fetch.lua and finish.lua instead. What asynq has no place for goes into
-// further fields of the task's hash, which stock tools ignore and which vanish with the task; see
-// lua/prelude.lua and keys.go. What a task is made with, such as its creation time and its metadata, travels in
-// the headers of asynq's message; see record.go.
+// take a task and give it back, and does so in batches instead. What asynq has no place for goes into further
+// fields of the task's hash, which stock tools ignore and which vanish with the task; see lua/prelude.lua and
+// keys.go. What a task is made with, such as its creation time and its metadata, travels in the headers of asynq's
+// message; see record.go.
+//
+// # The fast lane
+//
+// asynq's processor is one loop that takes one task a round trip and then sleeps for a second or so when there is
+// none. Behind the lane it finds tasks at once:
+//
+//	           ┌────────────── lane ──────────────┐
+//	asynq's    │  prefetcher ── up to 256 a call ─┼─ fetch.lua  ◀─ one call for all queues, in shares by weight
+//	processor ─┤      ▲  woken by pub/sub ────────┼─ listen
+//	           │  acker ─────── up to 256 a call ─┼─ finish.lua ◀─ what ended while the last batch was on its way
+//	           └──────────────────────────────────┘
+//
+// The prefetcher takes as many tasks as there are free slots, so that each starts at once; with tasks that take
+// next to no time it takes the next batch while it hands out the last. It remembers which queues are empty, and
+// forgets that when an enqueue says so (prelude.lua, wake) or after a quarter of a second, for foreign clients say
+// nothing. So a critical task is asked for before each start of a lesser one, at no cost. Batches are bounded in
+// bytes as well as in tasks.
 //
 // # States
 //
@@ -23,14 +41,21 @@
 //
 // # What happens when
 //
-//   - a worker is killed: its tasks stay active; their leases, which it extended every 5 s, run out after 30 s, and
-//     asynq's recoverer in any other worker puts them up for a retry.
+//   - a worker is killed: it no longer extends the leases of its tasks. When it has been silent for 12 s, any other
+//     worker puts them back at the head of their queue (recover.lua), at no cost of a retry. asynq's own recoverer,
+//     which would make them pay, is told that there are none.
+//   - a task kills its worker: that is counted. A task that two workers have died with is run apart from others of
+//     which that is true, so that those that merely ran beside it do not die with it a third time; the third death
+//     ends it as failed.
 //   - a worker is stopped and wakes after its tasks were given to others: finish.lua compares the attempt's number
 //     with that in the hash and drops what comes from an older attempt.
 //   - a worker is told to stop: it fetches no more, waits, and hands back what does not finish in time, to the head
 //     of the queue and with no retry spent.
 //   - Redis is away: fetches pause and are tried again; the end of an attempt is written again and again until
-//     Redis has taken it, so that work that is done is not done twice.
+//     Redis has taken it, so that work that is done is not done twice. Afterwards nobody is taken to be dead before
+//     Redis has answered for 12 s, in which a live worker speaks.
+//   - fetched tasks are not started, because the worker stops or its slots are taken: they go back to the head of the
+//     queue, in order, and their attempts count for nothing.
 //   - an answer of Redis gets lost: an enqueue that is sent again finds its own message and counts as done; an end
 //     that is written again finds the task no longer active and changes nothing.
 //   - a cancellation is not heard: it stands in the hash, and the worker looks for such every second; should the

@@ -101,6 +101,12 @@ func define[In, Out any](f *fleet, name string, h func(context.Context, In) (Out
 // worker starts a worker that stops with the test. Changes may set what its configuration lacks.
 func (f *fleet) worker(changes ...func(*broker.ServerConfig)) *broker.Server {
 	f.t.Helper()
+	return f.workerAt(f.redis.Addr(), changes...)
+}
+
+// workerAt is worker with Redis at another address, behind a proxy say.
+func (f *fleet) workerAt(addr string, changes ...func(*broker.ServerConfig)) *broker.Server {
+	f.t.Helper()
 	cfg := broker.ServerConfig{
 		Registry:        f.registry,
 		Handlers:        f.handlers,
@@ -112,7 +118,7 @@ func (f *fleet) worker(changes ...func(*broker.ServerConfig)) *broker.Server {
 	for _, change := range changes {
 		change(&cfg)
 	}
-	rdb := redis.NewClient(&redis.Options{Addr: f.redis.Addr(), MaxRetries: -1})
+	rdb := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
 	s := broker.NewServer(rdb, cfg)
 	if err := s.Start(f.t.Context()); err != nil {
 		f.t.Fatalf("start the worker: %v", err)

@@ -40,13 +40,19 @@ func (l *lane) EvalSha(ctx context.Context, sha1 string, keys []string, args ...
 	if op == opNone {
 		return l.UniversalClient.EvalSha(ctx, sha1, keys, args...)
 	}
+	if op == opListExpired {
+		// asynq's recoverer asks for tasks of dead workers, to make them pay with a retry. Ours has been there before,
+		// or will be.
+		cmd := redis.NewCmd(ctx)
+		cmd.SetVal([]any{})
+		return cmd
+	}
 	id, _ := args[0].(string)
 	a := l.attempt(ref{queue, id})
 	if a != nil && op == opRequeue {
 		a.handBack(task.Pending)
 	}
-	// asynq's recoverer retries and archives tasks whose lease has expired. Those are not ours, or we do not
-	// know yet that we have lost them.
+	// Nothing of asynq's ends a task that this process does not run.
 	if a == nil || !a.hasEnded() {
 		return l.UniversalClient.EvalSha(ctx, sha1, keys, args...)
 	}
@@ -60,11 +66,12 @@ const (
 	opFetch
 	opRequeue
 	opFinish
+	opListExpired
 )
 
 // operationOf recognizes asynq's scripts. The keys of dequeue are pending, paused, active, lease; those of
 // requeue active, lease, pending, task; done and complete begin with active, lease; retry and archive with
-// task, active, lease, and then the set that the task goes to.
+// task, active, lease, and then the set that the task goes to; the one that lists expired leases has that key alone.
 func operationOf(queue string, keys []string) operation {
 	is := func(i int, key string) bool { return i < len(keys) && keys[i] == key }
 	switch {
@@ -76,6 +83,8 @@ func operationOf(queue string, keys []string) operation {
 		return opFinish
 	case is(1, activeKey(queue)) && (is(3, retryKey(queue)) || is(3, archivedKey(queue))):
 		return opFinish
+	case len(keys) == 1 && is(0, leaseKey(queue)):
+		return opListExpired
 	default:
 		return opNone
 	}

@@ -26,14 +26,18 @@ func newLedger(want int) *ledger {
 
 func (l *ledger) run(ctx context.Context, _ input) (task.None, error) {
 	info := task.Info(ctx)
+	l.write(info.ID, info.Queue)
+	return task.None{}, nil
+}
+
+func (l *ledger) write(id, queue string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.queues = append(l.queues, info.Queue)
-	l.times[info.ID]++
+	l.queues = append(l.queues, queue)
+	l.times[id]++
 	if len(l.queues) == l.want {
 		close(l.full)
 	}
-	return task.None{}, nil
 }
 
 func (l *ledger) wait(t *testing.T) {

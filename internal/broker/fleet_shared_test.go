@@ -1,0 +1,165 @@
+package broker_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
+
+	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// Stock servers and ours empty the same queues.
+func TestMixedFleet(t *testing.T) {
+	const each = 20_000
+	f := newFleet(t)
+	log := newLedger(3 * each)
+	define(f, "log", log.run)
+	f.fill(each)
+	weights := make(map[string]int)
+	for _, q := range queues {
+		weights[q.Name] = q.Weight
+	}
+	for range 2 {
+		f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = 32 })
+		server := asynq.NewServer(asynq.RedisClientOpt{Addr: f.redis.Addr()}, asynq.Config{
+			Concurrency: 32, Queues: weights, LogLevel: asynq.FatalLevel,
+		})
+		f.must(server.Start(asynq.HandlerFunc(func(ctx context.Context, _ *asynq.Task) error {
+			id, _ := asynq.GetTaskID(ctx)
+			queue, _ := asynq.GetQueueName(ctx)
+			log.write(id, queue)
+			return nil
+		})))
+		t.Cleanup(server.Shutdown)
+	}
+	log.wait(t)
+	for id, n := range log.times {
+		if n != 1 {
+			t.Errorf("%s ran %d times", id, n)
+		}
+	}
+	// The figures that asynq's tools show.
+	inspector := f.stockInspector()
+	for _, q := range queues {
+		var info *asynq.QueueInfo
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); f.yield() {
+			var err error
+			if info, err = inspector.GetQueueInfo(q.Name); err != nil {
+				t.Fatal(err)
+			}
+			if info.Processed == each {
+				break
+			}
+		}
+		if info.Processed != each || info.ProcessedTotal != each || info.Failed != 0 || info.Size != 0 {
+			t.Errorf("%+v", info)
+		}
+	}
+	f.waitNoKeys("asynq:*:t:*", "asynq:*:active", "asynq:*:lease")
+}
+
+// Connections that break in the middle of fetches, acknowledgements and enqueues.
+func TestBrokenConnections(t *testing.T) {
+	f := newFleet(t)
+	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0", f.redis.Addr())
+	f.must(proxy.Start())
+	defer proxy.Stop()
+	log := newLedger(-1)
+	define(f, "log", log.run)
+	f.workerAt(proxy.Listen)
+
+	breaking := redis.NewClient(&redis.Options{Addr: proxy.Listen, MaxRetries: -1})
+	defer breaking.Close()
+	client := broker.NewClient(breaking, queues)
+	defer client.Close()
+	const n = 3000
+	var ids []string
+	for i := range n {
+		id := fmt.Sprintf("t-%d", i)
+		if i%200 == 100 {
+			// Whatever is on the wire is cut; the next connections are cut as well, until it is taken away.
+			_, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name":"cut","type":"reset_peer","attributes":{"timeout":0}}`))
+			f.must(err)
+		}
+		t := f.prepare(task.Request{Type: "log", ID: id, Queue: queues[i%3].Name})
+		err := client.Enqueue(f.t.Context(), t)
+		if i%200 == 105 {
+			f.must(proxy.Toxics.RemoveToxic(f.t.Context(), "cut"))
+		}
+		if err == nil {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) < n/2 {
+		t.Fatalf("only %d of %d were accepted", len(ids), n)
+	}
+	for _, id := range ids {
+		if got := f.wait(id); got.State != task.Succeeded {
+			t.Errorf("%s is %s: %+v", id, got.State, got.Error)
+		}
+	}
+	f.waitNoKeys("asynq:*:active", "asynq:*:lease")
+}
+
+// What nobody told the workers of is found all the same.
+func TestForeignTasksAreFoundWithoutAWord(t *testing.T) {
+	f := newFleet(t)
+	f.worker()
+	client := f.stockClient()
+	for i := range 20 {
+		info, err := client.Enqueue(asynq.NewTask("echo", []byte(`{"n":1}`)), asynq.Retention(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.wait(info.ID); got.State != task.Succeeded {
+			t.Errorf("task %d: %s", i, got.State)
+		}
+	}
+}
+
+// A critical task does not wait behind others that are queued or fetched.
+func TestCriticalTaskStartsNext(t *testing.T) {
+	f := newFleet(t)
+	for i := range 50 {
+		f.enqueue(task.Request{Type: "block", ID: fmt.Sprintf("low-%d", i), Queue: "low"})
+	}
+	f.worker(func(cfg *broker.ServerConfig) { cfg.StrictPriority, cfg.Concurrency = true, 4 })
+	var running []run
+	for range 4 {
+		running = append(running, f.started())
+	}
+	f.enqueue(task.Request{Type: "block", ID: "urgent", Queue: "critical"})
+	running[0].release <- nil
+	if r := f.started(); r.info.ID != "urgent" {
+		t.Errorf("%s started next", r.info.ID)
+	}
+}
+
+// Large tasks are not hoarded: what is fetched is bounded in bytes.
+func TestFetchIsBoundedInBytes(t *testing.T) {
+	f := newFleet(t)
+	const large = 1 << 20
+	define(f, "large", func(ctx context.Context, in struct {
+		S string `json:"s"`
+	}) (task.None, error) {
+		f.runs <- run{info: task.Info(ctx)}
+		<-ctx.Done()
+		return task.None{}, ctx.Err()
+	})
+	for i := range 20 {
+		f.enqueue(task.Request{Type: "large", ID: fmt.Sprint(i), Payload: []byte(`{"s":"` + strings.Repeat("x", large) + `"}`)})
+	}
+	f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = 1 })
+	f.started()
+	if n := f.rdb.LLen(t.Context(), "asynq:{default}:active").Val(); n > 5 {
+		t.Errorf("%d tasks of 1 MiB were fetched for one slot", n)
+	}
+}
