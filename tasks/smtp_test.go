@@ -78,6 +78,7 @@ func startMailServer(t *testing.T, kind serverKind) *mailServer {
 	go func() { done <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		server.Close()
+		listener.Close() // which the server does not know yet if the test was quick
 		<-done
 	})
 	return s
