@@ -41,9 +41,10 @@
 //
 // # What happens when
 //
-//   - a worker is killed: it no longer extends the leases of its tasks. When it has been silent for 12 s, any other
-//     worker puts them back at the head of their queue (recover.lua), at no cost of a retry. asynq's own recoverer,
-//     which would make them pay, is told that there are none.
+//   - a worker is killed: it no longer extends the leases of its tasks. When others see that those do not change any
+//     more, one puts the tasks back at the head of their queue (recover.lua), at no cost of a retry, some 10 to 16 s
+//     after the death. asynq's own recoverer, which would make them pay, is told that there are none.
+//   - a worker's clock is wrong: its leases end at strange times, but they change, and so it is left alone.
 //   - a task kills its worker: that is counted. A task that two workers have died with is run apart from others of
 //     which that is true, so that those that merely ran beside it do not die with it a third time; the third death
 //     ends it as failed.

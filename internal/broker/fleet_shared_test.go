@@ -163,3 +163,30 @@ func TestFetchIsBoundedInBytes(t *testing.T) {
 		t.Errorf("%d tasks of 1 MiB were fetched for one slot", n)
 	}
 }
+
+// A worker whose clock is a minute slow extends leases that look long ended. It lives all the same.
+func TestSlowClockIsNotDeath(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.must(f.rdb.SAdd(t.Context(), "asynq:queues", "default").Err())
+	asked := f.enqueue(task.Request{Type: "block", ID: "a"})
+	f.must(f.rdb.LMove(t.Context(), "asynq:{default}:pending", "asynq:{default}:active", "right", "left").Err())
+	extend := func() {
+		slow := time.Now().Add(30*time.Second - time.Minute)
+		f.must(f.rdb.ZAdd(t.Context(), "asynq:{default}:lease", redis.Z{Member: asked.ID, Score: float64(slow.Unix())}).Err())
+	}
+	extend()
+	f.must(f.rdb.HSet(t.Context(), "asynq:{default}:t:a", "state", "active").Err())
+	f.worker()
+	for end := time.Now().Add(25 * time.Second); time.Now().Before(end); {
+		f.waitUntil(time.Now().Add(5 * time.Second)) // asynq's heartbeat
+		extend()
+		if len(f.runs) > 0 {
+			t.Fatal("its task was taken from a worker that lives")
+		}
+	}
+	// And now it dies.
+	if r := f.started(); r.info.ID != "a" || r.info.MaxRetries != asked.MaxRetries {
+		t.Errorf("%+v", r.info)
+	}
+}

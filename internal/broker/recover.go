@@ -3,47 +3,94 @@ package broker
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
 const (
 	recoverInterval = time.Second
-	// silence is how long a worker has said nothing when it is taken to be dead. It speaks every 5 s.
-	silence = 12 * time.Second
+	// doubt is how long a worker has said nothing when its leases are watched. It extends them every 5 s.
+	doubt = 9 * time.Second
+	// silence is for how long a watched lease must stay as it is for its worker to be dead. The clocks of two machines
+	// may differ by more than any lease lasts; but a worker that lives changes its leases, whatever its clock says.
+	silence = 6 * time.Second
+	// grace is how long Redis must have answered before anybody is taken to be dead: after an outage nobody has
+	// extended anything.
+	grace = 12 * time.Second
 	// maxCrashes is how many workers may die with a task before it fails.
 	maxCrashes = 3
+	watchLimit = 1000
 )
 
-// recover puts the tasks of dead workers back, and ends those that workers die of. After an outage of Redis every
-// worker looks dead; so nobody is taken to be before Redis has answered for as long as a live one needs to speak.
+// watched is a lease that should have been extended by now.
+type watched struct {
+	lease float64
+	since time.Time
+}
+
+// recover puts the tasks of dead workers back, and ends those that workers die of.
 func (s *Server) recover(ctx context.Context) {
+	watch := make(map[ref]watched)
 	var answersSince time.Time
 	for pause(ctx, recoverInterval) {
-		if s.rdb.Ping(ctx).Err() != nil {
-			answersSince = time.Time{}
-			continue
-		}
 		now := time.Now()
-		if answersSince.IsZero() {
-			answersSince = now
-		}
-		if now.Sub(answersSince) < silence {
-			continue
-		}
 		for _, q := range s.cfg.Queues {
-			if err := s.recoverQueue(ctx, q.Name, now); err != nil && ctx.Err() == nil {
-				s.cfg.Logger.Warn("lost tasks not recovered", "queue", q.Name, "error", err)
+			dead, err := s.watchLeases(ctx, q.Name, watch, now)
+			if err == nil && !answersSince.IsZero() && now.Sub(answersSince) >= grace {
+				err = s.recoverTasks(ctx, q.Name, dead, now)
+			}
+			if err != nil {
+				if ctx.Err() == nil {
+					s.cfg.Logger.Debug("lost tasks not looked for", "queue", q.Name, "error", err)
+				}
+				clear(watch)
 				answersSince = time.Time{}
+				break
+			}
+			if answersSince.IsZero() {
+				answersSince = now
 			}
 		}
 	}
 }
 
-func (s *Server) recoverQueue(ctx context.Context, queue string, now time.Time) error {
-	reply, err := recoverScript.run(ctx, s.rdb, queue, now, []string{activeKey(queue), leaseKey(queue)},
-		now.Add(leaseDuration-silence).Unix(), now.Add(leaseDuration).Unix(), maxCrashes).Slice()
+// watchLeases looks at the leases of a queue that should have been extended, and returns the ids and leases, in turn,
+// of those that have not been for long enough. Most of the time there is none to look at.
+func (s *Server) watchLeases(ctx context.Context, queue string, watch map[ref]watched, now time.Time) ([]any, error) {
+	late, err := s.rdb.ZRangeByScoreWithScores(ctx, leaseKey(queue), &redis.ZRangeBy{
+		Min: "-inf", Max: strconv.FormatInt(now.Add(leaseDuration-doubt).Unix(), 10), Count: watchLimit,
+	}).Result()
+	if err != nil {
+		return nil, err
+	}
+	var dead []any
+	seen := make(map[ref]bool, len(late))
+	for _, z := range late {
+		id, _ := z.Member.(string)
+		r := ref{queue, id}
+		seen[r] = true
+		w, known := watch[r]
+		if !known || w.lease != z.Score {
+			watch[r] = watched{z.Score, now}
+		} else if now.Sub(w.since) >= silence {
+			dead = append(dead, id, formatScore(z.Score))
+		}
+	}
+	for r := range watch {
+		if r.queue == queue && !seen[r] {
+			delete(watch, r)
+		}
+	}
+	return dead, nil
+}
+
+func (s *Server) recoverTasks(ctx context.Context, queue string, dead []any, now time.Time) error {
+	args := append([]any{now.Add(leaseDuration).Unix(), maxCrashes}, dead...)
+	reply, err := recoverScript.run(ctx, s.rdb, queue, now, []string{activeKey(queue), leaseKey(queue)}, args...).Slice()
 	if err != nil {
 		return err
 	}
