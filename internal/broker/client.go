@@ -2,14 +2,8 @@ package broker
 
 import (
 	"context"
-	"crypto/md5"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"slices"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/hibiken/asynq"
@@ -30,6 +24,7 @@ type Queue struct {
 type Client struct {
 	rdb       redis.UniversalClient
 	queues    []Queue
+	enqueuer  *enqueuer
 	inspector *asynq.Inspector
 	waiters   *waiters
 	announced sync.Map // names of queues that asynq's tools have been told of
@@ -40,13 +35,18 @@ func NewClient(rdb redis.UniversalClient, queues []Queue) *Client {
 	return &Client{
 		rdb:       rdb,
 		queues:    queues,
+		enqueuer:  newEnqueuer(rdb),
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
 		waiters:   newWaiters(rdb),
 	}
 }
 
-// Close ends the client's subscription. Those who still wait do so until their context ends.
-func (c *Client) Close() { c.waiters.close() }
+// Close ends the client's subscription, and waits for what is being enqueued. Those who still wait for tasks do so
+// until their context ends.
+func (c *Client) Close() {
+	c.waiters.close()
+	c.enqueuer.close()
+}
 
 // Ping returns an error with CodeUnavailable unless Redis answers.
 func (c *Client) Ping(ctx context.Context) error { return wrap(c.rdb.Ping(ctx).Err()) }
@@ -55,97 +55,38 @@ func (c *Client) Ping(ctx context.Context) error { return wrap(c.rdb.Ping(ctx).E
 // because an answer got lost, enqueues it once. Errors: CodeConflict if the id is taken in any queue, or if a
 // task of the same type, queue and payload holds the lock that UniqueFor asks for; CodeUnavailable.
 func (c *Client) Enqueue(ctx context.Context, t *task.Task) error {
-	if err := c.announce(ctx, t.Queue); err != nil {
-		return err
-	}
-	if t.ID != "" {
-		return c.enqueueNamed(ctx, t)
-	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return fmt.Errorf("make a task id: %w", err)
-	}
-	t.ID = id.String()
-	return c.enqueue(ctx, t)
+	return c.EnqueueAll(ctx, []*task.Task{t})[0]
 }
 
-// enqueueNamed enqueues a task whose id somebody chose. Redis sees to it that an id is used once in a queue;
-// that it is used in one queue only takes a claim on the id while the other queues are asked.
-func (c *Client) enqueueNamed(ctx context.Context, t *task.Task) error {
-	token := uuid.NewString()
-	claimed, err := c.rdb.SetNX(ctx, claimKey(t.ID), token, 10*time.Second).Result()
-	if err != nil {
-		return wrap(err)
+// EnqueueAll does what Enqueue does for many tasks in as few round trips as for one, and returns how each of them went,
+// in order. One that is refused does not hinder the others.
+func (c *Client) EnqueueAll(ctx context.Context, tasks []*task.Task) []error {
+	errs := make([]error, len(tasks))
+	var chosen []int // places of tasks whose ids somebody chose
+	for i, t := range tasks {
+		errs[i] = c.announce(ctx, t.Queue)
+		switch {
+		case t.ID == "":
+			t.ID = uuid.Must(uuid.NewV7()).String() // it only fails where there is no randomness, as all of Go does
+		case t.Schedule == nil: // the id of a tick is its schedule's own
+			chosen = append(chosen, i)
+		}
 	}
-	if !claimed {
-		return task.Conflict("task id %q is being enqueued by another request", t.ID)
+	if len(chosen) > 0 {
+		defer c.claimIDs(ctx, tasks, chosen, errs)()
 	}
-	// The claim goes even if the caller has gone; if Redis has gone too, it ends by itself.
-	defer releaseClaim.Run(context.WithoutCancel(ctx), c.rdb, []string{claimKey(t.ID)}, token)
-
-	r, err := c.find(ctx, t.ID)
-	if err != nil && task.CodeOf(err) != task.CodeNotFound {
-		return err
+	sent := make([]*submission, len(tasks))
+	for i, t := range tasks {
+		if errs[i] == nil {
+			sent[i] = c.enqueuer.submit(t)
+		}
 	}
-	if r != nil && r.queue != t.Queue {
-		return idTaken(t.ID)
+	for i, s := range sent {
+		if s != nil {
+			errs[i] = s.await(ctx)
+		}
 	}
-	return c.enqueue(ctx, t)
-}
-
-// releaseClaim deletes a claim if it is still ours.
-var releaseClaim = redis.NewScript(`
-if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end
-return 0`)
-
-func (c *Client) enqueue(ctx context.Context, t *task.Task) error {
-	now := time.Now()
-	var runAt, expiresAt int64
-	if t.State == task.Scheduled {
-		runAt = t.RunAt.UnixMilli()
-	}
-	if !t.ExpiresAt.IsZero() {
-		expiresAt = t.ExpiresAt.UnixMilli()
-	}
-	reply, err := enqueueScript.run(ctx, c.rdb, t.Queue, now, []string{taskKey(t.Queue, t.ID)},
-		t.ID, newMessage(t).encode(), now.UnixNano(), runAt, expiresAt, t.Retention.Milliseconds(),
-		uniqueKey(t), t.UniqueFor.Milliseconds()).Text()
-	if err != nil {
-		return wrap(err)
-	}
-	if reply == "id" {
-		return idTaken(t.ID)
-	}
-	if holder, ok := strings.CutPrefix(reply, "unique:"); ok {
-		return task.Conflict("task %q has the same type, queue and payload, and unique_for is not over", holder)
-	}
-	return nil
-}
-
-func idTaken(id string) error { return task.Conflict("task id %q is taken", id) }
-
-// uniqueKey is the lock of tasks of one type, queue and payload, under the name that asynq gives it. Payloads
-// that differ only in white space or in the order of keys are the same.
-func uniqueKey(t *task.Task) string {
-	if t.UniqueFor == 0 {
-		return ""
-	}
-	sum := md5.Sum(canonical(t.Payload)) // a name, not a safeguard
-	return asynqPrefix(t.Queue) + "unique:" + t.Type + ":" + hex.EncodeToString(sum[:])
-}
-
-func canonical(payload json.RawMessage) []byte {
-	var value any
-	dec := json.NewDecoder(strings.NewReader(string(payload)))
-	dec.UseNumber() // 1e400 and 0.10 stay what they are
-	if err := dec.Decode(&value); err != nil {
-		return payload
-	}
-	sorted, err := json.Marshal(value) // with the keys in order
-	if err != nil {
-		return payload
-	}
-	return sorted
+	return errs
 }
 
 // announce tells asynq's tools, once, that there is such a queue.

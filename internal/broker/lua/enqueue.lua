@@ -1,42 +1,77 @@
--- Puts a task into its queue, unless its id or its unique lock is taken.
+-- Puts tasks into their queue, each unless its id or its unique lock is taken.
 --
--- KEYS[1] asynq:{q}:t:{id}
--- ARGV[4] id
--- ARGV[5] message
--- ARGV[6] the current time in ns, for asynq's pending_since
--- ARGV[7] run_at in ms; 0 = now
--- ARGV[8] expires_at in ms; 0 = never
--- ARGV[9] retention in ms
--- ARGV[10] unique lock key, "" for none
--- ARGV[11] how long the lock holds, in ms
+-- KEYS[1] asynq:{q}:pending
+-- ARGV[4] the current time in ns, for asynq's pending_since
+-- and for each task that may start now, without further ado, three more: "-", id, message;
+-- for each other seven:
+--   1 id
+--   2 message
+--   3 run_at in ms; 0 = now
+--   4 expires_at in ms; 0 = never
+--   5 retention in ms
+--   6 unique lock key, "" for none
+--   7 how long the lock holds, in ms
 --
--- Returns "" when it is done; "id" when the id is taken; "unique:ID" when task ID holds the lock.
-local key, id = KEYS[1], ARGV[4]
-local present = redis.call("HGET", key, "msg")
-if present then
-  -- The same message is our own, sent twice because the first answer got lost on the way.
-  if present == ARGV[5] then return "" end
-  return "id"
+-- Returns for each task "" when it is in; "id" when the id is taken; "unique:ID" when task ID holds the lock;
+-- "error:…" when Redis refused it.
+local ready = {} -- ids that go to the queue, all at once
+
+-- isTaken says whether there is such a task. If it has the same message it is our own, sent twice because the first
+-- answer got lost on the way.
+local function isTaken(key, msg)
+  if redis.call("EXISTS", key) == 0 then return false end
+  local present = redis.call("HGET", key, "msg")
+  if present then return true, present == msg and "" or "id" end
+  -- A hash without a message is what a late writer left behind; nobody can run it.
+  redis.call("DEL", key)
+  return false
 end
-if ARGV[10] ~= "" then
-  if not redis.call("SET", ARGV[10], id, "NX", "PX", ARGV[11]) then
-    return "unique:" .. (redis.call("GET", ARGV[10]) or "")
+
+local function ripe(id, key, msg)
+  redis.call("HSET", key, "msg", msg, "state", "pending", "pending_since", ARGV[4])
+  ready[#ready + 1] = id
+  return ""
+end
+
+local function simple(i)
+  local id, msg = ARGV[i + 1], ARGV[i + 2]
+  local key = asynq .. "t:" .. id
+  local taken, answer = isTaken(key, msg)
+  if taken then return answer end
+  return ripe(id, key, msg)
+end
+
+local function full(i)
+  local id, msg, run_at, expires_at = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local lock = ARGV[i + 5]
+  local key = asynq .. "t:" .. id
+  local taken, answer = isTaken(key, msg)
+  if taken then return answer end
+  if lock ~= "" then
+    if not redis.call("SET", lock, id, "NX", "PX", ARGV[i + 6]) then
+      return "unique:" .. (redis.call("GET", lock) or "")
+    end
+    redis.call("HSET", key, "unique_key", lock)
   end
+  if expires_at ~= "0" then
+    redis.call("HSET", key, "bb:expires_at", expires_at, "bb:retention", ARGV[i + 4])
+    redis.call("ZADD", backbeat .. "expires", expires_at, id)
+  end
+  if run_at == "0" then return ripe(id, key, msg) end
+  redis.call("HSET", key, "msg", msg)
+  delay(id, "scheduled", run_at)
+  return ""
 end
--- A hash without a message is what a late writer left behind; nobody can run it.
-redis.call("DEL", key)
-local run_at, expires_at = tonumber(ARGV[7]), tonumber(ARGV[8])
-redis.call("HSET", key, "msg", ARGV[5])
-if ARGV[10] ~= "" then
-  redis.call("HSET", key, "unique_key", ARGV[10])
+
+local answers = {}
+local i = 5
+while i <= #ARGV do
+  local add, size = full, 7
+  if ARGV[i] == "-" then add, size = simple, 3 end
+  -- A key of a wrong type spoils its own task, not those that came with it.
+  local ok, answer = pcall(add, i)
+  answers[#answers + 1] = ok and answer or ("error:" .. tostring(type(answer) == "table" and answer.err or answer))
+  i = i + size
 end
-if expires_at > 0 then
-  redis.call("HSET", key, "bb:expires_at", ARGV[8], "bb:retention", ARGV[9])
-  redis.call("ZADD", backbeat .. "expires", ARGV[8], id)
-end
-if run_at > 0 then
-  delay(id, "scheduled", ARGV[7])
-else
-  push(id, ARGV[6])
-end
-return ""
+if #ready > 0 then wake(redis.call("LPUSH", KEYS[1], unpack(ready)), #ready) end
+return answers

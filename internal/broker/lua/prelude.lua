@@ -16,10 +16,10 @@ local DEFAULT_RETENTION = 24 * 3600 * 1000
 -- int writes a number without an exponent, in which Lua would write milliseconds.
 local function int(n) return string.format("%.0f", n) end
 
--- wake tells workers that the queue has something to do. They are told only when it had nothing before: whoever
--- finds work comes back for more.
-local function wake(length)
-  if length == 1 then redis.call("PUBLISH", "backbeat:wake", backbeat) end
+-- wake tells workers that the queue, now of that length, has something to do. They are told only when it had nothing
+-- before the new ones, of which there is one if nothing is said: whoever finds work comes back for more.
+local function wake(length, new)
+  if length == (new or 1) then redis.call("PUBLISH", "backbeat:wake", backbeat) end
 end
 
 -- push puts a task at the tail of its queue, with the time from which it waits, in ns.

@@ -1,0 +1,155 @@
+package broker
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+const (
+	// enqueueBatch is how many tasks of a queue go to Redis at once, so that it is not held up for long.
+	enqueueBatch = 256
+	// enqueueBytes bounds their messages, after which no more are taken.
+	enqueueBytes = 4 << 20
+)
+
+// enqueuer puts tasks into queues. While one batch of a queue is on its way, the tasks that come together meanwhile
+// make the next: batches are as large as the load is, and a single task goes at once.
+type enqueuer struct {
+	rdb    redis.UniversalClient
+	flying sync.WaitGroup
+
+	mu    sync.Mutex
+	lines map[string]*line
+}
+
+// line is what waits to go into a queue.
+type line struct {
+	queue   string
+	waiting []*submission
+	flights int // batches under way: one, and a second while there is enough for a full one
+}
+
+// submission is a task that is to be enqueued.
+type submission struct {
+	task    *task.Task
+	message []byte
+	done    chan error
+}
+
+func newEnqueuer(rdb redis.UniversalClient) *enqueuer {
+	return &enqueuer{rdb: rdb, lines: make(map[string]*line)}
+}
+
+func (e *enqueuer) close() { e.flying.Wait() }
+
+// enqueue puts a task with an id into its queue. If ctx ends first, it may come to be there all the same.
+func (e *enqueuer) enqueue(ctx context.Context, t *task.Task) error {
+	return e.submit(t).await(ctx)
+}
+
+func (e *enqueuer) submit(t *task.Task) *submission {
+	s := &submission{task: t, message: newMessage(t).encode(), done: make(chan error, 1)}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l := e.lines[t.Queue]
+	if l == nil {
+		l = &line{queue: t.Queue}
+		e.lines[t.Queue] = l
+	}
+	l.waiting = append(l.waiting, s)
+	if l.flights == 0 || l.flights == 1 && len(l.waiting) >= enqueueBatch {
+		l.flights++
+		e.flying.Go(func() { e.fly(l) })
+	}
+	return s
+}
+
+func (s *submission) await(ctx context.Context) error {
+	select {
+	case err := <-s.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *enqueuer) fly(l *line) {
+	for batch := e.take(l); len(batch) > 0; batch = e.take(l) {
+		e.write(l.queue, batch)
+	}
+}
+
+// take returns the next batch. When there is none, the flight is over.
+func (e *enqueuer) take(l *line) []*submission {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := 0
+	for room := enqueueBytes; n < min(len(l.waiting), enqueueBatch) && room > 0; n++ {
+		room -= len(l.waiting[n].message)
+	}
+	batch := l.waiting[:n:n]
+	l.waiting = l.waiting[n:]
+	if n == 0 {
+		l.flights--
+		l.waiting = nil // and with it what it was cut from
+	}
+	return batch
+}
+
+// write sends a batch, and tells each task of it how it went.
+func (e *enqueuer) write(queue string, batch []*submission) {
+	now := time.Now()
+	args := make([]any, 0, 1+7*len(batch))
+	args = append(args, now.UnixNano())
+	for _, s := range batch {
+		args = s.appendArgs(args)
+	}
+	answers, err := enqueueScript.run(context.Background(), e.rdb, queue, now, []string{pendingKey(queue)}, args...).StringSlice()
+	for i, s := range batch {
+		if err != nil {
+			s.done <- wrap(err)
+		} else {
+			s.done <- refusal(s.task.ID, answers[i])
+		}
+	}
+}
+
+func (s *submission) appendArgs(args []any) []any {
+	t := s.task
+	if t.State == task.Pending && t.ExpiresAt.IsZero() && t.UniqueFor == 0 {
+		return append(args, "-", t.ID, s.message)
+	}
+	var runAt, expiresAt int64
+	if t.State == task.Scheduled {
+		runAt = t.RunAt.UnixMilli()
+	}
+	if !t.ExpiresAt.IsZero() {
+		expiresAt = t.ExpiresAt.UnixMilli()
+	}
+	return append(args, t.ID, s.message, runAt, expiresAt, t.Retention.Milliseconds(), uniqueKey(t), t.UniqueFor.Milliseconds())
+}
+
+// refusal is the error that an answer of enqueue.lua means.
+func refusal(id, answer string) error {
+	if answer == "" {
+		return nil
+	}
+	if answer == "id" {
+		return idTaken(id)
+	}
+	if holder, ok := strings.CutPrefix(answer, "unique:"); ok {
+		return task.Conflict("task %q has the same type, queue and payload, and unique_for is not over", holder)
+	}
+	return task.Unavailable(redisError(strings.TrimPrefix(answer, "error:")))
+}
+
+// redisError is an error of Redis that a script caught.
+type redisError string
+
+func (e redisError) Error() string { return string(e) }
