@@ -48,11 +48,7 @@ func newEnqueuer(rdb redis.UniversalClient) *enqueuer {
 
 func (e *enqueuer) close() { e.flying.Wait() }
 
-// enqueue puts a task with an id into its queue. If ctx ends first, it may come to be there all the same.
-func (e *enqueuer) enqueue(ctx context.Context, t *task.Task) error {
-	return e.submit(t).await(ctx)
-}
-
+// submit puts a task that has an id on its way.
 func (e *enqueuer) submit(t *task.Task) *submission {
 	s := &submission{task: t, message: newMessage(t).encode(), done: make(chan error, 1)}
 	e.mu.Lock()
@@ -70,6 +66,7 @@ func (e *enqueuer) submit(t *task.Task) *submission {
 	return s
 }
 
+// await waits for the answer. If ctx ends first, the task may come to be in its queue all the same.
 func (s *submission) await(ctx context.Context) error {
 	select {
 	case err := <-s.done:
