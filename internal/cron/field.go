@@ -1,0 +1,158 @@
+package cron
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// field is the grammar of one field of an expression, apart from the day rules L, W and #.
+type field struct {
+	name     string
+	min, max int
+	names    []string // of min, min+1, …
+	// top is the largest number that may be written. It is more than max where a value has two numbers.
+	top int
+}
+
+// errEmpty is found in "1,,2".
+var errEmpty = errors.New("an item of the list is empty: there is a comma too many")
+
+func secondField() field { return field{name: "second", max: 59, top: 59} }
+func minuteField() field { return field{name: "minute", max: 59, top: 59} }
+func hourField() field   { return field{name: "hour", max: 23, top: 23} }
+func dayField() field    { return field{name: "day of month", min: 1, max: 31, top: 31} }
+
+func monthField() field {
+	return field{name: "month", min: 1, max: 12, top: 12, names: []string{
+		"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+	}}
+}
+
+func weekdayField() field {
+	return field{name: "day of week", min: 0, max: 6, top: 7, names: []string{
+		"sun", "mon", "tue", "wed", "thu", "fri", "sat",
+	}}
+}
+
+// size is how many values the field has.
+func (f field) size() int { return f.max - f.min + 1 }
+
+// list reads a list of items. Special, where it is not nil, is offered each item first, and says whether
+// the item was its.
+func (f field) list(text string, special func(item string) (bool, error)) (set, error) {
+	var values set
+	for item := range strings.SplitSeq(text, ",") {
+		if special != nil {
+			taken, err := special(item)
+			if err != nil {
+				return 0, fmt.Errorf("%s: %w", f.name, err)
+			}
+			if taken {
+				continue
+			}
+		}
+		v, err := f.item(item)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", f.name, err)
+		}
+		values |= v
+	}
+	return values, nil
+}
+
+// item reads *, ?, a value or a range, each with or without a step.
+func (f field) item(item string) (set, error) {
+	if item == "" {
+		return 0, errEmpty
+	}
+	base, stepText, stepped := strings.Cut(item, "/")
+	step := 1
+	if stepped {
+		var err error
+		if step, err = f.step(stepText); err != nil {
+			return 0, err
+		}
+	}
+	if base == "*" || base == "?" {
+		return f.span(f.min, f.max, step), nil
+	}
+	firstText, lastText, ranged := strings.Cut(base, "-")
+	first, err := f.value(firstText)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case ranged:
+		return f.ranged(first, lastText, step)
+	case stepped:
+		return f.span(f.least(first), f.max, step), nil
+	default:
+		return f.span(first, first, 1), nil
+	}
+}
+
+// ranged gives the values from first to the one that is written, every step-th of them.
+func (f field) ranged(first int, lastText string, step int) (set, error) {
+	last, err := f.value(lastText)
+	if err != nil {
+		return 0, err
+	}
+	if first == last {
+		return f.span(first, first, 1), nil
+	}
+	return f.span(first, last, step), nil
+}
+
+// span gives first, first+step, … as far as last. It goes on at the minimum where it runs past the maximum.
+func (f field) span(first, last, step int) set {
+	if last < first {
+		last += f.size()
+	}
+	var values set
+	for v := first; v <= last; v += step {
+		values.add(f.min + (v-f.min)%f.size())
+	}
+	return values
+}
+
+// least turns 7 into 0 where both are Sunday, so that a span from there to the maximum has something in it.
+func (f field) least(v int) int { return f.min + (v-f.min)%f.size() }
+
+// value reads a number or a name. The number may be above max where the field has two for one value.
+func (f field) value(text string) (int, error) {
+	for i, name := range f.names {
+		if text == name {
+			return f.min + i, nil
+		}
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if errors.Is(err, strconv.ErrRange) || err == nil && (int(n) < f.min || int(n) > f.top) {
+		return 0, fmt.Errorf("%s is out of range %d-%d", text, f.min, f.top)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%q is not %s", text, f.allowed())
+	}
+	return int(n), nil
+}
+
+func (f field) allowed() string {
+	if f.names == nil {
+		return fmt.Sprintf("a number %d-%d", f.min, f.top)
+	}
+	return fmt.Sprintf("a number %d-%d or a name %s-%s", f.min, f.top, f.names[0], f.names[len(f.names)-1])
+}
+
+// step reads what stands after the slash. More steps than the field has values are refused rather than read
+// as "once", because */90 minutes is meant to be every 90 minutes, which cron cannot say.
+func (f field) step(text string) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, fmt.Errorf("step %q is not a number 1-%d", text, f.size())
+	}
+	if err != nil || n < 1 || int(n) > f.size() {
+		return 0, fmt.Errorf("step %s is out of range 1-%d", text, f.size())
+	}
+	return int(n), nil
+}
