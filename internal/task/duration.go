@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,8 +15,11 @@ import (
 // default tag, which huma would want to turn into a number; make it a pointer, and let nil mean the default.
 type Duration time.Duration
 
-// String gives the shortest form: "1h30m", not "1h30m0s".
+// String gives the form that people write: "1h30m", not "1h30m0s", and below two minutes "90s", not "1m30s".
 func (d Duration) String() string {
+	if v := time.Duration(d); v < 2*time.Minute && v%time.Second == 0 {
+		return strconv.FormatInt(int64(v/time.Second), 10) + "s"
+	}
 	s := time.Duration(d).String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

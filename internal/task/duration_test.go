@@ -11,13 +11,15 @@ import (
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
-func TestDurationWritesItsShortestForm(t *testing.T) {
+func TestDurationIsWrittenAsPeopleDo(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0:                          "0s",
 		time.Nanosecond:            "1ns",
 		1500 * time.Millisecond:    "1.5s",
 		10 * time.Second:           "10s",
-		90 * time.Second:           "1m30s",
+		time.Minute:                "60s",
+		90 * time.Second:           "90s",
+		150 * time.Second:          "2m30s",
 		10 * time.Minute:           "10m",
 		time.Hour:                  "1h",
 		90 * time.Minute:           "1h30m",

@@ -57,6 +57,7 @@ func (r *Registry) Prepare(req Request, now time.Time) (*Task, error) {
 	if bytes.Equal(bytes.TrimSpace(req.Payload), []byte("null")) {
 		req.Payload = nil
 	}
+	req.Payload = compact(req.Payload)
 	task := r.complete(t, req, now)
 	faults := slices.Concat(
 		checkID(req.ID), r.checkQueue(task.Queue), checkLimits(req), checkTimes(req, task, now),
@@ -67,13 +68,23 @@ func (r *Registry) Prepare(req Request, now time.Time) (*Task, error) {
 	return task, nil
 }
 
+// Complete fills in the defaults of a request that Prepare has found right before. It reports false if its type is gone
+// since.
+func (r *Registry) Complete(req Request, now time.Time) (t *Task, ok bool) {
+	typ, ok := r.types[req.Type]
+	if !ok {
+		return nil, false
+	}
+	return r.complete(typ, req, now), true
+}
+
 func (r *Registry) complete(t *Type, req Request, now time.Time) *Task {
 	task := &Task{
 		ID:         req.ID,
 		Type:       t.Name,
 		Queue:      req.Queue,
 		State:      Pending,
-		Payload:    compact(req.Payload),
+		Payload:    req.Payload,
 		MaxRetries: valueOr(req.MaxRetries, t.MaxRetries),
 		Timeout:    valueOr(req.Timeout, t.Timeout),
 		Deadline:   req.Deadline,

@@ -1,0 +1,147 @@
+package schedule
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// Put returns the schedule that a caller asks for under the id: a new one if old is nil, else the old one with its
+// counters and a new spec. A trigger that stays as it was keeps its ticks, even one that is owed now. The spec must have
+// been checked.
+func Put(old *Schedule, id string, spec Spec, paused bool, origin Origin, now time.Time) (*Schedule, error) {
+	if old == nil {
+		old = &Schedule{ID: id}
+	}
+	s := *old
+	s.Spec, s.Origin, s.UpdatedAt = spec, origin, now
+	if s.CreatedAt.IsZero() {
+		s.CreatedAt = now // also of one that could not be read any more
+	}
+	s.Revision++
+	if !old.sameRhythm(&spec) {
+		s.Anchor = spec.anchor(now)
+	}
+	t, err := s.ticks(s.Anchor)
+	if err != nil {
+		return nil, err
+	}
+	if paused {
+		s.pause(PausedByUser)
+		return &s, nil
+	}
+	if old.Paused {
+		s.FailureStreak = 0
+	}
+	s.Paused, s.PausedReason = false, ""
+	s.setNext(s.goOn(t, old, now))
+	if !s.Next.IsZero() && s.Next.Equal(old.Next) {
+		s.Due = later(s.Due, earlier(old.Due, now)) // a shorter jitter makes no tick late that was not
+	}
+	return &s, nil
+}
+
+// sameRhythm reports whether the ticks of Every stay where they are.
+func (s *Spec) sameRhythm(other *Spec) bool {
+	return s.Every == other.Every && s.StartAt.Equal(other.StartAt)
+}
+
+func (s *Spec) sameTrigger(other *Spec) bool {
+	return s.sameRhythm(other) && s.Cron == other.Cron && s.At.Equal(other.At) && s.Timezone == other.Timezone &&
+		s.dayMatch() == other.dayMatch() && s.EndAt.Equal(other.EndAt)
+}
+
+// goOn returns the tick with which a schedule begins, or goes on after a change.
+func (s *Schedule) goOn(t ticks, old *Schedule, now time.Time) time.Time {
+	same := old.sameTrigger(&s.Spec)
+	if same && !old.Next.IsZero() {
+		return old.Next
+	}
+	// An At that has come to pass runs within the grace time, and else is missed. It has had its task if one was made
+	// since then.
+	if !same && s.At.After(s.LastRunAt) {
+		return t.after(s.At.Add(-time.Millisecond))
+	}
+	// A tick that is due in this very moment is not lost by an edit if the new trigger has it too.
+	if owed := old.Next; !owed.IsZero() && !owed.After(now) && t.has(owed) {
+		return owed
+	}
+	return t.after(now)
+}
+
+func (s *Schedule) pause(reason PausedReason) {
+	s.Paused, s.PausedReason = true, reason
+	s.setNext(time.Time{})
+}
+
+// Pause returns the schedule without a next tick, until it is resumed.
+func Pause(old *Schedule, reason PausedReason, now time.Time) *Schedule {
+	s := *old
+	s.UpdatedAt = now
+	s.Revision++
+	s.pause(reason)
+	return &s
+}
+
+// Resume returns the schedule with its first tick after now: what it missed while it was paused does not run. It fails
+// with CodeConflict if the schedule cannot be understood any more.
+func Resume(old *Schedule, now time.Time) (*Schedule, error) {
+	if !old.Paused {
+		return old, nil
+	}
+	s := *old
+	t, err := s.ticks(s.Anchor)
+	if err != nil {
+		return nil, task.Conflict("schedule %s cannot be resumed, put it anew or delete it: %v", s.ID, err)
+	}
+	s.UpdatedAt = now
+	s.Revision++
+	s.Paused, s.PausedReason, s.FailureStreak = false, "", 0
+	s.setNext(t.after(now))
+	return &s, nil
+}
+
+// Trigger returns the schedule with one more run, beside its ticks, and the run. Its task is Schedule.Task of it, and is
+// the caller's to enqueue.
+func Trigger(old *Schedule, taskID string, now time.Time) (*Schedule, Run) {
+	s := *old
+	s.started(taskID, now)
+	return &s, Run{Tick: now, FiredAt: now, TaskID: taskID, Outcome: Triggered}
+}
+
+// Ended notes that a task of the schedule has ended, and pauses the schedule after too many failures. Whoever tells of
+// the same end twice tells nothing new. It reports whether it changed anything.
+func (s *Schedule) Ended(taskID string, state task.State, now time.Time) bool {
+	i := slices.Index(s.Unfinished, taskID)
+	if i < 0 {
+		return false
+	}
+	s.Unfinished = slices.Concat(s.Unfinished[:i], s.Unfinished[i+1:])
+	if taskID == s.LastTaskID {
+		s.LastState = state
+	}
+	switch state {
+	case task.Succeeded:
+		s.FailureStreak = 0
+	case task.Failed:
+		s.FailureStreak++
+		if s.PauseAfterFailures > 0 && s.FailureStreak >= s.PauseAfterFailures && !s.Paused {
+			*s = *Pause(s, PausedByFailures, now)
+		}
+	}
+	return true
+}
+
+// SameSpec reports whether the schedule is what the spec asks for already. It compares what is stored of them, which
+// does not tell an empty map from none, or one spelling of a payload from another.
+func (s *Schedule) SameSpec(spec Spec) bool {
+	have, err := json.Marshal(s.Spec)
+	if err != nil {
+		return false
+	}
+	want, err := json.Marshal(spec)
+	return err == nil && bytes.Equal(have, want)
+}

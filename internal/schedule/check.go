@@ -1,0 +1,132 @@
+package schedule
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/backbeat-go/backbeat/internal/cron"
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// Bounds of a Spec.
+const (
+	MinEvery            = time.Second
+	MaxEvery            = 366 * 24 * time.Hour
+	MaxMisfireGraceTime = 7 * 24 * time.Hour
+	MaxJitter           = 24 * time.Hour
+	MaxInstancesLimit   = 1000
+)
+
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
+
+// CheckID returns an error with CodeInvalid for an id that no schedule can have. One of only dots would be taken for a
+// relative path in a URL.
+func CheckID(id string) error {
+	if !idPattern.MatchString(id) || strings.Trim(id, ".") == "" {
+		return task.Invalid(task.Fault{Location: "id", Message: "must be 1 to 100 letters, digits, and . _ -, and more than dots"})
+	}
+	return nil
+}
+
+// Check returns an error with CodeInvalid that names each fault of the spec, or nil.
+func (s *Spec) Check(types *task.Registry, now time.Time) error {
+	faults := append(s.checkTrigger(), s.checkRules()...)
+	faults = append(faults, s.checkTask(types, now)...)
+	if len(faults) > 0 {
+		return invalid(faults)
+	}
+	return nil
+}
+
+func invalid(faults []task.Fault) error { return task.Invalid(faults...) }
+
+func (s *Spec) checkTrigger() (faults []task.Fault) {
+	given := 0
+	for _, is := range []bool{s.Cron != "", s.Every != 0, !s.At.IsZero()} {
+		if is {
+			given++
+		}
+	}
+	switch given {
+	case 0:
+		faults = append(faults, task.Fault{Message: "needs a trigger: cron, every or at"})
+	case 1:
+	default:
+		faults = append(faults, task.Fault{Message: "takes one trigger only: cron, every or at"})
+	}
+	if d := time.Duration(s.Every); d != 0 && (d < MinEvery || d > MaxEvery || d%time.Millisecond != 0) {
+		faults = append(faults, task.Fault{Location: "every", Message: "must be 1s to 8784h, in whole milliseconds"})
+	}
+	return append(faults, s.checkCron()...)
+}
+
+func (s *Spec) checkCron() (faults []task.Fault) {
+	if m := s.dayMatch(); m != cron.EitherDay && m != cron.BothDays {
+		return []task.Fault{{Location: "day_match", Message: fmt.Sprintf("must be %q or %q", cron.EitherDay, cron.BothDays)}}
+	}
+	loc, err := cron.Zone(s.Timezone)
+	if err != nil {
+		faults = append(faults, task.Fault{Location: "timezone", Message: err.Error()})
+		loc = time.UTC
+	}
+	if s.Cron == "" {
+		return faults
+	}
+	expr, err := cron.Parse(s.Cron, s.dayMatch())
+	if err != nil {
+		return append(faults, task.Fault{Location: "cron", Message: err.Error()})
+	}
+	from := s.StartAt
+	if from.IsZero() {
+		from = time.Now()
+	}
+	if _, ok := expr.Next(from, loc); !ok {
+		faults = append(faults, task.Fault{Location: "cron", Message: "never fires: nothing matches within 40 years"})
+	}
+	return faults
+}
+
+func (s *Spec) checkRules() (faults []task.Fault) {
+	fault := func(location, message string) {
+		faults = append(faults, task.Fault{Location: location, Message: message})
+	}
+	if d := time.Duration(s.MisfireGraceTime); d < time.Second || d > MaxMisfireGraceTime {
+		fault("misfire_grace_time", "must be 1s to 168h")
+	}
+	if s.MaxInstances < 0 || s.MaxInstances > MaxInstancesLimit {
+		fault("max_instances", fmt.Sprintf("must be 0 (no limit) to %d", MaxInstancesLimit))
+	}
+	if d := time.Duration(s.Jitter); d < 0 || d > MaxJitter {
+		fault("jitter", "must be 0s to 24h")
+	}
+	if s.MaxRuns < 0 {
+		fault("max_runs", "must be at least 1")
+	}
+	if s.PauseAfterFailures < 0 {
+		fault("pause_after_failures", "must be at least 1")
+	}
+	if !s.StartAt.IsZero() && s.EndAt.Before(s.StartAt) && !s.EndAt.IsZero() {
+		fault("end_at", "is before start_at")
+	}
+	if y := s.StartAt.Year(); !s.StartAt.IsZero() && (y < 1970 || y > 9999) {
+		fault("start_at", "must be in the years 1970 to 9999")
+	}
+	if y := s.At.Year(); !s.At.IsZero() && (y < 1970 || y > 9999) {
+		fault("at", "must be in the years 1970 to 9999")
+	}
+	return faults
+}
+
+// checkTask checks the task as if it were to run now.
+func (s *Spec) checkTask(types *task.Registry, now time.Time) (faults []task.Fault) {
+	_, err := types.Prepare(s.Task.request("", nil), now)
+	if e, ok := errors.AsType[*task.Error](err); ok {
+		for _, f := range e.Faults {
+			faults = append(faults, task.Fault{Location: "task." + f.Location, Message: f.Message})
+		}
+	}
+	return faults
+}

@@ -1,0 +1,141 @@
+package schedule
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/backbeat-go/backbeat/internal/cron"
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// Definition is the JSON in which somebody writes a schedule down, for the API as in the configuration file. Whatever is
+// absent or null has its default.
+type Definition struct {
+	TriggerDefinition
+	Task               TaskTemplate   `json:"task" doc:"The task that each tick makes."`
+	MisfireGraceTime   *task.Duration `json:"misfire_grace_time,omitempty" doc:"How late a tick may run: one that is found later is not run, and counts as missed. 1s to 168h; default: 60s."`
+	Coalesce           *bool          `json:"coalesce,omitempty" doc:"Of several ticks owed within the grace time run only the newest; the others count as missed. false: each runs, oldest first. Default: true."`
+	MaxInstances       *int           `json:"max_instances,omitempty" minimum:"0" maximum:"1000" doc:"With so many of its tasks unfinished a tick is skipped; 0 = no limit. Default: 1."`
+	Jitter             *task.Duration `json:"jitter,omitempty" doc:"Put each tick off by up to so much, always the same for a tick. At most 24h; default: 0s."`
+	MaxRuns            *int64         `json:"max_runs,omitempty" minimum:"1" doc:"End after so many tasks. Default: never."`
+	PauseAfterFailures *int           `json:"pause_after_failures,omitempty" minimum:"1" doc:"Pause after so many failed tasks in a row. Default: never."`
+	Paused             *bool          `json:"paused,omitempty" doc:"Do not run until somebody resumes it. Default: false."`
+}
+
+// TriggerDefinition is the part of a Definition that says when.
+type TriggerDefinition struct {
+	Cron     *string        `json:"cron,omitempty" minLength:"1" doc:"A trigger: a cron expression of five fields, or six with seconds first, or @hourly and the like." example:"*/5 9-17 * * mon-fri"`
+	Every    *task.Duration `json:"every,omitempty" doc:"A trigger: an interval of 1s at least, counted from start_at, or else from one interval after the creation."`
+	At       *string        `json:"at,omitempty" format:"date-time" doc:"A trigger: once, at this time." example:"2026-12-01T09:00:00+08:00"`
+	Timezone *string        `json:"timezone,omitempty" doc:"The time zone of cron, an IANA name. Default: UTC." example:"Asia/Shanghai"`
+	DayMatch *cron.DayMatch `json:"day_match,omitempty" enum:"or,and" doc:"How the day-of-month and day-of-week of cron go together where both are restricted. Default: or."`
+	StartAt  *string        `json:"start_at,omitempty" format:"date-time" doc:"The first instant that may be a tick. Default: no bound."`
+	EndAt    *string        `json:"end_at,omitempty" format:"date-time" doc:"The last instant that may be a tick. Default: no bound."`
+}
+
+// TaskTemplate is the task of a Definition.
+type TaskTemplate struct {
+	Type       string            `json:"type" doc:"The task type; GET /v1/task-types lists them." example:"http.request"`
+	Payload    json.RawMessage   `json:"payload,omitempty" doc:"What the task is given. It must satisfy the payload_schema of the type."`
+	Queue      *string           `json:"queue,omitempty" doc:"Default: that of the type." example:"default"`
+	MaxRetries *int              `json:"max_retries,omitempty" minimum:"0" maximum:"1000" doc:"Default: that of the type."`
+	Timeout    *task.Duration    `json:"timeout,omitempty" doc:"Bounds each attempt. Default: that of the type."`
+	Retention  *task.Duration    `json:"retention,omitempty" doc:"How long a finished task stays; misfire_grace_time at least. Default: that of the type, or of the program."`
+	Metadata   map[string]string `json:"metadata,omitempty" doc:"Notes of yours, which come with each task."`
+}
+
+var definitions = newForm[Definition]()
+
+// ReadDefinition reads a Definition from JSON and returns the Spec that it asks for, and whether the schedule is to be
+// paused. The error has CodeInvalid and names each fault, by its place in the definition. Without types the task is not
+// held against its type, which Spec.Check does later.
+func ReadDefinition(data []byte, types *task.Registry, now time.Time) (spec Spec, paused bool, err error) {
+	d, faults := definitions.read(data)
+	spec, wrong := d.spec()
+	faults = addFaults(faults, wrong)
+	found := append(spec.checkTrigger(), spec.checkRules()...)
+	if types != nil {
+		found = append(found, spec.checkTask(types, now)...)
+	}
+	if faults = addFaults(faults, found); len(faults) > 0 {
+		return Spec{}, false, invalid(faults)
+	}
+	return spec, valueOf(d.Paused), nil
+}
+
+func (d *Definition) spec() (s Spec, faults []task.Fault) {
+	s = NewSpec()
+	faults = d.set(&s)
+	s.Task = d.Task.template()
+	setIf(&s.MisfireGraceTime, d.MisfireGraceTime)
+	setIf(&s.Coalesce, d.Coalesce)
+	setIf(&s.MaxInstances, d.MaxInstances)
+	setIf(&s.Jitter, d.Jitter)
+	setIf(&s.MaxRuns, d.MaxRuns)
+	setIf(&s.PauseAfterFailures, d.PauseAfterFailures)
+	return s, faults
+}
+
+// Years in which times may lie. A cron expression can put its first tick 40 years after start_at, and jitter a day more;
+// RFC 3339 and JSON end with the year 9999.
+const (
+	firstYear     = 1970
+	lastStartYear = 9900
+	lastEndYear   = 9999
+)
+
+func (d *TriggerDefinition) set(s *Spec) (faults []task.Fault) {
+	setIf(&s.Cron, d.Cron)
+	setIf(&s.DayMatch, d.DayMatch)
+	if d.Timezone != nil && *d.Timezone != "UTC" { // which is the default by another name, and so no other trigger
+		s.Timezone = *d.Timezone
+	}
+	if d.Every != nil && *d.Every == 0 {
+		faults = append(faults, task.Fault{Location: "every", Message: "must be 1s at least"})
+	}
+	setIf(&s.Every, d.Every)
+	faults = append(faults, setTime(&s.At, d.At, "at", lastStartYear)...)
+	faults = append(faults, setTime(&s.StartAt, d.StartAt, "start_at", lastStartYear)...)
+	return append(faults, setTime(&s.EndAt, d.EndAt, "end_at", lastEndYear)...)
+}
+
+// template makes equal templates of equal definitions: spelled the way in which a store gives them back.
+func (t *TaskTemplate) template() Template {
+	made := Template{
+		Type: t.Type, Queue: valueOf(t.Queue), MaxRetries: t.MaxRetries, Timeout: t.Timeout, Retention: t.Retention,
+	}
+	if payload, err := json.Marshal(t.Payload); err == nil && string(payload) != "null" {
+		made.Payload = payload
+	}
+	if len(t.Metadata) > 0 {
+		made.Metadata = t.Metadata
+	}
+	return made
+}
+
+func setTime(to *time.Time, text *string, location string, lastYear int) []task.Fault {
+	if text == nil {
+		return nil
+	}
+	t, err := time.Parse(time.RFC3339, *text)
+	if err != nil {
+		return []task.Fault{{Location: location, Message: "is not a time such as 2026-12-01T09:00:00+08:00"}}
+	}
+	t = t.UTC().Truncate(time.Millisecond)
+	if y := t.Year(); y < firstYear || y > lastYear {
+		return []task.Fault{{Location: location, Message: "is before the year 1970 or too far ahead"}}
+	}
+	*to = t
+	return nil
+}
+
+func setIf[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+func valueOf[T any](p *T) (v T) {
+	setIf(&v, p)
+	return v
+}

@@ -1,0 +1,97 @@
+package schedule
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// form reads JSON of one kind and finds all that is wrong with it, not only what comes first.
+type form[T any] struct {
+	registry huma.Registry
+	schema   *huma.Schema
+}
+
+func newForm[T any]() *form[T] {
+	registry := huma.NewMapRegistry("#/$defs/", huma.DefaultSchemaNamer)
+	schema := registry.Schema(reflect.TypeFor[T](), false, "")
+	schema.PrecomputeMessages()
+	return &form[T]{registry, schema}
+}
+
+// read makes a T of JSON. What is at fault has no value in it.
+func (f *form[T]) read(data []byte) (doc T, faults []task.Fault) {
+	var value any
+	if err := json.Unmarshal(data, &value); err != nil {
+		return doc, []task.Fault{{Message: "is not JSON, or holds a number that is out of range"}}
+	}
+	var res huma.ValidateResult
+	huma.Validate(f.registry, f.schema, huma.NewPathBuffer(nil, 0), huma.ModeWriteToServer, value, &res)
+	for _, err := range res.Errors {
+		faults = append(faults, task.FaultOf(err))
+	}
+	if len(faults) > 0 {
+		data = without(value, faults...)
+	}
+	for {
+		var clean T // the decoder leaves half a value behind
+		err := json.Unmarshal(data, &clean)
+		if err == nil {
+			return clean, faults
+		}
+		found := task.FaultOf(err)                                                // a schema cannot say everything
+		found.Location = strings.TrimPrefix(found.Location, "TriggerDefinition.") // embedding does not show in JSON
+		if !slices.ContainsFunc(faults, func(have task.Fault) bool { return within(have.Location, found.Location) }) {
+			faults = append(faults, found)
+		}
+		rest := without(value, found)
+		if len(rest) == len(data) {
+			return doc, faults // nothing that can be left out helps
+		}
+		data = rest
+	}
+}
+
+// without leaves the fields at fault out of a value and returns its JSON.
+func without(value any, faults ...task.Fault) []byte {
+	for _, f := range faults {
+		fields, ok := value.(map[string]any)
+		path := strings.Split(f.Location, ".")
+		for ; ok && len(path) > 1; path = path[1:] {
+			fields, ok = fields[path[0]].(map[string]any)
+		}
+		if ok {
+			delete(fields, path[0])
+		}
+	}
+	data, err := json.Marshal(value)
+	if err != nil {
+		return nil // it came out of JSON, so it goes into it
+	}
+	return data
+}
+
+// within reports whether one location is the other, or a part of it.
+func within(location, other string) bool {
+	return other == "" || location == other || strings.HasPrefix(location, other+".")
+}
+
+// addFaults adds the faults that checks found in a document which has some already, without those that follow from them.
+func addFaults(have, found []task.Fault) []task.Fault {
+	hasTrigger := slices.ContainsFunc(have, func(f task.Fault) bool { return isTrigger(f.Location) })
+	all := have
+	for _, f := range found {
+		follows := slices.ContainsFunc(have, func(cause task.Fault) bool { return within(f.Location, cause.Location) })
+		if !follows && (f.Location != "" || !hasTrigger) {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func isTrigger(field string) bool { return field == "cron" || field == "every" || field == "at" }

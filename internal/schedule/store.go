@@ -1,0 +1,89 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// Store keeps schedules. Errors have the codes of package task; CodeUnavailable is the one that any call may return.
+type Store interface {
+	// Now is the time by the clock that all who share the store go by.
+	Now() time.Time
+	// Get returns a schedule. Error: CodeNotFound.
+	Get(ctx context.Context, id string) (*Schedule, error)
+	// List returns schedules by id, limit of them, from the first after the cursor, and the cursor of the next page;
+	// "" begins and ends.
+	List(ctx context.Context, cursor string, limit int) (list []*Schedule, next string, err error)
+	// Update replaces the schedule by what change makes of it, in one step: should it have been changed meanwhile,
+	// change is called again with what it is now. The current one is nil if there is none. A change that returns its
+	// argument or an error changes nothing. Runs are added to the history.
+	Update(ctx context.Context, id string, change func(current *Schedule) (*Schedule, []Run, error)) (*Schedule, error)
+	// Delete drops a schedule and all that is kept for it. When it returns, no task of it will be made any more.
+	// Error: CodeNotFound.
+	Delete(ctx context.Context, id string) error
+	// Runs returns the newest runs of a schedule, newest first. Error: CodeNotFound.
+	Runs(ctx context.Context, id string, limit int) ([]Run, error)
+	// Count returns how many schedules there are, and when the next is due; zero if none is.
+	Count(ctx context.Context) (n int, next time.Time, err error)
+}
+
+// Loaded is a schedule as a store had it. The store knows by Version whether it has been changed since.
+type Loaded struct {
+	*Schedule
+	Version string
+	// Broken is why a stored schedule cannot be read; Schedule has only an ID then.
+	Broken error
+}
+
+// Step is what a leader makes of a schedule: its new state, the tasks that this owes, and what to tell in the history.
+type Step struct {
+	*Loaded
+	Owed []*Owed
+	Runs []Run // that are no tasks
+	Ends []End
+}
+
+// Owed is a tick that has been decided to run and is to become a task.
+type Owed struct {
+	ScheduleID string
+	Run        Run
+	// Queue is where the task goes, and Message the task as the queue keeps it.
+	Queue   string
+	Message []byte
+}
+
+// End is how a task of a schedule ended.
+type End struct {
+	ScheduleID string
+	TaskID     string
+	State      task.State // canceled also for a task that was deleted before it ended
+}
+
+// Journal is what a leader of the beat works on: it moves schedules on and writes down, in the same step, the tasks that
+// this owes, until they are in their queues.
+type Journal interface {
+	Now() time.Time
+	// Due returns the ids of schedules that are due from one time until before another, earliest first, limit of them
+	// or all for -1.
+	Due(ctx context.Context, from, until time.Time, limit int) ([]string, error)
+	// Load returns the schedules with the ids, in order, and nil for those that are gone.
+	Load(ctx context.Context, ids []string) ([]*Loaded, error)
+	// Commit writes steps down, each unless its schedule has been changed since it was loaded, and reports for each
+	// whether it was written; those that were have their new Version then. It fails with ErrDeposed, and writes nothing,
+	// if another has led since the term.
+	Commit(ctx context.Context, term int64, steps []*Step) (written []bool, err error)
+	// Owed returns some of the ticks that were written down and have not been struck off, and the cursor for the next
+	// of them; 0 begins and ends. Those that cannot be read are in broken.
+	Owed(ctx context.Context, cursor uint64) (list []*Owed, broken []error, next uint64, err error)
+	// Strike strikes off what is in its queue now, and tells it in the history. ErrDeposed as for Commit.
+	Strike(ctx context.Context, term int64, owed []*Owed) error
+	// Changes tells the ids of schedules that somebody has changed, and "" when some may have been overheard, until
+	// ctx ends.
+	Changes(ctx context.Context) <-chan string
+}
+
+// ErrDeposed says that another leads by now.
+var ErrDeposed = errors.New("another leads by now")
