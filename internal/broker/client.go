@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -62,15 +64,18 @@ func (c *Client) Enqueue(ctx context.Context, t *task.Task) error {
 // in order. One that is refused does not hinder the others.
 func (c *Client) EnqueueAll(ctx context.Context, tasks []*task.Task) []error {
 	errs := make([]error, len(tasks))
+	announced := make(map[string]error, 1)
 	var chosen []int // places of tasks whose ids somebody chose
 	for i, t := range tasks {
-		errs[i] = c.announce(ctx, t.Queue)
-		switch {
-		case t.ID == "":
-			t.ID = uuid.Must(uuid.NewV7()).String() // it only fails where there is no randomness, as all of Go does
-		case t.Schedule == nil: // the id of a tick is its schedule's own
-			chosen = append(chosen, i)
+		if _, done := announced[t.Queue]; !done {
+			announced[t.Queue] = c.announce(ctx, t.Queue)
 		}
+		errs[i] = announced[t.Queue]
+		if t.ID != "" {
+			chosen = append(chosen, i)
+			continue
+		}
+		t.ID = uuid.Must(uuid.NewV7()).String() // it only fails where there is no randomness, as all of Go does
 	}
 	if len(chosen) > 0 {
 		defer c.claimIDs(ctx, tasks, chosen, errs)()
@@ -82,11 +87,32 @@ func (c *Client) EnqueueAll(ctx context.Context, tasks []*task.Task) []error {
 		}
 	}
 	for i, s := range sent {
-		if s != nil {
-			errs[i] = s.await(ctx)
+		if s == nil {
+			continue
+		}
+		if errs[i] = s.await(ctx); errors.Is(errs[i], errIDTaken) {
+			errs[i] = c.checkOwn(ctx, s)
 		}
 	}
 	return errs
+}
+
+// checkOwn returns nil if the task that has the id is the very one that was to be enqueued: the answer got lost, and by
+// the time it was sent again somebody had begun with it, which the message tells.
+func (c *Client) checkOwn(ctx context.Context, s *submission) error {
+	records, err := c.read(ctx, []ref{{s.task.Queue, s.task.ID}})
+	if err != nil {
+		return err
+	}
+	if records[0] == nil {
+		return idTaken(s.task.ID)
+	}
+	m := *records[0].message
+	m.Retried, m.ErrorMsg, m.LastFailedAt, m.CompletedAt = 0, "", 0, 0
+	if !bytes.Equal(m.encode(), s.message) {
+		return idTaken(s.task.ID)
+	}
+	return nil
 }
 
 // announce tells asynq's tools, once, that there is such a queue.

@@ -29,7 +29,7 @@ func (c *Client) Retry(ctx context.Context, id string) (*task.Task, error) {
 	return c.steer(ctx, id, "retried", func(r *record, now time.Time) (string, error) {
 		fresh := *r.message
 		fresh.Retried, fresh.ErrorMsg, fresh.LastFailedAt = 0, "", 0
-		delete(fresh.Headers, headerExpiresAt)
+		fresh.Headers.delete(headerExpiresAt)
 		return retryScript.run(ctx, c.rdb, r.queue, now, []string{taskKey(r.queue, id)},
 			id, r.raw, fresh.encode(), now.UnixNano()).Text()
 	})

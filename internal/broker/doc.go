@@ -50,11 +50,14 @@
 //     ends it as failed.
 //   - a worker is stopped and wakes after its tasks were given to others: finish.lua compares the attempt's number
 //     with that in the hash and drops what comes from an older attempt.
+//   - such a worker is handed a task that it is still at: it puts that aside, and gives it back after a while.
 //   - a worker is told to stop: it fetches no more, waits, and hands back what does not finish in time, to the head
 //     of the queue and with no retry spent.
 //   - Redis is away: fetches pause and are tried again; the end of an attempt is written again and again until
-//     Redis has taken it, so that work that is done is not done twice. Afterwards nobody is taken to be dead before
-//     Redis has answered for 12 s, in which a live worker speaks.
+//     Redis has taken it, so that work that is done is not done twice; what runs goes on, however long that lasts.
+//     Afterwards nobody is taken to be dead before Redis has answered for 12 s, in which a live worker speaks.
+//   - one worker alone is cut off: it goes on with what it runs, others take it for dead and run that as well, and the
+//     fence drops what it writes of it later.
 //   - fetched tasks are not started, because the worker stops or its slots are taken: they go back to the head of the
 //     queue, in order, and their attempts count for nothing.
 //   - an answer of Redis gets lost: an enqueue that is sent again finds its own message and counts as done; an end

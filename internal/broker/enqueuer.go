@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -102,7 +103,7 @@ func (e *enqueuer) take(l *line) []*submission {
 // write sends a batch, and tells each task of it how it went.
 func (e *enqueuer) write(queue string, batch []*submission) {
 	now := time.Now()
-	args := make([]any, 0, 1+7*len(batch))
+	args := make([]any, 0, 1+8*len(batch))
 	args = append(args, now.UnixNano())
 	for _, s := range batch {
 		args = s.appendArgs(args)
@@ -112,39 +113,46 @@ func (e *enqueuer) write(queue string, batch []*submission) {
 		if err != nil {
 			s.done <- wrap(err)
 		} else {
-			s.done <- refusal(s.task.ID, answers[i])
+			s.done <- refusal(answers[i])
 		}
 	}
 }
 
 func (s *submission) appendArgs(args []any) []any {
 	t := s.task
-	if t.State == task.Pending && t.ExpiresAt.IsZero() && t.UniqueFor == 0 {
+	if t.State == task.Pending && t.ExpiresAt.IsZero() && t.UniqueFor == 0 && t.Schedule == nil {
 		return append(args, "-", t.ID, s.message)
 	}
 	var runAt, expiresAt int64
+	var schedule string
 	if t.State == task.Scheduled {
 		runAt = t.RunAt.UnixMilli()
 	}
 	if !t.ExpiresAt.IsZero() {
 		expiresAt = t.ExpiresAt.UnixMilli()
 	}
-	return append(args, t.ID, s.message, runAt, expiresAt, t.Retention.Milliseconds(), uniqueKey(t), t.UniqueFor.Milliseconds())
+	if t.Schedule != nil {
+		schedule = t.Schedule.ScheduleID
+	}
+	return append(args, t.ID, s.message, runAt, expiresAt, t.Retention.Milliseconds(), uniqueKey(t), t.UniqueFor.Milliseconds(), schedule)
 }
 
 // refusal is the error that an answer of enqueue.lua means.
-func refusal(id, answer string) error {
+func refusal(answer string) error {
 	if answer == "" {
 		return nil
 	}
 	if answer == "id" {
-		return idTaken(id)
+		return errIDTaken
 	}
 	if holder, ok := strings.CutPrefix(answer, "unique:"); ok {
 		return task.Conflict("task %q has the same type, queue and payload, and unique_for is not over", holder)
 	}
 	return task.Unavailable(redisError(strings.TrimPrefix(answer, "error:")))
 }
+
+// errIDTaken says that there is a task with the id. It may be the very one that was sent, and got there before.
+var errIDTaken = errors.New("the id is taken")
 
 // redisError is an error of Redis that a script caught.
 type redisError string

@@ -33,11 +33,15 @@ const (
 	finishedChannel = "backbeat:finished" // pub/sub: the ends of tasks that are waited for
 	wakeChannel     = "backbeat:wake"     // pub/sub: the own prefix of a queue that has something to do
 	dueChannel      = "backbeat:due"      // pub/sub: the own prefix of a queue whose next due task has changed
+	endsChannel     = "backbeat:ends"     // pub/sub: the own prefix of a queue where tasks of schedules have ended
 )
 
 func ownPrefix(queue string) string    { return "backbeat:{" + queue + "}:" }
 func dueKey(queue string) string       { return ownPrefix(queue) + "due" }
 func expiresKey(queue string) string   { return ownPrefix(queue) + "expires" }
+func endsKey(queue string) string      { return ownPrefix(queue) + "ends" }
+func ticksKey(queue string) string     { return ownPrefix(queue) + "ticks" }
+func termKey(queue string) string      { return ownPrefix(queue) + "term" }
 func cancelingKey(queue string) string { return ownPrefix(queue) + "canceling" }
 func claimKey(id string) string        { return "backbeat:claim:{" + id + "}" }
 

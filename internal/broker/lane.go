@@ -18,6 +18,7 @@ type lane struct {
 	redis.UniversalClient
 	prefetch *prefetcher
 	acks     *acker
+	extends  sync.WaitGroup // the extensions of leases under way
 
 	mu       sync.Mutex
 	attempts map[ref]*attempt
@@ -59,6 +60,19 @@ func (l *lane) EvalSha(ctx context.Context, sha1 string, keys []string, args ...
 	return l.finish(ctx, a)
 }
 
+// ZAddXX extends leases for asynq's heartbeat, which neither waits for that nor hears that it failed. A lease tells
+// other workers that this one lives, and they believe nothing of the kind of anybody while Redis is away; but asynq
+// would give up, with all that its tasks have done, an attempt whose lease it could not extend. Should this worker
+// alone be cut off, its tasks run elsewhere, and the fence drops what it writes of them later.
+func (l *lane) ZAddXX(ctx context.Context, key string, members ...redis.Z) *redis.IntCmd {
+	l.extends.Go(func() {
+		if err := l.UniversalClient.ZAddXX(ctx, key, members...).Err(); err != nil {
+			l.prefetch.cfg.Logger.Debug("leases not extended", "key", key, "error", err)
+		}
+	})
+	return redis.NewIntResult(0, nil)
+}
+
 type operation int
 
 const (
@@ -94,6 +108,13 @@ func (l *lane) attempt(r ref) *attempt {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.attempts[r]
+}
+
+// runs reports whether this process is at the task: its handler runs, or has just ended and is not acknowledged yet.
+// What ended earlier was given up without a word.
+func (l *lane) runs(r ref) bool {
+	a := l.attempt(r)
+	return a != nil && a.endedFor() < freshFor
 }
 
 // running returns the attempts of this process that are not over. It forgets those that ended long ago and that

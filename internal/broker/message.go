@@ -2,7 +2,6 @@ package broker
 
 import (
 	"errors"
-	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -26,7 +25,7 @@ type message struct {
 	GroupKey     string
 	Retention    int64 // seconds
 	CompletedAt  int64 // unix seconds
-	Headers      map[string]string
+	Headers      headers
 }
 
 // Field numbers of asynq.TaskMessage.
@@ -52,7 +51,7 @@ var errBadMessage = errors.New("not an asynq task message")
 
 // encode gives the same bytes for the same message: enqueue.lua knows its own message by them.
 func (m *message) encode() []byte {
-	b := make([]byte, 0, 128+len(m.Payload))
+	b := make([]byte, 0, 384+len(m.Payload)) // most need no more than that beside the payload
 	b = appendString(b, numType, m.Type)
 	if len(m.Payload) > 0 {
 		b = protowire.AppendTag(b, numPayload, protowire.BytesType)
@@ -70,10 +69,9 @@ func (m *message) encode() []byte {
 	b = appendInt(b, numRetention, m.Retention)
 	b = appendInt(b, numCompletedAt, m.CompletedAt)
 	b = appendString(b, numGroupKey, m.GroupKey)
-	for _, key := range slices.Sorted(maps.Keys(m.Headers)) {
-		entry := appendString(appendString(nil, 1, key), 2, m.Headers[key])
-		b = protowire.AppendTag(b, numHeaders, protowire.BytesType)
-		b = protowire.AppendBytes(b, entry)
+	m.Headers.sort()
+	for _, h := range m.Headers {
+		b = appendHeader(b, h)
 	}
 	return b
 }
@@ -84,6 +82,20 @@ func appendString(b []byte, num protowire.Number, s string) []byte {
 	}
 	b = protowire.AppendTag(b, num, protowire.BytesType)
 	return protowire.AppendString(b, s)
+}
+
+// appendHeader appends an entry of the map, whose fields are 1 and 2.
+func appendHeader(b []byte, h header) []byte {
+	const tag = 1 // bytes that a tag below 16 takes
+	size := tag + protowire.SizeBytes(len(h.key))
+	if h.value != "" {
+		size += tag + protowire.SizeBytes(len(h.value))
+	}
+	b = protowire.AppendTag(b, numHeaders, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(size))
+	b = protowire.AppendTag(b, 1, protowire.BytesType)
+	b = protowire.AppendString(b, h.key)
+	return appendString(b, 2, h.value)
 }
 
 func appendInt(b []byte, num protowire.Number, n int64) []byte {
@@ -187,9 +199,6 @@ func (m *message) setHeader(entry []byte) error {
 		}
 		entry = entry[n+k:]
 	}
-	if m.Headers == nil {
-		m.Headers = make(map[string]string)
-	}
-	m.Headers[key] = value
+	m.Headers.set(key, value)
 	return nil
 }

@@ -45,6 +45,7 @@ type prefetcher struct {
 
 	mu    sync.Mutex
 	held  map[string][]*attempt
+	twins []*attempt // of attempts that this worker is still at; they go back
 	total int
 	batch int                  // how many tasks the newest fetch brought
 	began time.Time            // when it brought them
@@ -119,16 +120,21 @@ func (p *prefetcher) stopping() bool {
 	}
 }
 
+// take returns the oldest task held of the queue, or nil. One that this worker still runs, because it was given up as
+// dead, is put aside: asynq knows tasks by their ids alone, and would take one attempt for the other.
 func (p *prefetcher) take(queue string) *attempt {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.held[queue]) == 0 {
-		return nil
+	for len(p.held[queue]) > 0 {
+		a := p.held[queue][0]
+		p.held[queue] = p.held[queue][1:]
+		p.total--
+		if !p.lane.runs(ref{queue, a.id}) {
+			return a
+		}
+		p.twins = append(p.twins, a)
 	}
-	a := p.held[queue][0]
-	p.held[queue] = p.held[queue][1:]
-	p.total--
-	return a
+	return nil
 }
 
 func (p *prefetcher) holdsAny() bool {
@@ -159,19 +165,27 @@ func (p *prefetcher) fetchAhead(ctx context.Context, queue string) {
 
 // giveBackStale gives back what has waited too long for its start.
 func (p *prefetcher) giveBackStale() {
-	var stale []*attempt
 	p.mu.Lock()
+	n := countStale(p.twins)
+	stale := p.twins[:n:n]
+	p.twins = p.twins[n:]
 	for queue, held := range p.held {
-		n := 0
-		for n < len(held) && time.Since(held[n].fetchedAt) > freshFor {
-			n++
-		}
+		n := countStale(held)
 		stale = append(stale, held[:n]...)
 		p.held[queue] = held[n:]
 		p.total -= n
 	}
 	p.mu.Unlock()
 	p.giveBack(stale)
+}
+
+// countStale returns how many attempts, the oldest of which come first, have waited too long.
+func countStale(held []*attempt) int {
+	n := 0
+	for n < len(held) && time.Since(held[n].fetchedAt) > freshFor {
+		n++
+	}
+	return n
 }
 
 func (p *prefetcher) isEmpty(queue string) bool {
@@ -351,7 +365,8 @@ func (p *prefetcher) close() {
 	for _, held := range p.held {
 		p.giveBack(held)
 	}
-	p.held, p.total = make(map[string][]*attempt), 0
+	p.giveBack(p.twins)
+	p.held, p.twins, p.total = make(map[string][]*attempt), nil, 0
 }
 
 // giveBack puts tasks that were never started back at the head of their queue, in the order in which they stood

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"encoding/json"
-	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -34,10 +33,10 @@ func newMessage(t *task.Task) *message {
 		Retry:     t.MaxRetries,
 		Timeout:   ceilSeconds(t.Timeout),
 		Retention: ceilSeconds(t.Retention),
-		Headers:   maps.Clone(t.Metadata),
+		Headers:   make(headers, 0, len(t.Metadata)+4),
 	}
-	if m.Headers == nil {
-		m.Headers = make(map[string]string, 1)
+	for key, value := range t.Metadata {
+		m.Headers.set(key, value)
 	}
 	m.setTime(headerCreatedAt, t.CreatedAt)
 	m.setTime(headerExpiresAt, t.ExpiresAt)
@@ -51,7 +50,7 @@ func newMessage(t *task.Task) *message {
 		m.setTime(headerDeadline, t.Deadline)
 	}
 	if t.Schedule != nil {
-		m.Headers[headerScheduleID] = t.Schedule.ScheduleID
+		m.Headers.set(headerScheduleID, t.Schedule.ScheduleID)
 		m.setTime(headerTick, t.Schedule.At)
 	}
 	return m
@@ -59,20 +58,20 @@ func newMessage(t *task.Task) *message {
 
 func (m *message) setTime(header string, t time.Time) {
 	if !t.IsZero() {
-		m.Headers[header] = formatMillis(t)
+		m.Headers.set(header, formatMillis(t))
 	}
 }
 
 func (m *message) setDuration(header string, d time.Duration) {
 	if d%time.Second != 0 {
-		m.Headers[header] = strconv.FormatInt(d.Milliseconds(), 10)
+		m.Headers.set(header, strconv.FormatInt(d.Milliseconds(), 10))
 	}
 }
 
-func (m *message) time(header string) time.Time { return parseMillis(m.Headers[header]) }
+func (m *message) time(header string) time.Time { return parseMillis(m.Headers.get(header)) }
 
 func (m *message) duration(header string, seconds int64) time.Duration {
-	if ms, err := strconv.ParseInt(m.Headers[header], 10, 64); err == nil {
+	if ms, err := strconv.ParseInt(m.Headers.get(header), 10, 64); err == nil {
 		return time.Duration(ms) * time.Millisecond
 	}
 	return time.Duration(seconds) * time.Second
@@ -81,7 +80,7 @@ func (m *message) duration(header string, seconds int64) time.Duration {
 func (m *message) timeout() time.Duration { return m.duration(headerTimeout, m.Timeout) }
 
 // foreign reports whether a stock asynq client made the task.
-func (m *message) foreign() bool { return m.Headers[headerCreatedAt] == "" }
+func (m *message) foreign() bool { return m.Headers.get(headerCreatedAt) == "" }
 
 // retention is how long the task stays after it has ended in the state. For asynq's own tasks it is a matter of
 // success only: what failed stays for 90 days.
@@ -100,22 +99,23 @@ func (m *message) deadline() time.Time {
 }
 
 func (m *message) schedule() *task.Tick {
-	id, ok := m.Headers[headerScheduleID]
-	if !ok {
+	id := m.Headers.get(headerScheduleID)
+	if id == "" {
 		return nil
 	}
 	return &task.Tick{ScheduleID: id, At: m.time(headerTick)}
 }
 
 func (m *message) metadata() map[string]string {
-	metadata := make(map[string]string, len(m.Headers))
-	for key, value := range m.Headers {
-		if !strings.HasPrefix(key, task.ReservedMetadata) {
-			metadata[key] = value
+	var metadata map[string]string
+	for _, h := range m.Headers {
+		if strings.HasPrefix(h.key, task.ReservedMetadata) {
+			continue
 		}
-	}
-	if len(metadata) == 0 {
-		return nil
+		if metadata == nil {
+			metadata = make(map[string]string)
+		}
+		metadata[h.key] = h.value
 	}
 	return metadata
 }

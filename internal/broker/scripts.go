@@ -39,6 +39,12 @@ var (
 	sweepSource string
 	//go:embed lua/await.lua
 	awaitSource string
+	//go:embed lua/fence.lua
+	fenceSource string
+	//go:embed lua/tick.lua
+	tickSource string
+	//go:embed lua/ends.lua
+	endsSource string
 )
 
 var (
@@ -54,6 +60,9 @@ var (
 	recoverScript  = newScript(recoverSource)
 	sweepScript    = newScript(sweepSource)
 	awaitScript    = newScript(awaitSource)
+	fenceScript    = newScript(fenceSource)
+	tickScript     = newScript(tickSource)
+	endsScript     = newScript(endsSource)
 )
 
 // script is a Lua script on the keys of one queue. Its ARGV begins with what the prelude reads.

@@ -123,6 +123,7 @@ func (s *Server) Stop() {
 		s.lane.prefetch.close()
 		s.asynq.Shutdown()
 		stopAcks()
+		s.lane.extends.Wait()
 	})
 }
 

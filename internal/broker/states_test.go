@@ -285,3 +285,20 @@ func TestNotRetained(t *testing.T) {
 	_, err := f.client.Get(t.Context(), asked.ID)
 	f.wantCode(err, task.CodeNotFound)
 }
+
+// A task may end between any two looks that a waiter takes at it. Were an end missed, only the look that comes after
+// two seconds would find it.
+func TestWaitMissesNoEnd(t *testing.T) {
+	f := newFleet(t)
+	f.worker()
+	for range 1000 {
+		asked := f.enqueue(task.Request{Type: "echo"})
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		got, err := f.client.Wait(ctx, asked.ID)
+		f.must(err)
+		if got.State != task.Succeeded || ctx.Err() != nil {
+			t.Fatalf("the waiter was not woken; the task is %s", got.State)
+		}
+		cancel()
+	}
+}

@@ -24,12 +24,14 @@ func (c *Client) Wait(ctx context.Context, id string) (*task.Task, error) {
 	defer c.waiters.leave(one)
 
 	// Only now, when the end cannot go unheard any more, is the task marked and looked at again.
-	marked, err := awaitScript.run(ctx, c.rdb, r.queue, time.Now(), []string{taskKey(r.queue, id)}).Bool()
-	if err != nil && ctx.Err() == nil {
+	state, err := awaitScript.run(ctx, c.rdb, r.queue, time.Now(), []string{taskKey(r.queue, id)}).Text()
+	switch {
+	case err != nil && ctx.Err() == nil:
 		return nil, wrap(err)
-	}
-	if err == nil && !marked {
+	case err == nil && state == "":
 		return nil, task.NotFound("task %q was dropped", id)
+	case isOver(state):
+		return c.Get(ctx, id) // it ended just before it was marked
 	}
 	select {
 	case <-ctx.Done():
@@ -204,11 +206,14 @@ func (w *waiters) look(ctx context.Context) {
 		switch {
 		case errors.Is(err, redis.Nil):
 			w.miss(task)
-		case state == "completed" || state == "archived":
+		case isOver(state):
 			w.wake(ending{ID: task.id})
 		}
 	}
 }
+
+// isOver reports whether one of asynq's states is that of a task that has ended.
+func isOver(state string) bool { return state == "completed" || state == "archived" }
 
 // miss notes that a task is gone. The announcement, which tells how a task ended that is dropped at once, may still
 // be on its way; whoever is missed twice is woken without one.

@@ -2,7 +2,8 @@
 --
 -- KEYS[1] asynq:{q}:t:{id}
 --
--- Returns 1, or 0 if there is no task.
-if redis.call("HEXISTS", KEYS[1], "msg") == 0 then return 0 end
+-- Returns asynq's state of the task, or "" if there is no task. One that is over already announces nothing any more.
+local state = redis.call("HGET", KEYS[1], "state")
+if not state or redis.call("HEXISTS", KEYS[1], "msg") == 0 then return "" end
 redis.call("HSET", KEYS[1], "bb:waiters", 1)
-return 1
+return state

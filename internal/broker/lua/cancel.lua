@@ -6,7 +6,7 @@
 --
 -- Returns "ok"; "requested" if the task runs; else the state that does not allow it, "" for no task.
 local key, id = KEYS[1], ARGV[4]
-local state, waiters = unpack(redis.call("HMGET", key, "state", "bb:waiters"))
+local state, waiters, schedule = unpack(redis.call("HMGET", key, "state", "bb:waiters", "bb:schedule"))
 if state == "active" then
   redis.call("HSET", key, "bb:cancel", ARGV[3], "bb:retention", ARGV[5])
   redis.call("SADD", backbeat .. "canceling", id)
@@ -18,5 +18,5 @@ end
 unlist(id, state)
 forget(id)
 archive(id, "canceled", tonumber(ARGV[5]))
-notify(id, waiters, "canceled")
+notify(id, waiters, schedule, "canceled")
 return "ok"

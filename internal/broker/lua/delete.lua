@@ -5,7 +5,7 @@
 --
 -- Returns "ok"; else the state that does not allow it, "" for no task.
 local key, id = KEYS[1], ARGV[4]
-local state, lock, waiters = unpack(redis.call("HMGET", key, "state", "unique_key", "bb:waiters"))
+local state, lock, waiters, schedule = unpack(redis.call("HMGET", key, "state", "unique_key", "bb:waiters", "bb:schedule"))
 if not state or state == "active" or state == "aggregating" then return state or "" end
 unlist(id, state)
 forget(id)
@@ -13,5 +13,6 @@ if lock and lock ~= "" and redis.call("GET", lock) == id then
   redis.call("DEL", lock)
 end
 redis.call("DEL", key)
-notify(id, waiters, "deleted")
+if state == "completed" or state == "archived" then schedule = false end -- its end has been told
+notify(id, waiters, schedule, "deleted")
 return "ok"

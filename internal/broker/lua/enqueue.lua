@@ -3,7 +3,7 @@
 -- KEYS[1] asynq:{q}:pending
 -- ARGV[4] the current time in ns, for asynq's pending_since
 -- and for each task that may start now, without further ado, three more: "-", id, message;
--- for each other seven:
+-- for each other eight:
 --   1 id
 --   2 message
 --   3 run_at in ms; 0 = now
@@ -11,6 +11,7 @@
 --   5 retention in ms
 --   6 unique lock key, "" for none
 --   7 how long the lock holds, in ms
+--   8 the schedule that made it, "" for none
 --
 -- Returns for each task "" when it is in; "id" when the id is taken; "unique:ID" when task ID holds the lock;
 -- "error:…" when Redis refused it.
@@ -57,6 +58,7 @@ local function full(i)
     redis.call("HSET", key, "bb:expires_at", expires_at, "bb:retention", ARGV[i + 4])
     redis.call("ZADD", backbeat .. "expires", expires_at, id)
   end
+  if ARGV[i + 7] ~= "" then redis.call("HSET", key, "bb:schedule", ARGV[i + 7]) end
   if run_at == "0" then return ripe(id, key, msg) end
   redis.call("HSET", key, "msg", msg)
   delay(id, "scheduled", run_at)
@@ -66,7 +68,7 @@ end
 local answers = {}
 local i = 5
 while i <= #ARGV do
-  local add, size = full, 7
+  local add, size = full, 8
   if ARGV[i] == "-" then add, size = simple, 3 end
   -- A key of a wrong type spoils its own task, not those that came with it.
   local ok, answer = pcall(add, i)

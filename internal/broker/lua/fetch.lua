@@ -25,14 +25,14 @@ local function accept(id)
   local msg, crashes = f[1], tonumber(f[5]) or 0
   if not msg then return true end
   if f[4] or (f[3] and tonumber(f[3]) <= now) then
-    local retention, waiters = unpack(redis.call("HMGET", key, "bb:retention", "bb:waiters"))
+    local retention, waiters, schedule = unpack(redis.call("HMGET", key, "bb:retention", "bb:waiters", "bb:schedule"))
     if f[4] then
       -- Its worker died before it could say so.
       forget(id)
       archive(id, "canceled", tonumber(retention) or DEFAULT_RETENTION)
-      notify(id, waiters, "canceled")
+      notify(id, waiters, schedule, "canceled")
     else
-      expire(id, retention, waiters)
+      expire(id, retention, waiters, schedule)
     end
     return true
   end

@@ -27,7 +27,8 @@ local function giveBack(id, key, outcome, attempt, expires_at)
   redis.call("HSET", key, "state", "pending", "pending_since", int(now * 1e6))
   if outcome == "unstarted" then
     redis.call("HSET", key, "bb:attempt", attempt - 1)
-    if expires_at ~= "0" then
+    -- One that has begun before was in time.
+    if attempt == "1" and expires_at ~= "0" then
       redis.call("HSET", key, "bb:expires_at", expires_at)
       redis.call("ZADD", backbeat .. "expires", expires_at, id)
     end
@@ -37,7 +38,7 @@ end
 
 -- release takes a task from its worker, and returns what its hash says; nil if the attempt is fenced off.
 local function release(id, attempt)
-  local f = redis.call("HMGET", asynq .. "t:" .. id, "bb:attempt", "bb:cancel", "bb:waiters")
+  local f = redis.call("HMGET", asynq .. "t:" .. id, "bb:attempt", "bb:cancel", "bb:waiters", "bb:schedule")
   -- From the tail, where the oldest are.
   if f[1] ~= attempt or redis.call("LREM", KEYS[1], -1, id) == 0 then return nil end
   released[#released + 1] = id
@@ -55,7 +56,7 @@ local function done(id, attempt)
     outcome = "canceled"
     redis.call("SREM", backbeat .. "canceling", id)
   end
-  notify(id, f[3], outcome)
+  notify(id, f[3], f[4], outcome)
   return outcome
 end
 
@@ -77,10 +78,12 @@ local function finish(i)
   local retention = tonumber(ARGV[i + 8])
   if outcome == "succeeded" and retention <= 0 then
     redis.call("DEL", key)
-    notify(id, f[3], outcome, ARGV[i + 4])
+    notify(id, f[3], f[4], outcome, ARGV[i + 4])
     return outcome
   end
-  local fields = {"msg", msg}
+  local fields = {}
+  -- Canceled while it was handed back, it keeps the message that it has.
+  if msg ~= "" then fields = {"msg", msg} end
   if ARGV[i + 5] ~= "" then table.insert(fields, "bb:error_kind"); table.insert(fields, ARGV[i + 5]) end
   if ARGV[i + 7] ~= "" then table.insert(fields, "bb:progress"); table.insert(fields, ARGV[i + 7]) end
   if outcome == "failed" or outcome == "retrying" then failed = failed + 1 end
@@ -96,7 +99,7 @@ local function finish(i)
   else
     archive(id, outcome, retention, fields)
   end
-  notify(id, f[3], outcome, outcome == "succeeded" and ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
+  notify(id, f[3], f[4], outcome, outcome == "succeeded" and ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
   return outcome
 end
 

@@ -7,6 +7,9 @@
 --   backbeat:{q}:expires                       ZSET id -> expires_at, ms: what must have started by then
 --   backbeat:{q}:canceling                     SET of running ids that are to be canceled
 --   backbeat:{q}:due                           ZSET id -> the exact time to start or try again, ms
+--   backbeat:{q}:ends                          LIST how tasks of schedules ended, for the beat: schedule, id, state
+--   backbeat:{q}:ticks                         SET of ids of ticks that the beat has enqueued and not yet struck off
+--   backbeat:{q}:term                          the newest leader of the beat, whose predecessors may enqueue no more
 --
 -- Every script begins its ARGV with: asynq:{q}: , backbeat:{q}: , the current time in ms.
 local asynq, backbeat, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -50,9 +53,17 @@ local function count(name, day, n)
   redis.call("INCRBY", asynq .. name, n)
 end
 
--- notify tells those who wait for the task that it is over. Nobody waits for most tasks, and those cost
--- nothing here. The message tells all that a task dropped at once leaves of itself.
-local function notify(id, waiters, state, result, kind, message)
+-- ENDS_KEPT bounds what is kept for a beat that is away. It finds out about the rest by itself, in time.
+local ENDS_KEPT = 100000
+
+-- notify tells those who wait for the task that it is over, and the beat if a schedule made it. Nobody waits for most
+-- tasks, and those cost nothing here. The message tells all that a task dropped at once leaves of itself.
+local function notify(id, waiters, schedule, state, result, kind, message)
+  if schedule then
+    local n = redis.call("RPUSH", backbeat .. "ends", schedule .. "\n" .. id .. "\n" .. state)
+    if n == 1 then redis.call("PUBLISH", "backbeat:ends", backbeat) end
+    if n > ENDS_KEPT then redis.call("LPOP", backbeat .. "ends") end
+  end
   if waiters then
     redis.call("PUBLISH", "backbeat:finished", cjson.encode({
       id = id, state = state, finished_at = ARGV[3],
@@ -96,9 +107,9 @@ local function unlist(id, state)
 end
 
 -- expire ends a task, already taken off its list, that was not started in time.
-local function expire(id, retention, waiters)
+local function expire(id, retention, waiters, schedule)
   redis.call("ZREM", backbeat .. "expires", id)
   redis.call("ZREM", backbeat .. "due", id)
   archive(id, "expired", tonumber(retention) or DEFAULT_RETENTION)
-  notify(id, waiters, "expired")
+  notify(id, waiters, schedule, "expired")
 end

@@ -1,0 +1,193 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/schedule"
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// BeatClient is what a leader of the beat does with the queues. Whatever it does is fenced by its term: once a later
+// leader has called Fence, it changes nothing any more and returns schedule.ErrDeposed.
+type BeatClient struct {
+	*Client
+}
+
+// Fence shuts out the leaders of earlier terms, from all queues.
+func (c BeatClient) Fence(ctx context.Context, term int64) error {
+	queues, err := c.queueNames(ctx)
+	if err != nil {
+		return err
+	}
+	for _, queue := range queues {
+		newest, err := fenceScript.run(ctx, c.rdb, queue, time.Now(), []string{termKey(queue)}, term).Bool()
+		if err != nil {
+			return wrap(err)
+		}
+		if !newest {
+			return schedule.ErrDeposed
+		}
+	}
+	return nil
+}
+
+// tickBatch is how many ticks go to Redis at once.
+const tickBatch = 256
+
+// Encode returns a task as asynq keeps it.
+func (c BeatClient) Encode(t *task.Task) []byte { return newMessage(t).encode() }
+
+// EnqueueTicks puts the tasks of ticks into their queues, each once, however often it is told to: until Struck is told
+// that it will not be any more. The queues must have been fenced with the term.
+func (c BeatClient) EnqueueTicks(ctx context.Context, term int64, owed []*schedule.Owed) error {
+	for queue, rest := range byQueue(owed) {
+		if err := c.announce(ctx, queue); err != nil {
+			return err
+		}
+		for part := range slices.Chunk(rest, tickBatch) {
+			if err := c.enqueueTicks(ctx, term, queue, part); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func byQueue(owed []*schedule.Owed) map[string][]*schedule.Owed {
+	sorted := make(map[string][]*schedule.Owed, 1)
+	for _, o := range owed {
+		sorted[o.Queue] = append(sorted[o.Queue], o)
+	}
+	return sorted
+}
+
+func (c BeatClient) enqueueTicks(ctx context.Context, term int64, queue string, owed []*schedule.Owed) error {
+	now := time.Now()
+	args := make([]any, 0, 2+3*len(owed))
+	args = append(args, term, now.UnixNano())
+	for _, o := range owed {
+		args = append(args, o.Run.TaskID, o.ScheduleID, o.Message)
+	}
+	keys := []string{termKey(queue), ticksKey(queue), pendingKey(queue)}
+	leads, err := tickScript.run(ctx, c.rdb, queue, now, keys, args...).Bool()
+	if err == nil && !leads {
+		return schedule.ErrDeposed
+	}
+	return wrap(err)
+}
+
+// Struck says that the tasks of ticks will not be enqueued again, because they have been struck off the list of what
+// is owed.
+func (c BeatClient) Struck(ctx context.Context, owed []*schedule.Owed) error {
+	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for queue, some := range byQueue(owed) {
+			ids := make([]any, len(some))
+			for i, o := range some {
+				ids[i] = o.Run.TaskID
+			}
+			p.SRem(ctx, ticksKey(queue), ids...)
+		}
+		return nil
+	})
+	return wrap(err)
+}
+
+// ForgetTicks forgets all ticks that were enqueued and not struck off. It is right only while nothing is owed: an
+// earlier leader may have died between striking off and Struck.
+func (c BeatClient) ForgetTicks(ctx context.Context) error {
+	queues, err := c.queueNames(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, queue := range queues {
+			p.Del(ctx, ticksKey(queue))
+		}
+		return nil
+	})
+	return wrap(err)
+}
+
+// Ends drops the oldest ends of a queue, which have been noted, and returns the next, at most limit of them.
+func (c BeatClient) Ends(ctx context.Context, term int64, queue string, drop, limit int) ([]schedule.End, error) {
+	keys := []string{termKey(queue), endsKey(queue)}
+	lines, err := endsScript.run(ctx, c.rdb, queue, time.Now(), keys, term, drop, limit).StringSlice()
+	if errors.Is(err, redis.Nil) {
+		return nil, schedule.ErrDeposed
+	}
+	if err != nil {
+		return nil, wrap(err)
+	}
+	ends := make([]schedule.End, 0, len(lines))
+	for _, line := range lines {
+		parts := strings.SplitN(line, "\n", 3)
+		if len(parts) == 3 {
+			ends = append(ends, schedule.End{ScheduleID: parts[0], TaskID: parts[1], State: endState(parts[2])})
+		} else {
+			ends = append(ends, schedule.End{}) // it counts when they are dropped
+		}
+	}
+	return ends, nil
+}
+
+func endState(s string) task.State {
+	if s == "deleted" {
+		return task.Canceled
+	}
+	return task.State(s)
+}
+
+// EndsOf returns a channel that gets a word when tasks of schedules have ended, until ctx ends.
+func (c BeatClient) EndsOf(ctx context.Context) <-chan struct{} {
+	words := make(chan struct{}, 1)
+	sub := c.rdb.Subscribe(ctx, endsChannel)
+	go func() {
+		defer sub.Close()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-sub.Channel():
+			}
+			select {
+			case words <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return words
+}
+
+// States returns the states of tasks, "" for those that are gone, whichever queue they are in.
+func (c BeatClient) States(ctx context.Context, ids []string) ([]task.State, error) {
+	queues, err := c.queueNames(ctx)
+	if err != nil {
+		return nil, err
+	}
+	refs := make([]ref, 0, len(ids)*len(queues))
+	for _, id := range ids {
+		for _, queue := range queues {
+			refs = append(refs, ref{queue, id})
+		}
+	}
+	records, err := c.read(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
+	states := make([]task.State, len(ids))
+	for i, r := range records {
+		if r != nil {
+			states[i/len(queues)] = r.taskState()
+		}
+	}
+	return states, nil
+}
+
+// QueueNames returns the names of all queues, those of foreign clients too.
+func (c BeatClient) QueueNames(ctx context.Context) ([]string, error) { return c.queueNames(ctx) }

@@ -1,0 +1,121 @@
+package broker
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/backbeat-go/backbeat/internal/schedule"
+)
+
+// asynq's tools show what its own schedulers write: under asynq:schedulers the keys of their lists by when those end,
+// in a list the entries as protobuf, and beside it a sorted set of what an entry has enqueued. The field numbers are
+// those of asynq's internal/proto/asynq.proto.
+const (
+	asynqSchedulers = "asynq:schedulers"
+
+	numEntryID       = 1
+	numEntrySpec     = 2
+	numEntryType     = 3
+	numEntryPayload  = 4
+	numEntryOptions  = 5 // each must look like Name(arg): asynq's inspector trips over anything else
+	numEntryNext     = 6
+	numEntryPrevious = 7
+
+	numEventTaskID = 1
+	numEventTime   = 2
+
+	// historyKept and historyTTL bound what is told of an entry; asynq's own keeps a thousand, and for ever.
+	historyKept = 200
+	historyTTL  = 7 * 24 * time.Hour
+)
+
+func historyKey(scheduleID string) string { return "asynq:scheduler_history:" + scheduleID }
+
+// schedulersKey is the list of this process.
+var schedulersKey = func() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return asynqSchedulers + ":{" + host + ":" + strconv.Itoa(os.Getpid()) + ":" + uuid.NewString() + "}"
+}()
+
+// Show shows schedules in asynq's tools until an instant or until Hide.
+func (c BeatClient) Show(ctx context.Context, list []*schedule.Schedule, until time.Time) error {
+	entries := make([]any, len(list))
+	for i, s := range list {
+		entries[i] = encodeEntry(s)
+	}
+	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZAdd(ctx, asynqSchedulers, redis.Z{Member: schedulersKey, Score: float64(until.Unix())})
+		p.Del(ctx, schedulersKey)
+		if len(entries) > 0 {
+			p.RPush(ctx, schedulersKey, entries...)
+			p.Expire(ctx, schedulersKey, time.Until(until).Round(time.Second)+time.Second)
+		}
+		return nil
+	})
+	return wrap(err)
+}
+
+// Hide takes back what Show showed.
+func (c BeatClient) Hide(ctx context.Context) error {
+	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZRem(ctx, asynqSchedulers, schedulersKey)
+		p.Del(ctx, schedulersKey)
+		return nil
+	})
+	return wrap(err)
+}
+
+// Enqueued adds ticks that have become tasks to what asynq's tools tell of their schedules.
+func (c BeatClient) Enqueued(ctx context.Context, owed []*schedule.Owed) error {
+	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, o := range owed {
+			key := historyKey(o.ScheduleID)
+			p.ZAdd(ctx, key, redis.Z{Member: encodeEvent(o.Run), Score: float64(o.Run.FiredAt.Unix())})
+			p.ZRemRangeByRank(ctx, key, 0, -historyKept-1)
+			p.Expire(ctx, key, historyTTL)
+		}
+		return nil
+	})
+	return wrap(err)
+}
+
+// Forget drops what asynq's tools tell of a schedule.
+func (c BeatClient) Forget(ctx context.Context, scheduleID string) error {
+	return wrap(c.rdb.Del(ctx, historyKey(scheduleID)).Err())
+}
+
+func encodeEntry(s *schedule.Schedule) []byte {
+	b := appendString(nil, numEntryID, s.ID)
+	b = appendString(b, numEntrySpec, s.TriggerText())
+	b = appendString(b, numEntryType, s.Spec.Task.Type)
+	if len(s.Spec.Task.Payload) > 0 {
+		b = protowire.AppendTag(b, numEntryPayload, protowire.BytesType)
+		b = protowire.AppendBytes(b, s.Spec.Task.Payload)
+	}
+	if queue := s.Spec.Task.Queue; queue != "" {
+		b = appendString(b, numEntryOptions, "Queue("+strconv.Quote(queue)+")")
+	}
+	b = appendTimestamp(b, numEntryNext, s.Due)
+	return appendTimestamp(b, numEntryPrevious, s.LastRunAt) // Go's zero time: it never ran
+}
+
+func encodeEvent(run schedule.Run) []byte {
+	return appendTimestamp(appendString(nil, numEventTaskID, run.TaskID), numEventTime, run.FiredAt)
+}
+
+// appendTimestamp appends a google.protobuf.Timestamp.
+func appendTimestamp(b []byte, num protowire.Number, t time.Time) []byte {
+	stamp := appendInt(nil, 1, t.Unix())
+	stamp = appendInt(stamp, 2, int64(t.Nanosecond()))
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	return protowire.AppendBytes(b, stamp)
+}
