@@ -1,0 +1,96 @@
+package beat
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/backbeat-go/backbeat/internal/schedule"
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// Beat turns schedules into tasks while it leads.
+type Beat struct{ cfg Config }
+
+// Config is what a Beat works with. All of it is needed, but for Schedules.
+type Config struct {
+	Journal schedule.Journal
+	Store   schedule.Store
+	Queues  Queues
+	Types   *task.Registry
+	// Schedules are those of the configuration file. They are written to the store when a term begins.
+	Schedules []Configured
+	Logger    *slog.Logger
+}
+
+// Configured is a schedule of the configuration file.
+type Configured struct {
+	ID     string
+	Spec   schedule.Spec
+	Paused bool
+}
+
+// Queues is where ticks become tasks, and where the beat hears how those end. What it is told with a term fails with
+// schedule.ErrDeposed once a later leader has called Fence.
+type Queues interface {
+	// Encode returns a task as a queue keeps it.
+	Encode(t *task.Task) []byte
+	// Fence shuts out the leaders of earlier terms.
+	Fence(ctx context.Context, term int64) error
+	// EnqueueTicks puts the tasks of ticks into their queues, each once, until Struck is told that it will not be told
+	// to again. ForgetTicks does what Struck does for all that earlier leaders have enqueued.
+	EnqueueTicks(ctx context.Context, term int64, owed []*schedule.Owed) error
+	Struck(ctx context.Context, owed []*schedule.Owed) error
+	ForgetTicks(ctx context.Context) error
+	// Ends drops the oldest ends of a queue's tasks and returns the next. EndsOf says that there are some.
+	Ends(ctx context.Context, term int64, queue string, drop, limit int) ([]schedule.End, error)
+	EndsOf(ctx context.Context) <-chan struct{}
+	// States returns the states of tasks, "" for those that are gone.
+	States(ctx context.Context, ids []string) ([]task.State, error)
+	QueueNames(ctx context.Context) ([]string, error)
+	// Show shows schedules in asynq's own tools until an instant or until Hide. Enqueued adds to what they tell of one.
+	Show(ctx context.Context, list []*schedule.Schedule, until time.Time) error
+	Hide(ctx context.Context) error
+	Enqueued(ctx context.Context, owed []*schedule.Owed) error
+}
+
+// New returns a Beat. It does nothing before Lead.
+func New(cfg Config) *Beat { return &Beat{cfg} }
+
+// Lead does the leader's work for a term until ctx ends, valid reports that the term cannot be trusted any more, or
+// something fails. Whatever fails, the next term takes up where this one stopped: with what is owed.
+func (b *Beat) Lead(ctx context.Context, term int64, valid func() bool) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l := newLeader(b.cfg, term, valid)
+	if err := l.takeOver(ctx); err != nil {
+		return ignoreEnd(ctx, err)
+	}
+	var parts sync.WaitGroup
+	var failed atomic.Pointer[error]
+	for _, part := range []func(context.Context) error{l.load, l.fire, l.enqueue, l.strike, l.show, l.configure} {
+		parts.Go(func() {
+			// What fails because ctx has ended is no failure.
+			if err := ignoreEnd(ctx, part(ctx)); err != nil {
+				failed.CompareAndSwap(nil, &err)
+				cancel() // and with it the others
+			}
+		})
+	}
+	parts.Wait()
+	l.flying.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// ignoreEnd returns nil for an error that came because the term is over.
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,337 @@
+package beat_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/backbeat-go/backbeat/internal/beat"
+	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/redisstore"
+	"github.com/backbeat-go/backbeat/internal/redistest"
+	"github.com/backbeat-go/backbeat/internal/schedule"
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// stage is a real Redis with schedules and queues on it, and no beat yet.
+type stage struct {
+	t      *testing.T
+	rdb    *redis.Client
+	store  *redisstore.Schedules
+	client *broker.Client
+	types  *task.Registry
+	log    *strings.Builder
+}
+
+type input struct {
+	N int `json:"n"`
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	server := redistest.Start(t)
+	s := &stage{t: t, rdb: server.Client(t), types: task.NewRegistry([]string{"default", "low"}, time.Hour), log: new(strings.Builder)}
+	s.must(s.types.Add(task.Define[input, task.None]("job").Type))
+	s.client = broker.NewClient(s.rdb, []broker.Queue{{Name: "default", Weight: 2}, {Name: "low", Weight: 1}})
+	t.Cleanup(s.client.Close)
+	s.store = redisstore.NewSchedules(s.rdb, clockOf(t, s.rdb), s.queues())
+	return s
+}
+
+func (s *stage) queues() broker.BeatClient { return broker.BeatClient{Client: s.client} }
+
+func (s *stage) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// spec is a schedule's, with changes.
+func spec(change func(*schedule.Spec)) schedule.Spec {
+	sp := schedule.NewSpec()
+	sp.Task = schedule.Template{Type: "job", Payload: json.RawMessage(`{"n":1}`)}
+	change(&sp)
+	return sp
+}
+
+func (s *stage) put(id string, sp schedule.Spec) *schedule.Schedule {
+	s.t.Helper()
+	made, err := s.store.Update(s.t.Context(), id, func(current *schedule.Schedule) (*schedule.Schedule, []schedule.Run, error) {
+		next, err := schedule.Put(current, id, sp, false, schedule.OriginAPI, s.store.Now())
+		return next, nil, err
+	})
+	s.must(err)
+	return made
+}
+
+func (s *stage) get(id string) *schedule.Schedule {
+	s.t.Helper()
+	got, err := s.store.Get(s.t.Context(), id)
+	s.must(err)
+	return got
+}
+
+// always is the trust in a term that does not end by itself: here it is the fence that is tested.
+func always() bool { return true }
+
+// newTerm begins a term the way an election does.
+func (s *stage) newTerm() int64 {
+	s.t.Helper()
+	n, err := s.rdb.Incr(context.Background(), "backbeat:schedules:{beat}:term").Result()
+	s.must(err)
+	return n
+}
+
+// config is that of a beat on the stage.
+func (s *stage) config() beat.Config {
+	return beat.Config{Journal: s.store, Store: s.store, Queues: s.queues(), Types: s.types, Logger: slog.New(slog.DiscardHandler)}
+}
+
+// lead lets a beat lead until the test ends or stop is called, which returns its error.
+func (s *stage) lead(cfg beat.Config) (stop func() error) {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	number := s.newTerm()
+	s.must(s.rdb.Set(ctx, "backbeat:schedules:{beat}:leader", "{}", 0).Err()) // as an election would; nothing else reads it here
+	go func() {
+		err := beat.New(cfg).Lead(ctx, number, always)
+		if err != nil {
+			s.t.Logf("term %d ended: %v", number, err)
+		}
+		done <- err
+	}()
+	stop = sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	s.t.Cleanup(func() { _ = stop() })
+	return stop
+}
+
+// pending returns the ids of the tasks in a queue, oldest first.
+func (s *stage) pending(queue string) []string {
+	s.t.Helper()
+	ids, err := s.rdb.LRange(context.Background(), "asynq:{"+queue+"}:pending", 0, -1).Result()
+	s.must(err)
+	for i, j := 0, len(ids)-1; i < j; i, j = i+1, j-1 {
+		ids[i], ids[j] = ids[j], ids[i]
+	}
+	return ids
+}
+
+// eventually waits until ok, asked again and again.
+func (s *stage) eventually(what string, ok func() bool) {
+	s.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("it never came to be that %s", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+var errDied = errors.New("the leader has died")
+
+// mortal is what a leader works with, and dies of: at random calls, before they reach Redis or after. Some stop for a
+// while instead, and go on when another has long taken over.
+type mortal struct {
+	schedule.Journal
+	beat.Queues
+	risk  float64
+	pause func()
+}
+
+func (m *mortal) Now() time.Time { return m.Journal.Now() }
+
+func (m *mortal) survive(call func() error) error {
+	switch p := rand.Float64() / m.risk; {
+	case p < 1:
+		return errDied
+	case p < 2:
+		_ = call() // Redis has done it, and nobody hears of it
+		return errDied
+	case p < 2.3:
+		m.pause()
+	}
+	return call()
+}
+
+func (m *mortal) Commit(ctx context.Context, term int64, steps []*schedule.Step) (written []bool, err error) {
+	err = m.survive(func() error {
+		written, err = m.Journal.Commit(ctx, term, steps)
+		return err
+	})
+	return written, err
+}
+
+func (m *mortal) Strike(ctx context.Context, term int64, owed []*schedule.Owed) error {
+	return m.survive(func() error { return m.Journal.Strike(ctx, term, owed) })
+}
+
+func (m *mortal) EnqueueTicks(ctx context.Context, term int64, owed []*schedule.Owed) error {
+	return m.survive(func() error { return m.Queues.EnqueueTicks(ctx, term, owed) })
+}
+
+func (m *mortal) Struck(ctx context.Context, owed []*schedule.Owed) error {
+	return m.survive(func() error { return m.Queues.Struck(ctx, owed) })
+}
+
+func (m *mortal) Fence(ctx context.Context, term int64) error {
+	return m.survive(func() error { return m.Queues.Fence(ctx, term) })
+}
+
+func (m *mortal) Ends(ctx context.Context, term int64, queue string, drop, limit int) (ends []schedule.End, err error) {
+	err = m.survive(func() error {
+		ends, err = m.Queues.Ends(ctx, term, queue, drop, limit)
+		return err
+	})
+	return ends, err
+}
+
+// Leaders die at every point of their work, and some only stop, and wake up in somebody else's term. Each tick becomes
+// one task all the same, and those of a schedule in their order. The tasks are taken and dropped at once meanwhile: it
+// is not their hashes that keep ticks from being doubled.
+func TestEachTickOnceWhileLeadersDie(t *testing.T) {
+	s := newStage(t)
+	const schedules, running = 20, 6 * time.Second
+	for i := range schedules {
+		s.put(fmt.Sprintf("s%d", i), spec(func(sp *schedule.Spec) {
+			sp.Every = task.Duration(time.Duration(20+7*i) * time.Millisecond)
+			sp.Coalesce, sp.MaxInstances, sp.MisfireGraceTime = false, 0, task.Duration(time.Hour)
+			sp.EndAt = s.store.Now().Add(running)
+			sp.Task.Queue = []string{"default", "low"}[i%2]
+		}))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var work sync.WaitGroup
+	ran := make(chan string, 1_000_000)
+	for _, queue := range []string{"default", "low"} {
+		work.Go(func() { s.swallow(ctx, queue, ran) })
+	}
+
+	deaths := 0
+	var zombies sync.WaitGroup
+	over := func() bool {
+		for i := range schedules {
+			if !s.get(fmt.Sprintf("s%d", i)).Next.IsZero() {
+				return false
+			}
+		}
+		return s.rdb.HLen(ctx, "backbeat:schedules:{beat}:owed").Val() == 0
+	}
+	for deadline := time.Now().Add(time.Minute); !over() && time.Now().Before(deadline); {
+		stopped := make(chan struct{})
+		m := &mortal{Journal: s.store, Queues: s.queues(), risk: 0.02, pause: sync.OnceFunc(func() {
+			close(stopped)
+			time.Sleep(time.Duration(50+rand.IntN(300)) * time.Millisecond)
+		})}
+		cfg := s.config()
+		cfg.Journal, cfg.Queues = m, m
+		died := make(chan error, 1)
+		leading, done := context.WithCancel(ctx)
+		number := s.newTerm()
+		zombies.Go(func() {
+			defer done()
+			died <- beat.New(cfg).Lead(leading, number, always)
+		})
+		select {
+		case err := <-died:
+			if err != nil && !errors.Is(err, errDied) {
+				t.Errorf("term %d ended with %v", number, err)
+			}
+			deaths++
+		case <-stopped: // and wakes up later
+			deaths++
+		case <-time.After(running + time.Second):
+		}
+		if over() {
+			done()
+		}
+	}
+	s.eventually("all is drained", func() bool { return len(s.pending("default"))+len(s.pending("low")) == 0 })
+	cancel()
+	zombies.Wait()
+	work.Wait()
+	close(ran)
+	if deaths < 5 {
+		t.Errorf("only %d leaders died", deaths)
+	}
+	s.wantEachTickOnce(ran)
+	for _, queue := range []string{"default", "low"} {
+		if got := s.pending(queue); len(got) > 0 {
+			t.Errorf("%d tasks came after all was over: %q", len(got), got[:1])
+		}
+	}
+	t.Logf("%d leaders died", deaths)
+}
+
+// swallow takes tasks off a queue and leaves nothing of them.
+func (s *stage) swallow(ctx context.Context, queue string, ran chan<- string) {
+	for ctx.Err() == nil {
+		id, err := s.rdb.RPop(ctx, "asynq:{"+queue+"}:pending").Result()
+		if err != nil {
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		s.rdb.Del(ctx, "asynq:{"+queue+"}:t:"+id)
+		ran <- id
+	}
+}
+
+func (s *stage) wantEachTickOnce(ran <-chan string) {
+	s.t.Helper()
+	got := make(map[string][]string)
+	for id := range ran {
+		name, _, _ := strings.Cut(id, "@")
+		got[name] = append(got[name], id)
+	}
+	list, _, err := s.store.List(context.Background(), "", 1000)
+	s.must(err)
+	for _, sc := range list {
+		var want []string
+		for tick := sc.Anchor; !tick.After(sc.EndAt); tick = tick.Add(time.Duration(sc.Every)) {
+			want = append(want, schedule.TickID(sc.ID, tick))
+		}
+		if len(want) < 10 || int64(len(want)) != sc.Runs {
+			s.t.Errorf("%s: %d ticks, run_count %d", sc.ID, len(want), sc.Runs)
+		}
+		s.sameIDs(sc.ID, got[sc.ID], want)
+	}
+}
+
+func (s *stage) sameIDs(name string, got, want []string) {
+	s.t.Helper()
+	count := make(map[string]int)
+	for _, id := range got {
+		count[id]++
+	}
+	for _, id := range want {
+		if count[id] != 1 {
+			s.t.Errorf("%s became %d tasks", id, count[id])
+		}
+	}
+	if len(got) > len(want) {
+		s.t.Errorf("%s: %d tasks for %d ticks", name, len(got), len(want))
+	}
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			s.t.Errorf("%s: task %d is %s, not %s", name, i, got[i], want[i])
+			return
+		}
+	}
+}

@@ -1,0 +1,45 @@
+// Package beat turns schedules into tasks, each tick into exactly one, whatever dies when.
+//
+// Any number of processes run a Beat; internal/lease lets one of them lead. Nothing here relies on there being only one:
+// a leader that was stopped, or cut off, may wake up and believe for a moment that it still leads. What it does then
+// fails, because Redis knows a later term.
+//
+// # The way of a tick
+//
+//	          ┌──────┐ 10 s ahead ┌──────┐ commit ┌─────────┐        ┌────────┐
+//	store ──▶ │ load │ ─────────▶ │ fire │ ─────▶ │ enqueue │ ─────▶ │ strike │
+//	          └──────┘            └──────┘        └─────────┘        └────────┘
+//	changes, ends of tasks ─────────▲  schedule.Plan    a task in its queue   off the list, into the history
+//
+// load reads schedules before they are due. fire holds them, in a heap by the time at which they are. When that has come,
+// schedule.Plan decides which ticks run, are missed or skipped, and one script commits that: it moves the schedules
+// on, each unless somebody has changed it since it was read, and writes the ticks that run to a list of what is owed. enqueue makes
+// tasks of them, and strike takes them off the list. All of it goes in batches, and the parts work at the same time.
+//
+// fire alone changes what is held. It also reads anew what somebody has changed, and notes how tasks ended: for
+// failure_streak, max_instances and the history. The scripts that end tasks write that to a list in each queue.
+//
+// # What happens when
+//
+//   - the leader dies before the commit: nothing has happened; the next one plans the same ticks, later.
+//   - it dies after the commit: the ticks are owed. The next leader makes tasks of what is owed before anything else.
+//   - it dies between enqueue and strike: the ticks are owed although they are tasks. Their ids are in a set beside the
+//     queue until they are struck off, so that enqueuing them again does nothing, even if the tasks have long been run
+//     and dropped.
+//   - it is stopped, and wakes up when another leads: a commit checks the term, and so does enqueuing: the new leader
+//     has fenced all queues with its term before it read what was owed.
+//   - Redis does not answer, or anything fails: the term ends. Whether a step was taken cannot be known then, and does not
+//     matter: the next term begins with what is owed.
+//   - somebody changes, pauses or deletes a schedule at the moment when it is due: either the commit was first, and the
+//     change is made to what came of it; or the commit finds another version, does nothing, and the schedule is read anew.
+//     A deletion waits for ticks that are owed to become tasks, so that none does so after its answer.
+//   - the word of a change is lost: the schedule is found when it is overdue by a second.
+//   - a stored schedule cannot be read, or its task type is gone: it is set aside, paused as invalid, with a line in the
+//     log; the others go on.
+//   - clocks differ: all go by that of Redis.
+//
+// # Configuration
+//
+// Schedules of the configuration file are written to the store when a term begins; those that came from it and are not
+// in it any more are dropped. What did not change is left alone, pauses included.
+package beat

@@ -1,0 +1,220 @@
+package beat
+
+import (
+	"context"
+	"time"
+
+	"github.com/backbeat-go/backbeat/internal/schedule"
+)
+
+// fire moves schedules on when they are due, when somebody has changed them, and when their tasks have ended.
+func (l *leader) fire(ctx context.Context) error {
+	changes := l.Journal.Changes(ctx)
+	ends := newEnds(l)
+	ended := l.Queues.EndsOf(ctx)
+	look := time.NewTicker(loadInterval)
+	defer look.Stop()
+	alarm := time.NewTimer(0)
+	defer alarm.Stop()
+	for {
+		if err := l.fireDue(ctx); err != nil {
+			return err
+		}
+		alarm.Reset(l.untilNext())
+		var err error
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-alarm.C:
+		case list := <-l.loaded:
+			l.hold(list, false)
+		case id := <-changes:
+			err = l.changed(ctx, id)
+		case <-look.C:
+			l.log.flush()
+			if err = l.overdue(ctx); err == nil {
+				err = ends.note(ctx)
+			}
+		case <-ended:
+			err = ends.note(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (l *leader) untilNext() time.Duration {
+	next, ok := l.upcoming.next()
+	if !ok {
+		return time.Hour // a word will come before
+	}
+	return max(0, next.Sub(l.Journal.Now()))
+}
+
+// hold takes schedules over from the store. What is held already was read or written later, unless fresh says that
+// what is new is.
+func (l *leader) hold(list []*schedule.Loaded, fresh bool) {
+	for _, loaded := range list {
+		if loaded != nil && (fresh || l.upcoming.held(loaded.ID) == nil) {
+			l.upcoming.put(loaded)
+		}
+	}
+}
+
+// changed reads what somebody has changed.
+func (l *leader) changed(ctx context.Context, id string) error {
+	if id != "" {
+		return l.reload(ctx, []string{id})
+	}
+	return l.overdue(ctx) // the rest is found when it is due
+}
+
+// reload reads schedules anew. Those that are due after the horizon are left to the loader.
+func (l *leader) reload(ctx context.Context, ids []string) error {
+	list, err := l.Journal.Load(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		l.upcoming.drop(id) // it may be gone
+	}
+	for _, loaded := range list {
+		if loaded != nil && !loaded.Due.After(l.Journal.Now().Add(horizon)) {
+			l.upcoming.put(loaded)
+		}
+	}
+	return nil
+}
+
+// overdue finds schedules that should have been held and are not, because the word of a change was lost.
+func (l *leader) overdue(ctx context.Context) error {
+	ids, err := l.Journal.Due(ctx, time.Time{}, l.Journal.Now(), batch)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	return l.reload(ctx, ids)
+}
+
+// fireDue moves on what is due now. While the store takes some batches, the next is planned.
+func (l *leader) fireDue(ctx context.Context) error {
+	var flying []*flight
+	for {
+		due := l.upcoming.takeDue(l.Journal.Now(), batch)
+		l.busy.Store(len(due) == batch)
+		if len(due) == 0 && len(flying) == 0 {
+			return nil
+		}
+		steps, err := l.planAll(ctx, due)
+		if err != nil {
+			return err
+		}
+		if len(steps) > 0 {
+			flying = append(flying, l.launch(ctx, steps))
+		}
+		if len(flying) == flights || len(steps) == 0 {
+			if err := l.land(ctx, flying[0]); err != nil {
+				return err
+			}
+			flying = flying[1:]
+		}
+	}
+}
+
+func (l *leader) planAll(ctx context.Context, due []*schedule.Loaded) ([]*schedule.Step, error) {
+	full, err := l.verify(ctx, due)
+	if err != nil {
+		return nil, err
+	}
+	steps := make([]*schedule.Step, len(due))
+	now := l.Journal.Now()
+	for i, loaded := range due {
+		steps[i] = l.plan(loaded, full[loaded.ID], now)
+	}
+	return steps, nil
+}
+
+// verify asks how the tasks of those schedules do that would skip a tick because of them: a stock asynq server, or a
+// person with asynq's tools, ends tasks without a word.
+func (l *leader) verify(ctx context.Context, due []*schedule.Loaded) (map[string][]schedule.End, error) {
+	var ids []string
+	var owners []*schedule.Loaded
+	for _, s := range due {
+		if !s.Full() {
+			continue
+		}
+		for _, id := range s.Unfinished {
+			if !l.owes(id) {
+				ids, owners = append(ids, id), append(owners, s)
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	states, err := l.Queues.States(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	ends := make(map[string][]schedule.End)
+	for i, state := range states {
+		s := owners[i]
+		if state.Terminal() || state == "" && !s.JustMade(ids[i], l.Journal.Now()) {
+			ends[s.ID] = append(ends[s.ID], schedule.End{ScheduleID: s.ID, TaskID: ids[i], State: state})
+		}
+	}
+	return ends, nil
+}
+
+// plan decides what becomes of a schedule's ticks. One that cannot be understood is set aside; the others go on.
+func (l *leader) plan(loaded *schedule.Loaded, ends []schedule.End, now time.Time) *schedule.Step {
+	step := l.step(loaded)
+	for _, end := range ends {
+		step.ended(end, now)
+	}
+	err := loaded.Broken
+	if err == nil && !step.Paused {
+		err = l.owe(step, now)
+	}
+	if err == nil {
+		return &step.Step
+	}
+	l.Logger.Error("schedule set aside: it is paused as invalid", "schedule", loaded.ID, "error", err)
+	aside := l.step(loaded)
+	aside.Schedule = schedule.Pause(aside.Schedule, schedule.PausedInvalid, now)
+	return &aside.Step
+}
+
+// step is a step that is being made. It works on a copy: what is held stays as the store has it.
+type step struct{ schedule.Step }
+
+func (l *leader) step(loaded *schedule.Loaded) *step {
+	s := *loaded.Schedule
+	return &step{schedule.Step{Loaded: &schedule.Loaded{Schedule: &s, Version: loaded.Version}}}
+}
+
+func (s *step) ended(end schedule.End, now time.Time) {
+	if s.Ended(end.TaskID, end.State, now) && end.State != "" {
+		s.Ends = append(s.Ends, end)
+	}
+}
+
+// owe plans the ticks that are owed, and makes the tasks.
+func (l *leader) owe(step *step, now time.Time) error {
+	runs, err := schedule.Plan(step.Schedule, now)
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		if run.Outcome != schedule.Fired {
+			step.Runs = append(step.Runs, run)
+			continue
+		}
+		made, err := step.Task(l.Types, run, now)
+		if err != nil {
+			return err
+		}
+		step.Owed = append(step.Owed, &schedule.Owed{ScheduleID: step.ID, Run: run, Queue: made.Queue, Message: l.Queues.Encode(made)})
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package beat
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// loadInterval is how often schedules that come within the horizon are loaded.
+const loadInterval = time.Second
+
+// load reads schedules before they are due. It goes over each stretch of time once: what changes in a stretch that it
+// has been over, fire hears of.
+func (l *leader) load(ctx context.Context) error {
+	var until time.Time
+	for {
+		end := l.Journal.Now().Add(horizon)
+		ids, err := l.Journal.Due(ctx, until, end, -1)
+		if err != nil {
+			return err
+		}
+		for page := range slices.Chunk(ids, batch) {
+			list, err := l.Journal.Load(ctx, page)
+			if err != nil {
+				return err
+			}
+			select {
+			case l.loaded <- list:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		until = end
+		if !pause(ctx, loadInterval) {
+			return nil
+		}
+	}
+}
+
+// pause waits, and reports false if ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

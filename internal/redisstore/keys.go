@@ -1,0 +1,21 @@
+package redisstore
+
+// Keys of beat and its schedules. They share a hash slot, so that one script may work on any of them. None can be that of a
+// queue, whatever its name: those go on with the name in braces after backbeat: .
+const (
+	leaderKey = "backbeat:schedules:{beat}:leader" // STRING with a TTL: the leader's record, as JSON
+	termKey   = "backbeat:schedules:{beat}:term"   // STRING, kept for good: the number of the newest term
+	beatsKey  = "backbeat:schedules:{beat}:beats"  // ZSET record of a standby -> when it counts as gone, ms; with a TTL
+
+	specsKey   = "backbeat:schedules:{beat}:specs"  // HASH id -> what was put, JSON
+	statesKey  = "backbeat:schedules:{beat}:states" // HASH id -> schedule.State, JSON: compared as a whole, changed as a whole
+	idsKey     = "backbeat:schedules:{beat}:ids"    // ZSET of ids in their order, all scores 0
+	dueKey     = "backbeat:schedules:{beat}:due"    // ZSET id -> when it is due, ms
+	owedKey    = "backbeat:schedules:{beat}:owed"   // HASH task id -> a tick that is to become a task; see encodeOwed
+	runsPrefix = "backbeat:schedules:{beat}:runs:"  // and the id: LIST of runs, JSON, newest first
+)
+
+const (
+	resignedChannel = "backbeat:resigned" // pub/sub: the number of a term whose leader gave it up
+	changesChannel  = "backbeat:changes"  // pub/sub: ids of schedules that somebody has changed
+)

@@ -1,0 +1,6 @@
+-- Tells the time of the server that keeps the schedules, which in a cluster is only one of several.
+--
+-- KEYS[1] backbeat:schedules:{beat}:leader, which finds that server
+--
+-- Output: {seconds, microseconds} of the Unix epoch, as strings
+return redis.call("TIME")

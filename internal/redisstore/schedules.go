@@ -1,0 +1,241 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/schedule"
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+const (
+	// runsTTL is how long the history of a schedule is kept after its newest run.
+	runsTTL = 30 * 24 * time.Hour
+	// patience is how long a deletion waits for the leader to make tasks of what the schedule owes: longer than it takes
+	// another to take over from one that has died.
+	patience = 15 * time.Second
+)
+
+// Schedules keeps schedules, and is what a leader of the beat works on.
+type Schedules struct {
+	rdb    redis.UniversalClient
+	clock  *Clock
+	queues Queues
+}
+
+// Queues is what the deletion of a schedule asks of the queues.
+type Queues interface {
+	// Fence keeps leaders of earlier terms from putting ticks into queues.
+	Fence(ctx context.Context, term int64) error
+	// Forget drops what asynq's tools tell of a schedule.
+	Forget(ctx context.Context, scheduleID string) error
+}
+
+var (
+	_ schedule.Store   = (*Schedules)(nil)
+	_ schedule.Journal = (*Schedules)(nil)
+)
+
+// NewSchedules returns the schedules in a Redis.
+func NewSchedules(rdb redis.UniversalClient, clock *Clock, queues Queues) *Schedules {
+	return &Schedules{rdb: rdb, clock: clock, queues: queues}
+}
+
+// Now is Redis' time: the clocks of those who use it may differ.
+func (s *Schedules) Now() time.Time { return s.clock.Now().Truncate(time.Millisecond) }
+
+// Get returns a schedule.
+func (s *Schedules) Get(ctx context.Context, id string) (*schedule.Schedule, error) {
+	loaded, err := s.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if loaded == nil {
+		return nil, notFound(id)
+	}
+	return loaded.Schedule, nil
+}
+
+func notFound(id string) error { return task.NotFound("there is no schedule %q", id) }
+
+// load returns nil if there is no such schedule.
+func (s *Schedules) load(ctx context.Context, id string) (*schedule.Loaded, error) {
+	list, err := s.Load(ctx, []string{id})
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+// Load returns the schedules with the ids, in order, and nil for those that are gone.
+func (s *Schedules) Load(ctx context.Context, ids []string) ([]*schedule.Loaded, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var specs, states *redis.SliceCmd
+	// In one transaction: a state must not come with the spec of another revision.
+	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		specs, states = p.HMGet(ctx, specsKey, ids...), p.HMGet(ctx, statesKey, ids...)
+		return nil
+	})
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	list := make([]*schedule.Loaded, len(ids))
+	for i, id := range ids {
+		spec, hasSpec := specs.Val()[i].(string)
+		state, hasState := states.Val()[i].(string)
+		if hasSpec || hasState {
+			list[i] = decode(id, spec, state)
+		}
+	}
+	return list, nil
+}
+
+// List returns schedules by id.
+func (s *Schedules) List(ctx context.Context, cursor string, limit int) (list []*schedule.Schedule, next string, err error) {
+	from := "-"
+	if cursor != "" {
+		from = "(" + cursor
+	}
+	ids, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
+		Key: idsKey, Start: from, Stop: "+", ByLex: true, Count: int64(limit) + 1,
+	}).Result()
+	if err != nil {
+		return nil, "", unavailable(err)
+	}
+	if len(ids) > limit {
+		ids = ids[:limit]
+		next = ids[limit-1]
+	}
+	loaded, err := s.Load(ctx, ids)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, l := range loaded {
+		if l != nil { // it has not been deleted since
+			list = append(list, l.Schedule)
+		}
+	}
+	return list, next, nil
+}
+
+// Update replaces a schedule by what change makes of it.
+func (s *Schedules) Update(
+	ctx context.Context, id string, change func(*schedule.Schedule) (*schedule.Schedule, []schedule.Run, error),
+) (*schedule.Schedule, error) {
+	for {
+		loaded, err := s.load(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		var current *schedule.Schedule
+		version := ""
+		if loaded != nil {
+			current, version = loaded.Schedule, loaded.Version
+		}
+		changed, runs, err := change(current)
+		if err != nil || changed == current {
+			return current, err
+		}
+		if done, err := s.write(ctx, version, changed, runs); err != nil || done {
+			return changed, err
+		}
+	}
+}
+
+// write reports false if the schedule has another version by now.
+func (s *Schedules) write(ctx context.Context, version string, changed *schedule.Schedule, runs []schedule.Run) (bool, error) {
+	spec, err := encodeSpec(changed)
+	if err != nil {
+		return false, fmt.Errorf("encode schedule %s: %w", changed.ID, err)
+	}
+	args := []any{
+		changed.ID, version, spec, encodeState(&changed.State), dueMillis(&changed.State), changesChannel, schedule.RunsKept, int(runsTTL.Seconds()),
+	}
+	for _, run := range runs {
+		args = append(args, encodeRun(&run))
+	}
+	keys := []string{specsKey, statesKey, idsKey, dueKey, runsPrefix + changed.ID}
+	done, err := updateScript.Run(ctx, s.rdb, keys, args...).Bool()
+	return done, unavailable(err)
+}
+
+// Delete drops a schedule. What it still owes becomes tasks before this returns, or never.
+func (s *Schedules) Delete(ctx context.Context, id string) error {
+	keys := []string{specsKey, statesKey, idsKey, dueKey, runsPrefix + id}
+	known, err := deleteScript.Run(ctx, s.rdb, keys, id, changesChannel).Bool()
+	if err != nil {
+		return unavailable(err)
+	}
+	if err := s.disown(ctx, id); err != nil {
+		return err
+	}
+	if err := s.queues.Forget(ctx, id); err != nil {
+		return err
+	}
+	if !known {
+		return notFound(id)
+	}
+	return nil
+}
+
+func (s *Schedules) disown(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		left, err := disownScript.Run(ctx, s.rdb, []string{owedKey, leaderKey, termKey}, id+"@").Int64Slice()
+		if err != nil {
+			return unavailable(err)
+		}
+		if term := left[1]; term != 0 {
+			return s.queues.Fence(ctx, term)
+		}
+		if left[0] == 0 {
+			return nil
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return task.Unavailable(fmt.Errorf("%d ticks of schedule %s are still to become tasks: %w", left[0], id, ctx.Err()))
+		}
+	}
+}
+
+// Runs returns the newest runs of a schedule, newest first.
+func (s *Schedules) Runs(ctx context.Context, id string, limit int) ([]schedule.Run, error) {
+	if _, err := s.Get(ctx, id); err != nil {
+		return nil, err
+	}
+	entries, err := s.rdb.LRange(ctx, runsPrefix+id, 0, int64(limit)-1).Result()
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	runs := make([]schedule.Run, 0, len(entries))
+	for _, entry := range entries {
+		if run, err := decodeRun(entry); err == nil { // else it was nobody's run
+			runs = append(runs, run)
+		}
+	}
+	return runs, nil
+}
+
+// Count returns how many schedules there are, and when the next is due.
+func (s *Schedules) Count(ctx context.Context) (n int, next time.Time, err error) {
+	var count *redis.IntCmd
+	var first *redis.ZSliceCmd
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		count, first = p.ZCard(ctx, idsKey), p.ZRangeWithScores(ctx, dueKey, 0, 0)
+		return nil
+	})
+	if err != nil {
+		return 0, time.Time{}, unavailable(err)
+	}
+	if z := first.Val(); len(z) > 0 {
+		next = time.UnixMilli(int64(z[0].Score))
+	}
+	return int(count.Val()), next, nil
+}
