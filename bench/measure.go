@@ -4,19 +4,27 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// scenario measures one thing with one system. Where less is better, it says so.
+// scenario is one piece of work for both systems, and the lines that it gives.
 type scenario struct {
-	name string
+	name  string
+	stock measurement // nil: asynq has nothing of the kind
+	ours  measurement
+	lines []line
+}
+
+// measurement lets a system do the work, and returns a value for each line.
+type measurement func(ctx context.Context, b *bench, s system) ([]float64, error)
+
+// line is something that a scenario tells. Where less is better, it says so.
+type line struct {
+	name string // after that of the scenario; may be empty
 	unit string
 	less bool
-	run  func(ctx context.Context, b *bench, s system, stock bool) (float64, error)
+	goal goal
 }
 
 // bench is what scenarios share.
@@ -24,8 +32,46 @@ type bench struct {
 	redis *server
 	slow  string // the address of the same Redis, a millisecond away
 	scale float64
-	// last holds by-products of the newest drain of each system, by name: asynq first.
-	last [2]map[string]float64
+}
+
+// scaled returns how many of n to do. Too few would tell nothing.
+func (b *bench) scaled(n int) int { return max(int(float64(n)*b.scale), min(n, 10)) }
+
+// scenarios is the table of all that is measured.
+func scenarios() []scenario {
+	return slices.Concat(drains(), []scenario{
+		{
+			"no-op drain, concurrency 256; asynq's own scripts, pipelined", replay, drain(noop, 256, false, noop.ours),
+			[]line{{unit: perSecond, goal: goal{times: 1.3}}},
+		},
+		{"enqueue, 64 at once", enqueue, enqueue, []line{{unit: perSecond}}},
+		{"enqueue, 1000 a call (asynq has none)", nil, enqueueBatches, []line{{unit: perSecond}}},
+		{"enqueue, one after the other", enqueueOne, enqueueOne, []line{{name: "p50", unit: "µs", less: true}}},
+		{
+			"enqueue to start, idle", idleLatency(12), idleLatency(1000),
+			[]line{{"p50", "ms", true, goal{most: 1}}, {"p99", "ms", true, goal{most: 5}}},
+		},
+		{
+			"enqueue to start, 5000/s of 1 ms", loadedLatency, loadedLatency,
+			[]line{{name: "p50", unit: "ms", less: true}, {name: "p99", unit: "ms", less: true}},
+		},
+		{
+			"POST to the answer of GET ?wait, over HTTP", nil, requestLatency,
+			[]line{{"p50", "ms", true, goal{most: 4}}, {name: "p99", unit: "ms", less: true}},
+		},
+		{"delayed tasks off their time", lateness, lateness, []line{{"p99", "ms", true, goal{most: 50}}}},
+		{
+			"idle worker", idle, idle,
+			[]line{{"Redis commands", "/s", true, goal{most: 40}}, {"CPU", "% of a core", true, goal{most: 3}}},
+		},
+		{
+			"memory of a worker", memory, memory,
+			[]line{
+				{name: "idle", unit: "MiB", less: true},
+				{name: "peak at 10 KiB payloads, concurrency 64", unit: "MiB", less: true},
+			},
+		},
+	}, beats())
 }
 
 func measure(ctx context.Context, redis *server, o options) ([]figure, error) {
@@ -36,217 +82,76 @@ func measure(ctx context.Context, redis *server, o options) ([]figure, error) {
 	defer closeSlow()
 	b := &bench{redis: redis, slow: slow, scale: o.scale}
 	var figures []figure
-	for _, sc := range scenarios {
-		if !strings.Contains(sc.name, o.only) {
+	for _, sc := range scenarios() {
+		if o.skipAsynq {
+			sc.stock = nil
+		}
+		names := sc.lineNames()
+		wanted := func(name string) bool { return strings.Contains(name, o.only) }
+		if !slices.ContainsFunc(names, wanted) {
 			continue
 		}
-		f := figure{Name: sc.name, Unit: sc.unit}
-		for i, make := range []func(string) system{newStock, newOurs} {
-			if i == 0 && o.skipAsynq {
-				continue
-			}
-			if err := redis.rdb.FlushAll(ctx).Err(); err != nil {
-				return nil, err
-			}
-			s := make(redis.addr)
-			v, err := sc.run(ctx, b, s, i == 0)
-			s.close()
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", sc.name, err)
-			}
-			if i == 0 {
-				f.Stock = v
-			} else {
-				f.Ours = v
+		stock, ours, err := b.compare(ctx, sc)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", sc.name, err)
+		}
+		for i, l := range sc.lines {
+			if wanted(names[i]) {
+				figures = append(figures, newFigure(names[i], l, at(stock, i), at(ours, i)))
 			}
 		}
-		f.Ratio = f.Ours / f.Stock
-		if sc.less {
-			f.Ratio = f.Stock / f.Ours
-		}
-		figures = append(figures, f)
 	}
 	return figures, nil
 }
 
-var scenarios = []scenario{
-	{"no-op drain, concurrency 16", "tasks/s", false, drain(16, nil, false, false)},
-	{"no-op drain, concurrency 64", "tasks/s", false, drain(64, nil, false, false)},
-	{"no-op drain, concurrency 256", "tasks/s", false, drain(256, nil, false, false)},
-	{"no-op drain: CPU of the worker a task", "µs", true, byProduct("worker")},
-	{"no-op drain: CPU of Redis a task", "µs", true, byProduct("redis")},
-	{"no-op drain: Redis commands a task", "", true, byProduct("commands")},
-	{"drain with results kept, concurrency 64", "tasks/s", false, drain(64, []byte(`{"n":1}`), true, false)},
-	{"drain of 10 KiB payloads, concurrency 64", "tasks/s", false, drain(64, large(10<<10), false, false)},
-	{"no-op drain at 1 ms round trip, concurrency 256", "tasks/s", false, drain(256, nil, false, true)},
-	{"enqueue, 64 at once", "tasks/s", false, enqueue},
-	{"enqueue to start, idle, p50", "ms", true, latency(0.50)},
-	{"enqueue to start, idle, p99", "ms", true, latency(0.99)},
-	{"delayed tasks late, p99", "ms", true, lateness},
-	{"idle worker, Redis commands", "/s", true, idle("commands")},
-	{"idle worker, CPU", "% of a core", true, idle("cpu")},
-}
-
-func large(n int) []byte { return []byte(`"` + strings.Repeat("x", n-2) + `"`) }
-
-// drain measures how fast a full queue is emptied.
-func drain(concurrency int, payload []byte, keep, slow bool) func(context.Context, *bench, system, bool) (float64, error) {
-	return func(ctx context.Context, b *bench, s system, isStock bool) (float64, error) {
-		n, addr := 100_000, b.redis.addr
-		if isStock {
-			n = 20_000
+func (sc scenario) lineNames() []string {
+	names := make([]string, len(sc.lines))
+	for i, l := range sc.lines {
+		names[i] = sc.name
+		if l.name != "" {
+			names[i] += ": " + l.name
 		}
-		if slow {
-			n, addr = n/4, b.slow
-			if isStock {
-				n = 1500
-			}
-		}
-		n = int(float64(n) * b.scale)
-		if err := fill(ctx, s, n, payload, keep); err != nil {
-			return 0, err
-		}
-		before := b.redis.usage(ctx)
-		start := time.Now()
-		stop, err := s.work(addr, concurrency, func(payload []byte) []byte {
-			if keep {
-				return payload
-			}
-			return nil
-		})
-		if err != nil {
-			return 0, err
-		}
-		defer stop()
-		for b.redis.rdb.Get(ctx, "asynq:{"+queueName+"}:processed").Val() != fmt.Sprint(n) {
-			if ctx.Err() != nil {
-				return 0, ctx.Err()
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-		took := time.Since(start)
-		after := b.redis.usage(ctx)
-		b.last[index(isStock)] = map[string]float64{
-			"worker":   (after.ownCPU - before.ownCPU) / float64(n) * 1e6,
-			"redis":    (after.redisCPU - before.redisCPU) / float64(n) * 1e6,
-			"commands": (after.commands - before.commands) / float64(n),
-		}
-		return float64(n) / took.Seconds(), nil
 	}
+	return names
 }
 
-func index(isStock bool) int {
-	if isStock {
-		return 0
+func (b *bench) compare(ctx context.Context, sc scenario) (stock, ours []float64, err error) {
+	if stock, err = b.measureOne(ctx, newStock, sc.stock); err != nil {
+		return nil, nil, fmt.Errorf("asynq: %w", err)
 	}
-	return 1
-}
-
-func byProduct(name string) func(context.Context, *bench, system, bool) (float64, error) {
-	return func(_ context.Context, b *bench, _ system, isStock bool) (float64, error) {
-		return b.last[index(isStock)][name], nil
+	if ours, err = b.measureOne(ctx, newOurs, sc.ours); err != nil {
+		return nil, nil, fmt.Errorf("backbeat: %w", err)
 	}
+	return stock, ours, nil
 }
 
-func enqueue(ctx context.Context, b *bench, s system, _ bool) (float64, error) {
-	n := int(50_000 * b.scale)
-	start := time.Now()
-	err := fill(ctx, s, n, []byte(`{"n":1}`), false)
-	return float64(n) / time.Since(start).Seconds(), err
-}
-
-// stamp is a payload that tells when it was made.
-func stamp(at time.Time) []byte {
-	return strconv.AppendInt(nil, at.UnixNano(), 10)
-}
-
-func stampOf(payload []byte) time.Time {
-	ns, err := strconv.ParseInt(string(payload), 10, 64)
-	if err != nil {
-		panic(err) // stamp wrote it
+func (b *bench) measureOne(ctx context.Context, open func(addr string) system, m measurement) ([]float64, error) {
+	if m == nil {
+		return nil, nil
 	}
-	return time.Unix(0, ns)
-}
-
-// latency measures how long a task takes to start when the worker has nothing to do.
-func latency(quantile float64) func(context.Context, *bench, system, bool) (float64, error) {
-	return func(ctx context.Context, b *bench, s system, isStock bool) (float64, error) {
-		n := int(1000 * b.scale)
-		if isStock {
-			n = 12 // each takes a second
-		}
-		started := make(chan time.Duration)
-		stop, err := s.work(b.redis.addr, 16, func(payload []byte) []byte {
-			started <- time.Since(stampOf(payload))
-			return nil
-		})
-		if err != nil {
-			return 0, err
-		}
-		defer stop()
-		var took []time.Duration
-		for range n {
-			time.Sleep(3 * time.Millisecond) // until it is idle again
-			if err := s.enqueue(ctx, stamp(time.Now()), false, 0); err != nil {
-				return 0, err
-			}
-			took = append(took, <-started)
-		}
-		return millis(took, quantile), nil
+	if err := b.redis.rdb.FlushAll(ctx).Err(); err != nil {
+		return nil, err
 	}
+	s := open(b.redis.addr)
+	defer s.close()
+	return m(ctx, b, s)
 }
 
-func millis(took []time.Duration, quantile float64) float64 {
-	slices.Sort(took)
-	return float64(took[min(len(took)-1, int(float64(len(took))*quantile))].Microseconds()) / 1000
-}
-
-// lateness measures how long after its time a delayed task starts. To be early counts as being late.
-func lateness(ctx context.Context, b *bench, s system, _ bool) (float64, error) {
-	n := int(500 * b.scale)
-	var mu sync.Mutex
-	var late []time.Duration
-	var done atomic.Int64
-	stop, err := s.work(b.redis.addr, 64, func(payload []byte) []byte {
-		off := time.Since(stampOf(payload)).Abs()
-		mu.Lock()
-		late = append(late, off)
-		mu.Unlock()
-		done.Add(1)
+func at(values []float64, i int) *float64 {
+	if i >= len(values) {
 		return nil
-	})
-	if err != nil {
-		return 0, err
 	}
-	defer stop()
-	for i := range n {
-		delay := time.Second + time.Duration(i)*4*time.Millisecond
-		if err := s.enqueue(ctx, stamp(time.Now().Add(delay)), false, delay); err != nil {
-			return 0, err
-		}
-	}
-	for done.Load() < int64(n) && ctx.Err() == nil {
-		time.Sleep(10 * time.Millisecond)
-	}
-	return millis(late, 0.99), ctx.Err()
+	return &values[i]
 }
 
-// idle measures what a worker costs that has nothing to do.
-func idle(what string) func(context.Context, *bench, system, bool) (float64, error) {
-	return func(ctx context.Context, b *bench, s system, _ bool) (float64, error) {
-		stop, err := s.work(b.redis.addr, 64, func([]byte) []byte { return nil })
-		if err != nil {
-			return 0, err
+// awaitProcessed waits until n tasks are done.
+func (b *bench) awaitProcessed(ctx context.Context, n int) error {
+	want := fmt.Sprint(n)
+	for b.redis.rdb.Get(ctx, "asynq:{"+queueName+"}:processed").Val() != want {
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		defer stop()
-		time.Sleep(2 * time.Second) // until it has settled
-		const seconds = 10
-		before := b.redis.usage(ctx)
-		time.Sleep(seconds * time.Second)
-		after := b.redis.usage(ctx)
-		if what == "cpu" {
-			return (after.ownCPU - before.ownCPU) / seconds * 100, nil
-		}
-		return (after.commands - before.commands) / seconds, nil
+		time.Sleep(5 * time.Millisecond)
 	}
+	return nil
 }

@@ -40,6 +40,7 @@ func startRedis(ctx context.Context) (*server, error) {
 	}
 	for s.rdb.Ping(ctx).Err() != nil {
 		if ctx.Err() != nil {
+			s.stop()
 			return nil, ctx.Err()
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -48,6 +49,7 @@ func startRedis(ctx context.Context) (*server, error) {
 }
 
 func (s *server) stop() {
+	_ = s.rdb.Close()
 	_ = s.cmd.Process.Kill() // it holds nothing worth keeping
 	_ = s.cmd.Wait()
 	_ = os.RemoveAll(s.dir)
@@ -66,7 +68,7 @@ func (s *server) stat(ctx context.Context, section, name string) float64 {
 
 // usage is what has been used up to now.
 type usage struct {
-	commands float64 // that Redis has run, those inside scripts not counted
+	commands float64 // that Redis has run, those inside scripts as well
 	redisCPU float64 // seconds
 	ownCPU   float64 // seconds of this process
 }

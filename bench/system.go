@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -21,8 +24,12 @@ type system interface {
 	enqueue(ctx context.Context, payload []byte, keep bool, delay time.Duration) error
 	// work starts a worker that calls handle for each task, and returns what stops it.
 	work(addr string, concurrency int, handle func(payload []byte) []byte) (stop func(), err error)
+	// name is what systems calls it.
+	name() string
 	close()
 }
+
+var systems = map[string]func(addr string) system{"stock": newStock, "ours": newOurs}
 
 const queueName = "default"
 
@@ -32,6 +39,8 @@ type stock struct{ client *asynq.Client }
 func newStock(addr string) system {
 	return &stock{asynq.NewClient(asynq.RedisClientOpt{Addr: addr})}
 }
+
+func (*stock) name() string { return "stock" }
 
 func (s *stock) close() { _ = s.client.Close() }
 
@@ -79,12 +88,27 @@ func newOurs(addr string) system {
 
 var queues = []broker.Queue{{Name: queueName, Weight: 1}}
 
+func (*ours) name() string { return "ours" }
+
 func (o *ours) close() {
 	o.client.Close()
 	_ = o.rdb.Close() // nothing more to be done with it
 }
 
 func (o *ours) enqueue(ctx context.Context, payload []byte, keep bool, delay time.Duration) error {
+	return o.client.Enqueue(ctx, newTask(payload, keep, delay))
+}
+
+// enqueueAll enqueues n tasks in one call.
+func (o *ours) enqueueAll(ctx context.Context, n int, payload []byte) error {
+	tasks := make([]*task.Task, n)
+	for i := range tasks {
+		tasks[i] = newTask(payload, false, 0)
+	}
+	return errors.Join(o.client.EnqueueAll(ctx, tasks)...)
+}
+
+func newTask(payload []byte, keep bool, delay time.Duration) *task.Task {
 	now := time.Now()
 	t := &task.Task{
 		Type: "bench", Queue: queueName, State: task.Pending, Payload: payload, MaxRetries: 3, Timeout: 30 * time.Minute,
@@ -96,7 +120,7 @@ func (o *ours) enqueue(ctx context.Context, payload []byte, keep bool, delay tim
 	if delay > 0 {
 		t.State, t.RunAt = task.Scheduled, now.Add(delay)
 	}
-	return o.client.Enqueue(ctx, t)
+	return t
 }
 
 func (o *ours) work(addr string, concurrency int, handle func([]byte) []byte) (func(), error) {
@@ -105,11 +129,22 @@ func (o *ours) work(addr string, concurrency int, handle func([]byte) []byte) (f
 		Registry: o.registry, Queues: queues, Concurrency: concurrency, ShutdownTimeout: time.Second, Logger: slog.New(slog.DiscardHandler),
 		Handlers: map[string]task.Handler{"bench": func(_ context.Context, payload []byte) ([]byte, error) { return handle(payload), nil }},
 	})
+	restore := raiseGCTarget()
 	stop := func() {
 		server.Stop()
 		_ = rdb.Close() // nothing more to be done with it
+		restore()
 	}
 	return stop, server.Start(context.Background())
+}
+
+// raiseGCTarget lets the heap grow fivefold between collections, as the worker program does, unless GOGC says otherwise.
+func raiseGCTarget() (restore func()) {
+	if os.Getenv("GOGC") != "" {
+		return func() {}
+	}
+	before := debug.SetGCPercent(400)
+	return func() { debug.SetGCPercent(before) }
 }
 
 // fill enqueues n tasks, from many goroutines.
