@@ -20,8 +20,8 @@ type Config struct {
 	API            API
 	Worker         Worker
 	Beat           Beat
-	// Schedules are kept as they stand in the file.
-	Schedules []map[string]any
+	// Schedules are those of the file.
+	Schedules []Schedule
 }
 
 // Redis says where the tasks are.

@@ -85,7 +85,7 @@ func Load(p Program, args, environ []string) (*Config, error) {
 type loader struct {
 	program   Program
 	values    map[string]value
-	schedules []map[string]any
+	schedules []Schedule
 	faults    []Fault
 }
 
@@ -172,28 +172,8 @@ func (l *loader) readFile(path string) {
 		}
 		l.values[s.key] = value{text, path}
 	}
-	l.readSchedules(k, path)
+	l.readSchedules(k.Get("schedules"), path)
 	l.findUnknown(k, path)
-}
-
-func (l *loader) readSchedules(k *koanf.Koanf, path string) {
-	found := k.Get("schedules")
-	if found == nil {
-		return
-	}
-	list, ok := found.([]any)
-	if !ok {
-		l.fault("schedules", path, "must be a list")
-		return
-	}
-	for i, entry := range list {
-		schedule, ok := entry.(map[string]any)
-		if !ok {
-			l.fault(fmt.Sprintf("schedules[%d]", i), path, "must be a schedule")
-			continue
-		}
-		l.schedules = append(l.schedules, schedule)
-	}
 }
 
 func (l *loader) findUnknown(k *koanf.Koanf, path string) {

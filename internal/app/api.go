@@ -8,6 +8,8 @@ import (
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
+	"github.com/backbeat-go/backbeat/internal/lease"
+	"github.com/backbeat-go/backbeat/internal/redisstore"
 )
 
 const monitorPath = "/monitor"
@@ -19,9 +21,15 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	}
 	rdb := dial.client()
 	client := broker.NewClient(rdb, brokerQueues(cfg.Queues))
+	// Another client for schedules: a change that is sent twice would find that somebody else was quicker.
+	store := dial.beatClient()
+	tasks := broker.BeatClient{Client: client}
+	clock := redisstore.NewClock(store, lease.SystemClock(), a.logger)
 	monitor := asynqmon.New(asynqmon.Options{RootPath: monitorPath, RedisConnOpt: dial})
 	handler := httpapi.New(httpapi.Config{
-		Tasks:        client,
+		Tasks:        tasks,
+		Schedules:    redisstore.NewSchedules(store, clock, tasks),
+		Beats:        redisstore.NewLease(store),
 		Registry:     types,
 		Monitor:      monitor,
 		Logger:       a.logger,
@@ -33,10 +41,13 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	// It serves before Redis answers, and says so at /readyz.
 	watch := newBackground(func(ctx context.Context) { _ = awaitRedis(ctx, rdb, a.logger) })
 	a.add(part{name: "redis check", start: watch.start, stop: watch.stop})
+	tick := newBackground(clock.Run)
+	a.add(part{name: "clock", start: tick.start, stop: tick.stop})
 	a.add(part{name: "task client", stop: func() {
 		client.Close()
 		_ = monitor.Close() // nothing more to be done with either
 		_ = rdb.Close()
+		_ = store.Close()
 	}})
 	a.addServer("api", cfg.API.Addr, httpapi.Server(handler))
 	return nil

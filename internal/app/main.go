@@ -73,6 +73,10 @@ func report(err error, stderr io.Writer) int {
 func run(ctx context.Context, p config.Program, cfg *config.Config, stderr io.Writer) int {
 	logger := telemetry.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format)
 	program, err := New(p, cfg, logger)
+	if faults, ok := errors.AsType[*config.Error](err); ok {
+		fmt.Fprintln(stderr, faults)
+		return exitConfig
+	}
 	if err == nil {
 		err = program.Run(ctx)
 	}

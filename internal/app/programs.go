@@ -14,8 +14,14 @@ import (
 	"github.com/backbeat-go/backbeat/tasks"
 )
 
-// New puts a program together. Nothing runs before Run.
+// New puts a program together. Nothing runs before Run. It returns a *config.Error if the program's schedules do not fit
+// its task types.
 func New(p config.Program, cfg *config.Config, logger *slog.Logger) (*App, error) {
+	if p == config.BeatProgram || p == config.Standalone {
+		if err := checkSchedules(cfg); err != nil {
+			return nil, err
+		}
+	}
 	redis.SetLogger(quietRedis{logger}) // go-redis has one for the whole process
 	a := newApp(string(p), logger)
 	if p == config.Standalone && cfg.Redis.URL == "" {

@@ -375,6 +375,17 @@ func TestREADME(t *testing.T) {
 	var got []string
 	for _, d := range answers {
 		switch {
+		case d["schedule"] != nil:
+			tick, _ := d["schedule"].(map[string]any)
+			got = append(got, fmt.Sprint(tick["id"], " triggered"))
+		case d["cron"] != nil:
+			got = append(got, fmt.Sprint(d["id"], " at ", d["cron"], ", paused ", d["paused"]))
+		case d["standbys"] != nil:
+			leader, _ := d["leader"].(map[string]any)
+			got = append(got, fmt.Sprint("leads in term ", leader["term"]))
+		case d["results"] != nil:
+			results, _ := d["results"].([]any)
+			got = append(got, fmt.Sprint(len(results), " results"))
 		case d["state"] != nil:
 			got = append(got, fmt.Sprint(d["id"], " ", d["state"]))
 		case d["status"] != nil:
@@ -388,7 +399,9 @@ func TestREADME(t *testing.T) {
 	}
 	want := []string{
 		"order-17 pending", "order-17 succeeded", "hook-1 scheduled", "hook-1 canceled", "422",
-		"1 items", "6 items", "3 items", "low paused true", "low paused false", "1 items",
+		"1 items", "6 items", "3 items", "low paused true", "low paused false", "1 items", "2 results",
+		"hourly-crawl at 0 * * * *, paused false", "hourly-crawl at 0 * * * *, paused false", "hourly-crawl triggered", "1 items",
+		"hourly-crawl at 0 * * * *, paused true", "leads in term 1",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("the README's commands answer\n%q, want\n%q", got, want)

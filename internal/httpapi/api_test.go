@@ -38,6 +38,14 @@ func (s *stub) Enqueue(_ context.Context, t *task.Task) error {
 	return s.err
 }
 
+func (s *stub) EnqueueAll(ctx context.Context, tasks []*task.Task) []error {
+	errs := make([]error, len(tasks))
+	for i, t := range tasks {
+		errs[i] = s.Enqueue(ctx, t)
+	}
+	return errs
+}
+
 func (s *stub) Get(_ context.Context, id string) (*task.Task, error) {
 	return &task.Task{ID: id, State: task.Pending}, s.err
 }

@@ -3,17 +3,21 @@ package httpapi_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/httpapi"
+	"github.com/backbeat-go/backbeat/internal/lease"
+	"github.com/backbeat-go/backbeat/internal/redisstore"
 	"github.com/backbeat-go/backbeat/internal/redistest"
 )
 
-// serveBroker serves an API on a Redis of its own, with no worker.
-func serveBroker(t *testing.T) (base string, server *redistest.Server) {
+// serveBroker serves an API on a Redis of its own, with no worker and no beat.
+func serveBroker(t testing.TB, change ...func(*httpapi.Config)) (base string, server *redistest.Server) {
 	t.Helper()
 	server = redistest.Start(t)
 	// A Redis that is gone stays gone here, so there is no use in dialing it again and again.
@@ -21,7 +25,12 @@ func serveBroker(t *testing.T) (base string, server *redistest.Server) {
 	t.Cleanup(func() { rdb.Close() })
 	client := broker.NewClient(rdb, []broker.Queue{{Name: "default", Weight: 3}, {Name: "low", Weight: 1}})
 	t.Cleanup(client.Close)
-	return serve(t, client), server
+	tasks := broker.BeatClient{Client: client}
+	clock := redisstore.NewClock(rdb, lease.SystemClock(), slog.New(slog.DiscardHandler))
+	stores := func(c *httpapi.Config) {
+		c.Schedules, c.Beats = redisstore.NewSchedules(rdb, clock, tasks), redisstore.NewLease(rdb)
+	}
+	return serve(t, tasks, append([]func(*httpapi.Config){stores}, change...)...), server
 }
 
 // want asks and fails unless the answer has the status. It returns the answer's document.
@@ -153,6 +162,16 @@ func TestEveryCallSaysWhenRedisIsGone(t *testing.T) {
 		{"GET", "/v1/queues", ""},
 		{"POST", "/v1/queues/low/pause", ""},
 		{"GET", "/v1/workers", ""},
+		{"PUT", "/v1/schedules/x", everyMinute},
+		{"PATCH", "/v1/schedules/x", `{"paused":true}`},
+		{"GET", "/v1/schedules", ""},
+		{"GET", "/v1/schedules/x", ""},
+		{"GET", "/v1/schedules/x/runs", ""},
+		{"POST", "/v1/schedules/x/pause", ""},
+		{"POST", "/v1/schedules/x/resume", ""},
+		{"POST", "/v1/schedules/x/trigger", ""},
+		{"DELETE", "/v1/schedules/x", ""},
+		{"GET", "/v1/beat", ""},
 		{"GET", "/readyz", ""},
 	} {
 		got := ask(t, call[0], base+call[1], call[2])

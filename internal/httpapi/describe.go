@@ -4,7 +4,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-const description = `Backbeat runs tasks: hand one in, get its id, ask how it is doing, fetch its result.
+const description = `Backbeat runs tasks: hand one in, get its id, ask how it is doing, fetch its result. Or put a schedule, and have tasks made
+by the clock.
 
 A task is **scheduled** until its time has come, **pending** until a worker is free, and **running** until it has
 **succeeded**, **failed**, or was **canceled**. A failed attempt makes it **retrying** as long as it has retries left; one
@@ -20,6 +21,7 @@ func describe(version string) huma.Config {
 	cfg.Info.License = &huma.License{Name: "MIT", Identifier: "MIT"}
 	cfg.Tags = []*huma.Tag{
 		{Name: "Tasks", Description: "Hand tasks in, follow them, steer them."},
+		{Name: "Schedules", Description: "Have tasks made by the clock: by a cron expression, at intervals, or once."},
 		{Name: "Task types", Description: "What tasks there are, and what they take and give."},
 		{Name: "Queues", Description: "What waits where."},
 		{Name: "Workers", Description: "Who runs the tasks."},

@@ -1,6 +1,8 @@
 package httpapi_test
 
 import (
+	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -8,14 +10,20 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/backbeat-go/backbeat/internal/httpapi"
+	"github.com/backbeat-go/backbeat/internal/schedule"
 )
 
-func newHandler(t testing.TB) http.Handler {
-	return httpapi.New(httpapi.Config{
+func newHandler(t testing.TB, change ...func(*httpapi.Config)) http.Handler {
+	cfg := httpapi.Config{
 		Tasks: &stub{}, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes,
-	})
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	return httpapi.New(cfg)
 }
 
 // isNoFaultOfOurs serves the request, whatever it is, and wants no 5xx of it.
@@ -46,6 +54,45 @@ func FuzzCreateTask(f *testing.F) {
 	handler := newHandler(f)
 	f.Fuzz(func(t *testing.T, body string) {
 		isNoFaultOfOurs(t, handler, "POST", "/v1/tasks", strings.NewReader(body))
+	})
+}
+
+// noSchedules stands in for a store of schedules that has a single one, and forgets what becomes of it.
+type noSchedules struct{ schedule.Store }
+
+func (noSchedules) Now() time.Time { return time.Now() }
+
+func (noSchedules) Update(
+	_ context.Context, id string, change func(*schedule.Schedule) (*schedule.Schedule, []schedule.Run, error),
+) (*schedule.Schedule, error) {
+	spec := schedule.NewSpec()
+	spec.Cron, spec.Task = "@daily", schedule.Template{Type: "echo", Payload: []byte(`{"a":{"b":1}}`)}
+	old, err := schedule.Put(nil, id, spec, false, schedule.OriginAPI, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	changed, _, err := change(old)
+	if err == nil {
+		_, err = json.Marshal(changed) // what no store can write is a fault of ours
+	}
+	return changed, err
+}
+
+func FuzzSchedules(f *testing.F) {
+	for _, seed := range []string{
+		everyMinute, `{"cron":"*/5 9-17 * * mon-fri","timezone":"Asia/Shanghai","task":{"type":"echo"},"jitter":"24h","start_at":"9900-12-31T23:59:59Z"}`,
+		`{"at":"9999-12-31T23:59:59-23:59","task":{"type":"echo"},"end_at":"9999-12-31T23:59:59-23:59"}`, `{"task":{"payload":{"a":null}}}`,
+		`{"every":"8784h","count":1000,"after":"9900-12-31T23:59:59Z","timezone":"Pacific/Kiritimati"}`, `{"cron":"0 0 29 2 *","count":1000}`,
+		`{"every":"1s","start_at":"1970-01-01T00:00:00Z","after":"9900-01-01T00:00:00Z"}`, `{"task":null}`, `{"task":[]}`, `[`, `null`, `1e400`, ``,
+		`{"every":"1s","task":{"type":"echo","metadata":{"a.b":1,"c":[]},"payload":1e400,"max_retries":1e1}}`, `{"max_runs":1e18,"misfire_grace_time":"9999999h"}`,
+	} {
+		f.Add(seed)
+	}
+	handler := newHandler(f, func(c *httpapi.Config) { c.Schedules = noSchedules{} })
+	f.Fuzz(func(t *testing.T, body string) {
+		isNoFaultOfOurs(t, handler, "PUT", "/v1/schedules/x", strings.NewReader(body))
+		isNoFaultOfOurs(t, handler, "PATCH", "/v1/schedules/x", strings.NewReader(body))
+		isNoFaultOfOurs(t, handler, "POST", "/v1/schedules/preview", strings.NewReader(body))
 	})
 }
 

@@ -10,12 +10,14 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 	"github.com/labstack/echo/v4"
 
+	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
 // Tasks is where the tasks are. Its errors bear a task.Code.
 type Tasks interface {
 	Enqueue(ctx context.Context, t *task.Task) error
+	EnqueueAll(ctx context.Context, tasks []*task.Task) []error
 	Get(ctx context.Context, id string) (*task.Task, error)
 	Wait(ctx context.Context, id string) (*task.Task, error)
 	List(ctx context.Context, f task.Filter, cursor string, limit int) (task.Page, error)
@@ -29,12 +31,16 @@ type Tasks interface {
 	Resume(ctx context.Context, queue string) error
 	Workers(ctx context.Context) ([]task.WorkerStatus, error)
 	Ping(ctx context.Context) error
+	// States returns the states of tasks, "" for those that are gone.
+	States(ctx context.Context, ids []string) ([]task.State, error)
 }
 
 // Config is what the API is made of.
 type Config struct {
-	Tasks    Tasks
-	Registry *task.Registry
+	Tasks     Tasks
+	Schedules schedule.Store
+	Beats     Beats
+	Registry  *task.Registry
 	// Monitor is the dashboard. It serves /monitor and all below.
 	Monitor http.Handler
 	Logger  *slog.Logger
@@ -61,8 +67,11 @@ func New(cfg Config) http.Handler {
 	e.HTTPErrorHandler = a.handleError
 	e.Use(a.logRequests, recoverPanics, requireForm)
 	a.addTasks()
+	a.addBatch()
 	a.addTaskTypes()
 	a.addQueues()
+	a.addSchedules()
+	a.addBeat()
 	a.addWorkers()
 	a.addHealth()
 	a.addPages(e)

@@ -28,7 +28,7 @@ type taskDocument struct {
 	FinishedAt      timestamp         `json:"finished_at"`
 	ExpiresAt       timestamp         `json:"expires_at"`
 	Worker          *string           `json:"worker" doc:"The id of the worker that runs it, or ran it last."`
-	Schedule        *scheduleDocument `json:"schedule" doc:"The schedule, and the tick of it, that made the task."`
+	Schedule        *tickDocument     `json:"schedule" doc:"The schedule, and the tick of it, that made the task."`
 	CancelRequested bool              `json:"cancel_requested"`
 }
 
@@ -42,7 +42,7 @@ type progressDocument struct {
 	Message string  `json:"message"`
 }
 
-type scheduleDocument struct {
+type tickDocument struct {
 	ID   string    `json:"id"`
 	Tick timestamp `json:"tick"`
 }
@@ -88,7 +88,7 @@ func newTaskDocument(t *task.Task) *taskDocument {
 		d.Progress = &progressDocument{p.Percent, p.Message}
 	}
 	if s := t.Schedule; s != nil {
-		d.Schedule = &scheduleDocument{s.ScheduleID, timestamp(s.At)}
+		d.Schedule = &tickDocument{s.ScheduleID, timestamp(s.At)}
 	}
 	return d
 }

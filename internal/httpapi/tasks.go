@@ -100,17 +100,19 @@ func (a *api) createTask(ctx context.Context, in *createInput) (*createAnswer, e
 }
 
 // inBody places faults of a request in the body.
-func inBody(err error) error {
+func inBody(err error) error { return placed("body.", err) }
+
+func placed(where string, err error) error {
 	e, ok := errors.AsType[*task.Error](err)
 	if !ok {
 		return err
 	}
-	placed := *e
-	placed.Faults = nil
+	located := *e
+	located.Faults = nil
 	for _, f := range e.Faults {
-		placed.Faults = append(placed.Faults, task.Fault{Location: strings.TrimSuffix("body."+f.Location, "."), Message: f.Message})
+		located.Faults = append(located.Faults, task.Fault{Location: strings.TrimSuffix(where+f.Location, "."), Message: f.Message})
 	}
-	return &placed
+	return &located
 }
 
 type listInput struct {

@@ -1,0 +1,126 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// maxBatch is how many tasks one request may hand in.
+const maxBatch = 1000
+
+func (a *api) addBatch() {
+	const path = "/v1/tasks/batch"
+	register(a, huma.Operation{
+		OperationID: "create-tasks", Method: http.MethodPost, Path: path, Tags: []string{"Tasks"},
+		Summary: "Hand many tasks in",
+		Description: "Each is checked and enqueued as by itself: one that is at fault does not hinder the others. " +
+			"The answer has a result for each, in order.",
+		SkipValidateBody: true, // requestReader does it, task by task
+		Errors:           []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
+	}, a.createTasks)
+	one, most := 1, maxBatch
+	a.OpenAPI().Paths[path].Post.RequestBody.Content["application/json"].Schema = &huma.Schema{
+		Type: huma.TypeObject, Required: []string{"tasks"}, AdditionalProperties: false,
+		Properties: map[string]*huma.Schema{"tasks": {
+			Type: huma.TypeArray, Items: a.requests.schema, MinItems: &one, MaxItems: &most, Description: "The tasks.",
+		}},
+	}
+}
+
+type batchAnswer struct {
+	Body batchResults
+}
+
+type batchResults struct {
+	Results []batchResult `json:"results" nullable:"false" doc:"What became of each task, in order."`
+}
+
+// batchResult is what a request with the one task would have been answered with.
+type batchResult struct {
+	Status int           `json:"status" doc:"The status of the task's own answer." example:"202"`
+	Task   *taskDocument `json:"task,omitempty" doc:"The task, if it was taken."`
+	Error  *problem      `json:"error,omitempty" doc:"What is wrong with it, if it was not."`
+}
+
+func (a *api) createTasks(ctx context.Context, in *createInput) (*batchAnswer, error) {
+	requests, err := splitBatch(in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]batchResult, len(requests))
+	tasks := make([]*task.Task, 0, len(requests))
+	places := make([]int, 0, len(requests))
+	now := time.Now()
+	for i, request := range requests {
+		t, err := a.requests.read(request, now)
+		if err != nil {
+			results[i] = a.refused(ctx, i, err)
+			continue
+		}
+		tasks, places = append(tasks, t), append(places, i)
+	}
+	for j, err := range a.Tasks.EnqueueAll(ctx, tasks) {
+		if err != nil {
+			results[places[j]] = a.refused(ctx, places[j], err)
+		} else {
+			results[places[j]] = batchResult{Status: http.StatusAccepted, Task: newTaskDocument(tasks[j])}
+		}
+	}
+	return &batchAnswer{batchResults{results}}, nil
+}
+
+// splitBatch returns the task requests of a body.
+func splitBatch(data []byte) ([]json.RawMessage, error) {
+	var body struct {
+		Tasks []json.RawMessage `json:"tasks"`
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(&body)
+	if err == nil && !errors.Is(dec.Decode(&struct{}{}), io.EOF) {
+		return nil, newProblem(http.StatusBadRequest, "the body is not JSON", fault{"body", "goes on after its end"})
+	}
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return nil, newProblem(http.StatusBadRequest, "the body is not JSON", fault{"body", err.Error()})
+	}
+	switch {
+	case err != nil:
+		f := task.FaultOf(err)
+		return nil, inBody(task.Invalid(f))
+	case len(body.Tasks) == 0 || len(body.Tasks) > maxBatch:
+		return nil, inBody(task.Invalid(task.Fault{Location: "tasks", Message: fmt.Sprintf("must be 1 to %d tasks", maxBatch)}))
+	}
+	return body.Tasks, nil
+}
+
+// refused is the result of a task that was not taken. Its faults are located in the whole body.
+func (a *api) refused(ctx context.Context, place int, err error) batchResult {
+	p := a.plainProblemOf(ctx, err)
+	for i, f := range p.Errors {
+		p.Errors[i].Location = fmt.Sprintf("body.tasks[%d]", place) + strings.TrimPrefix(f.Location, "body")
+	}
+	return batchResult{Status: p.Status, Error: p}
+}
+
+// plainProblemOf is problemOf without the headers that an answer of its own would have.
+func (a *api) plainProblemOf(ctx context.Context, err error) *problem {
+	err = a.problemOf(ctx, err)
+	p, ok := errors.AsType[*problem](err)
+	if !ok {
+		p = newProblem(http.StatusInternalServerError, "something went wrong inside; the log knows more under this X-Request-Id")
+	}
+	copied := *p
+	copied.Errors = append([]fault(nil), p.Errors...)
+	return &copied
+}

@@ -1,0 +1,443 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"reflect"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"github.com/backbeat-go/backbeat/internal/schedule"
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+const (
+	schedulesURL = "/v1/schedules"
+	scheduleURL  = "/v1/schedules/{id}"
+	jsonType     = "application/json"
+	patchType    = "application/merge-patch+json"
+)
+
+func (a *api) addSchedules() {
+	a.addScheduleEditing()
+	a.addScheduleReading()
+	a.addScheduleSteering()
+}
+
+func (a *api) addScheduleEditing() {
+	tags := []string{"Schedules"}
+	badBody := []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
+	changing := append([]int{http.StatusConflict, http.StatusPreconditionFailed}, badBody...)
+	definition := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[schedule.Definition](), false, "")
+
+	register(a, huma.Operation{
+		OperationID: "put-schedule", Method: http.MethodPut, Path: scheduleURL, Tags: tags,
+		Summary: "Create or replace a schedule",
+		Description: "Takes exactly one trigger (cron, every or at) and a task. 201 if the schedule is new, 200 if it was there: then it keeps " +
+			"its counters, and an interval goes on from where it was unless the trigger or start_at changes. A schedule of the configuration " +
+			"file cannot be replaced: 409.",
+		DefaultStatus: http.StatusOK, SkipValidateBody: true, // schedule.ReadDefinition does it
+		Errors: changing,
+		Responses: map[string]*huma.Response{
+			"201": {Description: "Created", Content: map[string]*huma.MediaType{jsonType: {
+				Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[scheduleDocument](), true, ""),
+			}}},
+		},
+	}, a.putSchedule)
+	describeBody(a.OpenAPI().Paths[scheduleURL].Put, definition, exampleDefinition, jsonType)
+
+	register(a, huma.Operation{
+		OperationID: "patch-schedule", Method: http.MethodPatch, Path: scheduleURL, Tags: tags,
+		Summary: "Change fields of a schedule",
+		Description: "Takes a JSON merge patch (RFC 7396) of what PUT takes: fields that are given change, null brings a field's default " +
+			"back, and the others stay. A trigger takes the place of the one that was there. The fields of task are merged too.",
+		SkipValidateBody: true, // schedule.ReadPatch does it
+		Errors:           append([]int{http.StatusNotFound}, changing...),
+	}, a.patchSchedule)
+	patch := &huma.Schema{Type: huma.TypeObject, Description: "Fields of what PUT /v1/schedules/{id} takes.", AdditionalProperties: true}
+	describeBody(a.OpenAPI().Paths[scheduleURL].Patch, patch, examplePatch, patchType, jsonType)
+
+	register(a, huma.Operation{
+		OperationID: "delete-schedule", Method: http.MethodDelete, Path: scheduleURL, Tags: tags,
+		Summary:       "Delete a schedule",
+		Description:   "After the answer no task of it is made any more. Tasks that were made stay. A schedule of the configuration file cannot be deleted: 409.",
+		DefaultStatus: http.StatusNoContent,
+		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
+	}, a.deleteSchedule)
+
+	register(a, huma.Operation{
+		OperationID: "preview-schedule", Method: http.MethodPost, Path: schedulesURL + "/preview", Tags: tags,
+		Summary:          "See when a trigger would fire",
+		Description:      "The next times of a cron, every or at, strictly after a time, in the trigger's zone and with its offset. An interval counts from start_at, or else from one interval after that time.",
+		SkipValidateBody: true, // schedule.ReadPreview does it
+		Errors:           badBody,
+	}, a.previewSchedule)
+	preview := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[schedule.PreviewRequest](), false, "")
+	describeBody(a.OpenAPI().Paths[schedulesURL+"/preview"].Post, preview, examplePreview, jsonType)
+}
+
+func (a *api) addScheduleReading() {
+	tags := []string{"Schedules"}
+	register(a, huma.Operation{
+		OperationID: "list-schedules", Method: http.MethodGet, Path: schedulesURL, Tags: tags,
+		Summary: "List schedules", Description: "In the order of their ids.",
+	}, a.listSchedules)
+	register(a, huma.Operation{
+		OperationID: "get-schedule", Method: http.MethodGet, Path: scheduleURL, Tags: tags,
+		Summary: "Ask how a schedule is doing", Description: "The ETag is for the If-Match of a change.",
+		Errors: []int{http.StatusNotFound},
+	}, a.getSchedule)
+	register(a, huma.Operation{
+		OperationID: "list-runs", Method: http.MethodGet, Path: scheduleURL + "/runs", Tags: tags,
+		Summary: "List what became of ticks", Description: "Newest first: each tick that fired, and why the others did not. The last 200 are kept.",
+		Errors: []int{http.StatusNotFound},
+	}, a.listRuns)
+}
+
+func (a *api) addScheduleSteering() {
+	tags := []string{"Schedules"}
+	errors := []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed}
+	register(a, huma.Operation{
+		OperationID: "pause-schedule", Method: http.MethodPost, Path: scheduleURL + "/pause", Tags: tags,
+		Summary: "Pause a schedule", Description: "No tick becomes a task until it is resumed. Tasks that were made run.",
+		Errors: errors,
+	}, a.pauseSchedule)
+	register(a, huma.Operation{
+		OperationID: "resume-schedule", Method: http.MethodPost, Path: scheduleURL + "/resume", Tags: tags,
+		Summary: "Resume a schedule", Description: "It goes on with its first tick after now: what it missed while it was paused does not run.",
+		Errors: errors,
+	}, a.resumeSchedule)
+	register(a, huma.Operation{
+		OperationID: "trigger-schedule", Method: http.MethodPost, Path: scheduleURL + "/trigger", Tags: tags,
+		Summary:       "Run a schedule's task now",
+		Description:   "Makes one task beside the schedule, paused or not. The answer is the task.",
+		DefaultStatus: http.StatusAccepted,
+		Errors:        []int{http.StatusNotFound, http.StatusConflict},
+	}, a.triggerSchedule)
+}
+
+type scheduleAnswer struct {
+	ETag string `header:"ETag" doc:"The revision, for If-Match. It changes when somebody changes the schedule, and not with ticks." example:"\"r3\""`
+	Body *scheduleDocument
+}
+
+// answerWith makes an answer of what a store returned.
+func (a *api) answerWith(s *schedule.Schedule, err error) (*scheduleAnswer, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &scheduleAnswer{etag(s), a.newScheduleDocument(s)}, nil
+}
+
+type putScheduleInput struct {
+	SchedulePath
+	PutConditions
+	RawBody []byte `contentType:"application/json"`
+}
+
+type putScheduleAnswer struct {
+	Status   int
+	Location string `header:"Location" doc:"Where the schedule is, if it is new."`
+	ETag     string `header:"ETag" doc:"The revision, for If-Match." example:"\"r1\""`
+	Body     *scheduleDocument
+}
+
+func (a *api) putSchedule(ctx context.Context, in *putScheduleInput) (*putScheduleAnswer, error) {
+	if err := schedule.CheckID(in.ID); err != nil {
+		return nil, placed("path.", err)
+	}
+	if err := wellFormed(in.RawBody); err != nil {
+		return nil, err
+	}
+	spec, paused, err := schedule.ReadDefinition(in.RawBody, a.Registry, a.Schedules.Now())
+	if err != nil {
+		return nil, inBody(err)
+	}
+	answer := &putScheduleAnswer{}
+	s, err := a.edit(ctx, in.ID, in.check, func(current *schedule.Schedule) (*schedule.Schedule, error) {
+		answer.Status, answer.Location = http.StatusOK, ""
+		if current == nil {
+			answer.Status, answer.Location = http.StatusCreated, schedulesURL+"/"+url.PathEscape(in.ID)
+		}
+		return schedule.Put(current, in.ID, spec, paused, schedule.OriginAPI, a.Schedules.Now())
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer.ETag, answer.Body = etag(s), a.newScheduleDocument(s)
+	return answer, nil
+}
+
+type patchScheduleInput struct {
+	SchedulePath
+	Conditions
+	RawBody []byte `contentType:"application/merge-patch+json"`
+}
+
+func (a *api) patchSchedule(ctx context.Context, in *patchScheduleInput) (*scheduleAnswer, error) {
+	if err := wellFormed(in.RawBody); err != nil {
+		return nil, err
+	}
+	check := func(current *schedule.Schedule) error {
+		if current == nil {
+			return noSchedule(in.ID)
+		}
+		return in.check(current)
+	}
+	return a.answerWith(a.edit(ctx, in.ID, check, func(current *schedule.Schedule) (*schedule.Schedule, error) {
+		spec, paused, err := current.ReadPatch(in.RawBody, a.Registry, a.Schedules.Now())
+		switch {
+		case err != nil:
+			return nil, inBody(err)
+		case current.SameSpec(spec) && current.Paused == paused:
+			return current, nil
+		}
+		changed, err := schedule.Put(current, in.ID, spec, paused, schedule.OriginAPI, a.Schedules.Now())
+		if err == nil && changed.Paused && current.PausedReason == schedule.PausedByFailures {
+			changed.PausedReason = schedule.PausedByFailures // as before: nobody has asked for a pause
+		}
+		return changed, err
+	}))
+}
+
+// edit changes what a schedule is, which only the API may do that made it. The check is a part of the change: of two who
+// have seen the same revision, one is refused.
+func (a *api) edit(
+	ctx context.Context, id string, check func(*schedule.Schedule) error, change func(*schedule.Schedule) (*schedule.Schedule, error),
+) (*schedule.Schedule, error) {
+	return a.Schedules.Update(ctx, id, func(current *schedule.Schedule) (*schedule.Schedule, []schedule.Run, error) {
+		if err := fromElsewhere(current); err != nil {
+			return nil, nil, err
+		}
+		if err := check(current); err != nil {
+			return nil, nil, err
+		}
+		changed, err := change(current)
+		return changed, nil, err
+	})
+}
+
+func noSchedule(id string) error { return task.NotFound("there is no schedule %q", id) }
+
+type steerScheduleInput struct {
+	SchedulePath
+	Conditions
+}
+
+func (a *api) deleteSchedule(ctx context.Context, in *steerScheduleInput) (*struct{}, error) {
+	current, err := a.Schedules.Get(ctx, in.ID)
+	switch {
+	case task.CodeOf(err) == task.CodeNotFound: // Delete also ends what an earlier one has begun
+		return nil, a.Schedules.Delete(ctx, in.ID)
+	case err != nil:
+		return nil, err
+	}
+	if err := fromElsewhere(current); err != nil {
+		return nil, err
+	}
+	if err := in.check(current); err != nil {
+		return nil, err
+	}
+	return nil, a.Schedules.Delete(ctx, in.ID)
+}
+
+type listSchedulesInput struct {
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"How many schedules at most."`
+	Cursor string `query:"cursor" doc:"The next_cursor of the page before."`
+}
+
+type scheduleList struct {
+	Items      []*scheduleDocument `json:"items" nullable:"false"`
+	NextCursor string              `json:"next_cursor,omitempty" doc:"Where the next page begins; absent on the last one."`
+}
+
+type listSchedulesAnswer struct {
+	Body scheduleList
+}
+
+func (a *api) listSchedules(ctx context.Context, in *listSchedulesInput) (*listSchedulesAnswer, error) {
+	after, err := decodeCursor(in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	list, next, err := a.Schedules.List(ctx, after, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]*scheduleDocument, len(list))
+	for i, s := range list {
+		items[i] = a.newScheduleDocument(s)
+	}
+	return &listSchedulesAnswer{scheduleList{items, encodeCursor(next)}}, nil
+}
+
+func (a *api) getSchedule(ctx context.Context, in *SchedulePath) (*scheduleAnswer, error) {
+	return a.answerWith(a.Schedules.Get(ctx, in.ID))
+}
+
+func (a *api) pauseSchedule(ctx context.Context, in *steerScheduleInput) (*scheduleAnswer, error) {
+	return a.answerWith(a.steer(ctx, in, func(current *schedule.Schedule) (*schedule.Schedule, error) {
+		if current.Paused {
+			return current, nil
+		}
+		return schedule.Pause(current, schedule.PausedByUser, a.Schedules.Now()), nil
+	}))
+}
+
+func (a *api) resumeSchedule(ctx context.Context, in *steerScheduleInput) (*scheduleAnswer, error) {
+	return a.answerWith(a.steer(ctx, in, func(current *schedule.Schedule) (*schedule.Schedule, error) {
+		now := a.Schedules.Now()
+		if current.Paused && current.Check(a.Registry, now) != nil {
+			return nil, task.Conflict("schedule %q cannot run as it is stored: put it anew, or delete it", in.ID)
+		}
+		return schedule.Resume(current, now)
+	}))
+}
+
+// steer changes how a schedule goes on, wherever it was written down.
+func (a *api) steer(
+	ctx context.Context, in *steerScheduleInput, change func(*schedule.Schedule) (*schedule.Schedule, error),
+) (*schedule.Schedule, error) {
+	return a.Schedules.Update(ctx, in.ID, func(current *schedule.Schedule) (*schedule.Schedule, []schedule.Run, error) {
+		if current == nil {
+			return nil, nil, noSchedule(in.ID)
+		}
+		if err := in.check(current); err != nil {
+			return nil, nil, err
+		}
+		changed, err := change(current)
+		return changed, nil, err
+	})
+}
+
+// triggerSchedule writes the run down before it makes the task: whoever counts unfinished tasks knows of each.
+func (a *api) triggerSchedule(ctx context.Context, in *SchedulePath) (*createAnswer, error) {
+	id := uuid.Must(uuid.NewV7()).String() // it only fails where there is no randomness, as all of Go does
+	var before *schedule.Schedule
+	var made *task.Task
+	_, err := a.Schedules.Update(ctx, in.ID, func(current *schedule.Schedule) (*schedule.Schedule, []schedule.Run, error) {
+		if current == nil {
+			return nil, nil, noSchedule(in.ID)
+		}
+		now := a.Schedules.Now()
+		changed, run := schedule.Trigger(current, id, now)
+		t, err := changed.Task(a.Registry, run, now)
+		if err != nil {
+			return nil, nil, task.Conflict("schedule %q cannot run as it is stored: put it anew, or delete it", in.ID)
+		}
+		before, made = current, t
+		return changed, []schedule.Run{run}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Tasks.Enqueue(ctx, made); err != nil {
+		a.untrigger(ctx, before, id)
+		return nil, err
+	}
+	return &createAnswer{"/v1/tasks/" + url.PathEscape(id), newTaskDocument(made)}, nil
+}
+
+// untrigger takes a task back that could not be enqueued. Should that fail too, beat finds out later that there is no such
+// task.
+func (a *api) untrigger(ctx context.Context, before *schedule.Schedule, taskID string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	_, err := a.Schedules.Update(ctx, before.ID, func(current *schedule.Schedule) (*schedule.Schedule, []schedule.Run, error) {
+		if current == nil {
+			return nil, nil, nil
+		}
+		s := *current
+		if !s.Ended(taskID, "", a.Schedules.Now()) {
+			return current, nil, nil
+		}
+		s.LastState = current.LastState
+		if s.LastTaskID == taskID {
+			s.LastRunAt, s.LastTaskID, s.LastState = before.LastRunAt, before.LastTaskID, before.LastState
+		}
+		return &s, nil, nil
+	})
+	if err != nil {
+		a.Logger.Warn("a triggered task that was not enqueued still counts as unfinished", "schedule", before.ID, "task", taskID, "error", err)
+	}
+}
+
+type listRunsInput struct {
+	SchedulePath
+	Limit int `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many runs at most."`
+}
+
+type runList struct {
+	Items []runDocument `json:"items" nullable:"false"`
+}
+
+type listRunsAnswer struct {
+	Body runList
+}
+
+func (a *api) listRuns(ctx context.Context, in *listRunsInput) (*listRunsAnswer, error) {
+	runs, err := a.Schedules.Runs(ctx, in.ID, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.findStates(ctx, runs); err != nil {
+		return nil, err
+	}
+	items := make([]runDocument, len(runs))
+	for i := range runs {
+		items[i] = newRunDocument(&runs[i])
+	}
+	return &listRunsAnswer{runList{items}}, nil
+}
+
+// findStates asks for the states of tasks that are not known to have ended.
+func (a *api) findStates(ctx context.Context, runs []schedule.Run) error {
+	var open []int
+	var ids []string
+	for i, r := range runs {
+		if r.TaskID != "" && r.State == "" {
+			open, ids = append(open, i), append(ids, r.TaskID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	states, err := a.Tasks.States(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for k, i := range open {
+		runs[i].State = states[k]
+	}
+	return nil
+}
+
+type previewScheduleInput struct {
+	RawBody []byte `contentType:"application/json"`
+}
+
+type previewList struct {
+	Runs []zoned `json:"runs" nullable:"false"`
+}
+
+type previewScheduleAnswer struct {
+	Body previewList
+}
+
+func (a *api) previewSchedule(_ context.Context, in *previewScheduleInput) (*previewScheduleAnswer, error) {
+	if err := wellFormed(in.RawBody); err != nil {
+		return nil, err
+	}
+	ticks, err := schedule.ReadPreview(in.RawBody, a.Schedules.Now())
+	if err != nil {
+		return nil, inBody(err)
+	}
+	runs := make([]zoned, len(ticks))
+	for i, t := range ticks {
+		runs[i] = zoned(t)
+	}
+	return &previewScheduleAnswer{previewList{runs}}, nil
+}
