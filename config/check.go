@@ -11,23 +11,26 @@ func check(p Program, cfg *Config) (faults []Fault) {
 		return nil
 	}
 	jwt := cfg.API.JWT
-	protected := len(cfg.API.Keys) > 0 || jwt.Secret != "" || jwt.JWKSURL != ""
-	// To serve openly while somebody believes that keys protect it would be the worst of all.
-	if len(cfg.API.Keys) > 0 {
-		faults = append(faults, Fault{Key: "api.keys", Message: noAuthentication})
+	sources := 0
+	for _, given := range []bool{jwt.Secret != "", jwt.PublicKeyFile != "", jwt.JWKSURL != ""} {
+		if given {
+			sources++
+		}
 	}
-	if jwt != (JWT{}) {
-		faults = append(faults, Fault{Key: "api.jwt", Message: noAuthentication})
+	switch {
+	case sources > 1:
+		faults = append(faults, Fault{Key: "api.jwt", Message: "takes one of secret, public_key_file and jwks_url"})
+	case sources == 0 && jwt != (JWT{}):
+		// To serve openly while somebody believes that tokens protect it would be the worst of all.
+		faults = append(faults, Fault{Key: "api.jwt", Message: "needs secret, public_key_file or jwks_url to check tokens with"})
 	}
+	protected := len(cfg.API.Keys) > 0 || sources > 0
 	if !protected && !cfg.API.Insecure && !Loopback(cfg.API.Addr) {
 		faults = append(faults, Fault{Key: "api.addr", Message: "is not a loopback address, and the API has no authentication: " +
-			"anybody who reaches it could run tasks; listen on 127.0.0.1, or set api.insecure if something else protects it"})
+			"anybody who reaches it could run tasks; set api.keys or api.jwt, listen on 127.0.0.1, or set api.insecure if something else protects it"})
 	}
 	return faults
 }
-
-const noAuthentication = "authentication is not available in this version, and the API does not start while it is asked for; " +
-	"remove it and let the API listen on a loopback address"
 
 // Loopback reports whether only this machine reaches host:port.
 func Loopback(addr string) bool {

@@ -65,12 +65,13 @@ type Key struct {
 	Scopes []string
 }
 
-// JWT says which tokens are accepted.
+// JWT says which tokens are accepted. One of Secret, PublicKeyFile and JWKSURL is set, or none.
 type JWT struct {
-	Secret   Secret
-	JWKSURL  string
-	Issuer   string
-	Audience string
+	Secret        Secret
+	PublicKeyFile string
+	JWKSURL       string
+	Issuer        string
+	Audience      string
 }
 
 // Worker runs tasks.

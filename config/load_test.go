@@ -246,18 +246,31 @@ func TestUnprotectedAPI(t *testing.T) {
 	load(t, config.WorkerProgram, nil, "BACKBEAT_API_ADDR=0.0.0.0:80") // which does not listen there
 }
 
-// An API that ignored the keys that somebody set would be open to everybody.
-func TestAuthenticationIsNotSilentlyIgnored(t *testing.T) {
-	for key, env := range map[string]string{
-		"api.keys": "BACKBEAT_API_KEYS=ci:s3cret:tasks.read+tasks.write",
-		"api.jwt":  "BACKBEAT_API_JWT_SECRET=s3cret",
+// Where somebody can tell who calls, the API may listen anywhere.
+func TestAuthenticationAllowsAnyAddress(t *testing.T) {
+	for _, env := range []string{
+		"BACKBEAT_API_KEYS=ci:s3cret:tasks.read+tasks.write", "BACKBEAT_API_JWT_SECRET=s3cret",
+		"BACKBEAT_API_JWT_JWKS_URL=https://issuer.example/keys", "BACKBEAT_API_JWT_PUBLIC_KEY_FILE=key.pem",
 	} {
-		for _, p := range []config.Program{config.APIProgram, config.Standalone} {
-			if f := faults(t, p, nil, env)[key]; !strings.Contains(f.Message, "not available") {
-				t.Errorf("%s with %s: %+v", p, env, f)
-			}
+		for _, p := range []config.Program{config.APIProgram, config.Standalone, config.WorkerProgram} {
+			load(t, p, nil, env, "BACKBEAT_API_ADDR=0.0.0.0:80")
 		}
-		load(t, config.WorkerProgram, nil, env)
+	}
+}
+
+// An API that ignored what somebody set about tokens would be open to everybody.
+func TestHalfOfAuthenticationIsAFault(t *testing.T) {
+	for env, want := range map[string]string{
+		"BACKBEAT_API_JWT_ISSUER=https://issuer.example": "needs secret",
+		"BACKBEAT_API_JWT_AUDIENCE=backbeat":             "needs secret",
+	} {
+		if f := faults(t, config.APIProgram, nil, env)["api.jwt"]; !strings.Contains(f.Message, want) {
+			t.Errorf("%s: %+v", env, f)
+		}
+	}
+	both := []string{"BACKBEAT_API_JWT_SECRET=s3cret", "BACKBEAT_API_JWT_PUBLIC_KEY_FILE=key.pem"}
+	if f := faults(t, config.APIProgram, nil, both...)["api.jwt"]; !strings.Contains(f.Message, "takes one of") {
+		t.Errorf("%+v", f)
 	}
 }
 

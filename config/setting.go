@@ -107,8 +107,13 @@ var settings = []setting{
 		get: func(*Config) string { return "" },
 	},
 	{
-		key: "api.jwt.secret", usage: "secret of JWTs signed with HS256", secret: true, parts: onlyAPI,
+		key: "api.jwt.secret", usage: "secret of JWTs signed with HS256, 32 bytes at least", secret: true, parts: onlyAPI,
 		set: func(c *Config, v string) error { c.API.JWT.Secret = Secret(v); return nil },
+		get: func(*Config) string { return "" },
+	},
+	{
+		key: "api.jwt.public_key_file", usage: "PEM file with the public key of JWTs signed with RS256, ES256 or EdDSA", parts: onlyAPI,
+		set: func(c *Config, v string) error { c.API.JWT.PublicKeyFile = v; return nil },
 		get: func(*Config) string { return "" },
 	},
 	{

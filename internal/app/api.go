@@ -19,6 +19,10 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	if err != nil {
 		return err
 	}
+	callers, err := authenticator(cfg, a.logger)
+	if err != nil {
+		return err
+	}
 	rdb := dial.client()
 	client := broker.NewClient(rdb, brokerQueues(cfg.Queues))
 	// Another client for schedules: a change that is sent twice would find that somebody else was quicker.
@@ -31,12 +35,13 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 		Schedules:    redisstore.NewSchedules(store, clock, tasks),
 		Beats:        redisstore.NewLease(store),
 		Registry:     types,
+		Auth:         callers.asInterface(),
 		Monitor:      monitor,
 		Logger:       a.logger,
 		MaxBodyBytes: cfg.API.MaxBodyBytes,
 		Version:      Version(),
 		// Without authentication, only this machine may ask, and not through a name that a web page has bent.
-		LoopbackOnly: config.Loopback(cfg.API.Addr),
+		LoopbackOnly: callers.Authenticator == nil && config.Loopback(cfg.API.Addr),
 	})
 	// It serves before Redis answers, and says so at /readyz.
 	watch := newBackground(func(ctx context.Context) { _ = awaitRedis(ctx, rdb, a.logger) })
@@ -45,6 +50,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	a.add(part{name: "clock", start: tick.start, stop: tick.stop})
 	a.add(part{name: "task client", stop: func() {
 		client.Close()
+		callers.close()
 		_ = monitor.Close() // nothing more to be done with either
 		_ = rdb.Close()
 		_ = store.Close()

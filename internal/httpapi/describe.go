@@ -12,7 +12,12 @@ A task is **scheduled** until its time has come, **pending** until a worker is f
 that was not started by its ` + "`expires_at`" + ` is **expired**. A finished task and its result stay for its ` + "`retention`" + `.
 
 Times are RFC 3339 with milliseconds, durations are strings such as ` + "`90s`" + ` or ` + "`1h30m`" + `. Whatever goes wrong is answered as
-` + "`application/problem+json`" + ` (RFC 9457), with the fields at fault under ` + "`errors`" + `. Every answer bears an ` + "`X-Request-Id`" + `.`
+` + "`application/problem+json`" + ` (RFC 9457), with the fields at fault under ` + "`errors`" + `. Every answer bears an ` + "`X-Request-Id`" + `.
+
+Where the server has API keys or takes JWTs, send ` + "`Authorization: Bearer`" + ` with one; each call tells the scope that it takes.`
+
+// bearerScheme names how callers show who they are.
+const bearerScheme = "bearer"
 
 // describe returns what the OpenAPI document says of the API as a whole.
 func describe(version string) huma.Config {
@@ -27,6 +32,10 @@ func describe(version string) huma.Config {
 		{Name: "Workers", Description: "Who runs the tasks."},
 		{Name: "Health", Description: "For load balancers and orchestrators."},
 	}
+	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{bearerScheme: {
+		Type: "http", Scheme: "bearer",
+		Description: "An API key, or a JWT whose scope claim names what it may do. Not needed where the server has no keys.",
+	}}
 	cfg.DocsPath = ""    // ours needs no CDN
 	cfg.OpenAPIPath = "" // huma writes the document at the first request, and races when there are two
 	cfg.SchemasPath = "" // they are in the document

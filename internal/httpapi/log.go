@@ -21,7 +21,7 @@ func (a *api) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
 		if status >= 500 {
 			level = slog.LevelWarn
 		}
-		a.Logger.Log(r.Context(), level, "request", "method", r.Method, "path", r.URL.Path, "status", status,
+		a.Logger.Log(r.Context(), level, "request", "caller", callerOf(c), "method", r.Method, "path", r.URL.Path, "status", status,
 			"took_ms", time.Since(start).Milliseconds(), "request_id", requestID(r.Context()))
 		return nil
 	}

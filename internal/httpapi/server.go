@@ -41,6 +41,8 @@ type Config struct {
 	Schedules schedule.Store
 	Beats     Beats
 	Registry  *task.Registry
+	// Auth says who a caller is; nil: everybody may do everything.
+	Auth Authenticator
 	// Monitor is the dashboard. It serves /monitor and all below.
 	Monitor http.Handler
 	Logger  *slog.Logger
@@ -65,7 +67,7 @@ func New(cfg Config) http.Handler {
 	described := humaecho.New(e, describe(cfg.Version))
 	a := &api{cfg, described, newRequestReader(cfg.Registry, described.OpenAPI().Components.Schemas)}
 	e.HTTPErrorHandler = a.handleError
-	e.Use(a.logRequests, recoverPanics, requireForm)
+	e.Use(a.logRequests, recoverPanics, a.authorize, requireForm)
 	a.addTasks()
 	a.addBatch()
 	a.addTaskTypes()
@@ -93,6 +95,10 @@ func Server(handler http.Handler) *http.Server {
 // register describes a route to huma. Every route can answer with a fault of the client, of the store or of ours.
 func register[I, O any](a *api, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	op.Errors = append(op.Errors, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable)
+	if scope := scopeOf(op.Method, op.Path); scope != open {
+		op.Security = []map[string][]string{{bearerScheme: {scope}}}
+		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+	}
 	op.MaxBodyBytes = a.MaxBodyBytes + 1 // huma refuses what is as large as its limit
 	op.BodyReadTimeout = 30 * time.Second
 	huma.Register(a.API, op, func(ctx context.Context, in *I) (*O, error) {

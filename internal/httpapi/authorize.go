@@ -1,0 +1,101 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/backbeat-go/backbeat/internal/auth"
+)
+
+// Authenticator says who a caller is.
+type Authenticator interface {
+	// Authenticate reads the value of an Authorization header. Its errors are those of package auth.
+	Authenticate(ctx context.Context, authorization string) (auth.Principal, error)
+}
+
+// open is the scope of what anybody may ask for.
+const open = ""
+
+// scopeOf returns what a caller must be allowed to do for a call. What nobody has thought of is for admins.
+func scopeOf(method, path string) string {
+	write := method != http.MethodGet && method != http.MethodHead
+	either := func(read, written string) string {
+		if write {
+			return written
+		}
+		return read
+	}
+	under := func(root string) bool { return path == root || strings.HasPrefix(path, root+"/") }
+	switch {
+	case path == "/" || path == "/healthz" || path == "/readyz" || path == "/openapi.json" || under("/docs"):
+		return open
+	case path == "/v1/schedules/preview":
+		return auth.SchedulesRead // it changes nothing
+	case under("/v1/tasks"):
+		return either(auth.TasksRead, auth.TasksWrite)
+	case under("/v1/task-types"):
+		return either(auth.TasksRead, auth.Admin)
+	case under("/v1/schedules"), under("/v1/beat"):
+		return either(auth.SchedulesRead, auth.SchedulesWrite)
+	case under("/v1/queues"), under("/v1/workers"):
+		return either(auth.QueuesRead, auth.QueuesWrite)
+	default:
+		return auth.Admin
+	}
+}
+
+// authorize lets a request pass if its caller may make it. Without an Authenticator everybody may.
+func (a *api) authorize(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		scope := scopeOf(r.Method, r.URL.Path)
+		if a.Auth == nil || scope == open {
+			return next(c)
+		}
+		principal, err := a.Auth.Authenticate(r.Context(), r.Header.Get("Authorization"))
+		if err != nil {
+			return a.refuse(c, err)
+		}
+		c.Set(callerKey, principal)
+		if !principal.May(scope) {
+			c.Response().Header().Set("WWW-Authenticate", `Bearer realm="backbeat", error="insufficient_scope", scope="`+scope+`"`)
+			return newProblem(http.StatusForbidden, "the credentials do not have the scope "+scope)
+		}
+		return next(c)
+	}
+}
+
+// callerKey is where a request's auth.Principal is.
+const callerKey = "caller"
+
+// refuse answers a caller that could not show who it is. Browsers ask people for a key where the challenge is Basic.
+func (a *api) refuse(c echo.Context, err error) error {
+	h := c.Response().Header()
+	challenge := `Bearer realm="backbeat"`
+	if strings.HasPrefix(c.Request().URL.Path, "/monitor") {
+		challenge = `Basic realm="backbeat", charset="UTF-8"`
+	}
+	bad, isBad := errors.AsType[*auth.BadCredentialsError](err)
+	switch {
+	case errors.Is(err, auth.ErrUnavailable):
+		h.Set("Retry-After", "1")
+		return newProblem(http.StatusServiceUnavailable, err.Error())
+	case isBad && strings.HasPrefix(challenge, "Bearer"):
+		challenge += `, error="invalid_token", error_description="` + bad.Reason + `"`
+	}
+	h.Set("WWW-Authenticate", challenge)
+	return newProblem(http.StatusUnauthorized, err.Error())
+}
+
+// callerOf names who made a request, for the log; "" if nobody had to show who it is.
+func callerOf(c echo.Context) string {
+	principal, _ := c.Get(callerKey).(auth.Principal)
+	if principal.Name == "" {
+		return ""
+	}
+	return string(principal.Kind) + ":" + principal.Name
+}
