@@ -43,7 +43,7 @@ type Queues interface {
 	// to again. ForgetTicks does what Struck does for all that earlier leaders have enqueued.
 	EnqueueTicks(ctx context.Context, term int64, owed []*schedule.Owed) error
 	Struck(ctx context.Context, owed []*schedule.Owed) error
-	ForgetTicks(ctx context.Context) error
+	ForgetTicks(ctx context.Context, term int64) error
 	// Ends drops the oldest ends of a queue's tasks and returns the next. EndsOf says that there are some.
 	Ends(ctx context.Context, term int64, queue string, drop, limit int) ([]schedule.End, error)
 	EndsOf(ctx context.Context) <-chan struct{}

@@ -191,6 +191,10 @@ func (m *mortal) Struck(ctx context.Context, owed []*schedule.Owed) error {
 	return m.survive(func() error { return m.Queues.Struck(ctx, owed) })
 }
 
+func (m *mortal) ForgetTicks(ctx context.Context, term int64) error {
+	return m.survive(func() error { return m.Queues.ForgetTicks(ctx, term) })
+}
+
 func (m *mortal) Fence(ctx context.Context, term int64) error {
 	return m.survive(func() error { return m.Queues.Fence(ctx, term) })
 }

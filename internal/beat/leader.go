@@ -83,7 +83,7 @@ func (l *leader) takeOver(ctx context.Context) error {
 	if unread > 0 {
 		return nil
 	}
-	return l.Queues.ForgetTicks(ctx)
+	return l.Queues.ForgetTicks(ctx, l.term)
 }
 
 // allOwed returns the ticks that are owed, and how many of them cannot be read.

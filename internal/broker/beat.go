@@ -21,20 +21,9 @@ type BeatClient struct {
 
 // Fence shuts out the leaders of earlier terms, from all queues.
 func (c BeatClient) Fence(ctx context.Context, term int64) error {
-	queues, err := c.queueNames(ctx)
-	if err != nil {
-		return err
-	}
-	for _, queue := range queues {
-		newest, err := fenceScript.run(ctx, c.rdb, queue, time.Now(), []string{termKey(queue)}, term).Bool()
-		if err != nil {
-			return wrap(err)
-		}
-		if !newest {
-			return schedule.ErrDeposed
-		}
-	}
-	return nil
+	return c.inAllQueues(ctx, func(queue string) *redis.Cmd {
+		return fenceScript.run(ctx, c.rdb, queue, time.Now(), []string{termKey(queue)}, term)
+	})
 }
 
 // tickBatch is how many ticks go to Redis at once.
@@ -100,18 +89,28 @@ func (c BeatClient) Struck(ctx context.Context, owed []*schedule.Owed) error {
 
 // ForgetTicks forgets all ticks that were enqueued and not struck off. It is right only while nothing is owed: an
 // earlier leader may have died between striking off and Struck.
-func (c BeatClient) ForgetTicks(ctx context.Context) error {
+func (c BeatClient) ForgetTicks(ctx context.Context, term int64) error {
+	return c.inAllQueues(ctx, func(queue string) *redis.Cmd {
+		return forgetScript.run(ctx, c.rdb, queue, time.Now(), []string{termKey(queue), ticksKey(queue)}, term)
+	})
+}
+
+// inAllQueues runs a script for each queue, which answers 0 if a later leader uses it.
+func (c BeatClient) inAllQueues(ctx context.Context, run func(queue string) *redis.Cmd) error {
 	queues, err := c.queueNames(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, queue := range queues {
-			p.Del(ctx, ticksKey(queue))
+	for _, queue := range queues {
+		newest, err := run(queue).Bool()
+		if err != nil {
+			return wrap(err)
 		}
-		return nil
-	})
-	return wrap(err)
+		if !newest {
+			return schedule.ErrDeposed
+		}
+	}
+	return nil
 }
 
 // Ends drops the oldest ends of a queue, which have been noted, and returns the next, at most limit of them.

@@ -43,6 +43,8 @@ var (
 	fenceSource string
 	//go:embed lua/tick.lua
 	tickSource string
+	//go:embed lua/forget.lua
+	forgetSource string
 	//go:embed lua/ends.lua
 	endsSource string
 )
@@ -62,6 +64,7 @@ var (
 	awaitScript    = newScript(awaitSource)
 	fenceScript    = newScript(fenceSource)
 	tickScript     = newScript(tickSource)
+	forgetScript   = newScript(forgetSource)
 	endsScript     = newScript(endsSource)
 )
 

@@ -22,6 +22,7 @@ func (c *Client) Wait(ctx context.Context, id string) (*task.Task, error) {
 	}
 	one := c.waiters.join(ref{r.queue, id})
 	defer c.waiters.leave(one)
+	c.waiters.hear(ctx)
 
 	// Only now, when the end cannot go unheard any more, is the task marked and looked at again.
 	state, err := awaitScript.run(ctx, c.rdb, r.queue, time.Now(), []string{taskKey(r.queue, id)}).Text()
@@ -90,6 +91,9 @@ type waiters struct {
 	stop  context.CancelFunc // nil until the loops run
 	loops sync.WaitGroup
 
+	hears     chan struct{} // closed when announcements are heard for the first time
+	firstHear sync.Once
+
 	mu     sync.Mutex
 	byTask map[string]map[*waiter]struct{} // by task id
 }
@@ -102,7 +106,7 @@ type waiter struct {
 }
 
 func newWaiters(rdb redis.UniversalClient) *waiters {
-	return &waiters{rdb: rdb, byTask: make(map[string]map[*waiter]struct{})}
+	return &waiters{rdb: rdb, hears: make(chan struct{}), byTask: make(map[string]map[*waiter]struct{})}
 }
 
 func (w *waiters) close() {
@@ -129,6 +133,17 @@ func (w *waiters) join(task ref) *waiter {
 	}
 	w.byTask[task.id][one] = struct{}{}
 	return one
+}
+
+// hear waits until announcements are heard. While Redis is away, whoever waits finds that out by itself.
+func (w *waiters) hear(ctx context.Context) {
+	timer := time.NewTimer(recheckInterval)
+	defer timer.Stop()
+	select {
+	case <-w.hears:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 func (w *waiters) leave(one *waiter) {
@@ -162,6 +177,7 @@ func (w *waiters) listen(ctx context.Context) {
 		received, err := pubsub.Receive(ctx)
 		switch m := received.(type) {
 		case *redis.Subscription:
+			w.firstHear.Do(func() { close(w.hears) })
 			w.look(ctx)
 		case *redis.Message:
 			var end ending

@@ -1,0 +1,99 @@
+package broker_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/schedule"
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// tick is one that is owed.
+func (f *fleet) tick(n int) *schedule.Owed {
+	f.t.Helper()
+	at := time.UnixMilli(int64(n) * 1000)
+	run := schedule.Run{Tick: at, TaskID: schedule.TickID("s", at)}
+	made := f.prepare(task.Request{Type: "echo", Schedule: &task.Tick{ScheduleID: "s", At: at}})
+	made.ID = run.TaskID
+	return &schedule.Owed{ScheduleID: "s", Run: run, Queue: "default", Message: broker.BeatClient{Client: f.client}.Encode(made)}
+}
+
+// take takes a task off its queue and leaves nothing of it, as the end of one does that is not retained.
+func (f *fleet) take(id string) {
+	f.t.Helper()
+	got, err := f.rdb.RPop(f.t.Context(), "asynq:{default}:pending").Result()
+	f.must(err)
+	if got != id {
+		f.t.Fatalf("got %s, want %s", got, id)
+	}
+	f.must(f.rdb.Del(f.t.Context(), "asynq:{default}:t:"+id).Err())
+}
+
+func (f *fleet) wantPending(n int64) {
+	f.t.Helper()
+	if got := f.rdb.LLen(f.t.Context(), "asynq:{default}:pending").Val(); got != n {
+		f.t.Errorf("%d tasks are pending, want %d", got, n)
+	}
+}
+
+// Whoever is not the newest leader can neither enqueue a tick nor make others forget that they did.
+func TestEarlierLeadersOfTheBeatAreShutOut(t *testing.T) {
+	f := newFleet(t)
+	ctx := t.Context()
+	beat := broker.BeatClient{Client: f.client}
+	first, second := []*schedule.Owed{f.tick(1)}, []*schedule.Owed{f.tick(2)}
+	f.must(beat.Fence(ctx, 1))
+	f.must(beat.EnqueueTicks(ctx, 1, first))
+	f.take(first[0].Run.TaskID)
+	f.must(beat.EnqueueTicks(ctx, 1, first)) // told again: it is known, though nothing is left of it
+	f.wantPending(0)
+
+	f.must(beat.Fence(ctx, 2))
+	_, endsErr := beat.Ends(ctx, 1, "default", 0, 10)
+	for what, err := range map[string]error{
+		"fence": beat.Fence(ctx, 1), "enqueue": beat.EnqueueTicks(ctx, 1, second), "forget": beat.ForgetTicks(ctx, 1), "ends": endsErr,
+	} {
+		if !errors.Is(err, schedule.ErrDeposed) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	f.wantPending(0)
+	f.must(beat.EnqueueTicks(ctx, 2, append(first, second...)))
+	f.wantPending(1)
+	f.take(second[0].Run.TaskID)
+
+	f.must(beat.Struck(ctx, append(first, second...)))
+	if keys := f.rdb.Exists(ctx, "backbeat:{default}:ticks").Val(); keys != 0 {
+		t.Error("ticks that were struck off are still known")
+	}
+}
+
+// However a task of a schedule ends, the beat hears of it, once.
+func TestEndsOfTicksAreTold(t *testing.T) {
+	f := newFleet(t)
+	ctx := t.Context()
+	beat := broker.BeatClient{Client: f.client}
+	f.must(beat.EnqueueTicks(ctx, 1, []*schedule.Owed{f.tick(1), f.tick(2), f.tick(3)}))
+	_, err := f.client.Cancel(ctx, f.tick(2).Run.TaskID)
+	f.must(err)
+	f.must(f.client.Delete(ctx, f.tick(3).Run.TaskID))
+	f.worker()
+	f.wait(f.tick(1).Run.TaskID)
+	f.enqueue(task.Request{Type: "echo"}) // of no schedule
+	want := []string{f.tick(2).Run.TaskID + " canceled", f.tick(3).Run.TaskID + " canceled", f.tick(1).Run.TaskID + " succeeded"}
+	ends, err := beat.Ends(ctx, 1, "default", 0, 10)
+	f.must(err)
+	var got []string
+	for _, end := range ends {
+		got = append(got, fmt.Sprint(end.TaskID, " ", end.State))
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if ends, err = beat.Ends(ctx, 1, "default", len(ends), 10); err != nil || len(ends) != 0 {
+		t.Errorf("after they were noted: %v, %v", ends, err)
+	}
+}
