@@ -56,11 +56,7 @@ func (l *leader) land(ctx context.Context, f *flight) error {
 		}
 		taken = append(taken, step.Owed...)
 		l.log.note(step)
-		if step.Due.After(l.Journal.Now().Add(horizon)) {
-			l.upcoming.drop(step.ID)
-		} else {
-			l.upcoming.put(step.Loaded)
-		}
+		l.keep(step.Loaded)
 	}
 	l.noLongerOwing(refused)
 	if len(taken) > 0 {

@@ -27,7 +27,7 @@ func (l *leader) fire(ctx context.Context) error {
 			return nil
 		case <-alarm.C:
 		case list := <-l.loaded:
-			l.hold(list, false)
+			l.hold(list)
 		case id := <-changes:
 			err = l.changed(ctx, id)
 		case <-look.C:
@@ -52,13 +52,21 @@ func (l *leader) untilNext() time.Duration {
 	return max(0, next.Sub(l.Journal.Now()))
 }
 
-// hold takes schedules over from the store. What is held already was read or written later, unless fresh says that
-// what is new is.
-func (l *leader) hold(list []*schedule.Loaded, fresh bool) {
+// hold takes schedules over from the loader. What is held already was read or written later.
+func (l *leader) hold(list []*schedule.Loaded) {
 	for _, loaded := range list {
-		if loaded != nil && (fresh || l.upcoming.held(loaded.ID) == nil) {
+		if loaded != nil && l.upcoming.held(loaded.ID) == nil {
 			l.upcoming.put(loaded)
 		}
+	}
+}
+
+// keep holds a schedule as it is now, or leaves it to the loader if it is due after the horizon.
+func (l *leader) keep(loaded *schedule.Loaded) {
+	if loaded.Due.After(l.Journal.Now().Add(horizon)) {
+		l.upcoming.drop(loaded.ID)
+	} else {
+		l.upcoming.put(loaded)
 	}
 }
 
@@ -70,7 +78,7 @@ func (l *leader) changed(ctx context.Context, id string) error {
 	return l.overdue(ctx) // the rest is found when it is due
 }
 
-// reload reads schedules anew. Those that are due after the horizon are left to the loader.
+// reload reads schedules anew.
 func (l *leader) reload(ctx context.Context, ids []string) error {
 	list, err := l.Journal.Load(ctx, ids)
 	if err != nil {
@@ -80,8 +88,8 @@ func (l *leader) reload(ctx context.Context, ids []string) error {
 		l.upcoming.drop(id) // it may be gone
 	}
 	for _, loaded := range list {
-		if loaded != nil && !loaded.Due.After(l.Journal.Now().Add(horizon)) {
-			l.upcoming.put(loaded)
+		if loaded != nil {
+			l.keep(loaded)
 		}
 	}
 	return nil
