@@ -96,8 +96,7 @@ func splitBatch(data []byte) ([]json.RawMessage, error) {
 	}
 	switch {
 	case err != nil:
-		f := task.FaultOf(err)
-		return nil, inBody(task.Invalid(f))
+		return nil, inBody(task.Invalid(task.FaultOf(err)))
 	case len(body.Tasks) == 0 || len(body.Tasks) > maxBatch:
 		return nil, inBody(task.Invalid(task.Fault{Location: "tasks", Message: fmt.Sprintf("must be 1 to %d tasks", maxBatch)}))
 	}
@@ -106,21 +105,9 @@ func splitBatch(data []byte) ([]json.RawMessage, error) {
 
 // refused is the result of a task that was not taken. Its faults are located in the whole body.
 func (a *api) refused(ctx context.Context, place int, err error) batchResult {
-	p := a.plainProblemOf(ctx, err)
+	p, _ := errors.AsType[*problem](a.problemOf(ctx, err)) // whatever it makes of an error is one, with headers or without
 	for i, f := range p.Errors {
 		p.Errors[i].Location = fmt.Sprintf("body.tasks[%d]", place) + strings.TrimPrefix(f.Location, "body")
 	}
 	return batchResult{Status: p.Status, Error: p}
-}
-
-// plainProblemOf is problemOf without the headers that an answer of its own would have.
-func (a *api) plainProblemOf(ctx context.Context, err error) *problem {
-	err = a.problemOf(ctx, err)
-	p, ok := errors.AsType[*problem](err)
-	if !ok {
-		p = newProblem(http.StatusInternalServerError, "something went wrong inside; the log knows more under this X-Request-Id")
-	}
-	copied := *p
-	copied.Errors = append([]fault(nil), p.Errors...)
-	return &copied
 }
