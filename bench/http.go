@@ -36,28 +36,34 @@ func requestLatency(ctx context.Context, b *bench, _ system) ([]float64, error) 
 	return []float64{quantile(took, 0.50), quantile(took, 0.99)}, nil
 }
 
-// startPrograms builds API and worker and starts them on the Redis of the benchmark.
+// startPrograms starts API and worker.
 func (b *bench) startPrograms(ctx context.Context) (url string, stop func(), err error) {
-	const module = "github.com/backbeat-go/backbeat"
-	dir := b.redis.dir
-	build := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator), module+"/cmd/api", module+"/cmd/worker")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", nil, fmt.Errorf("build the programs: %w: %s", err, out)
-	}
-	env := []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "BACKBEAT_REDIS_URL=redis://" + b.redis.addr + "/0",
-		"BACKBEAT_API_ADDR=127.0.0.1:0", "BACKBEAT_DEBUG_TASKS=true", "BACKBEAT_LOG_FORMAT=json",
-	}
-	worker, err := startProgram(ctx, env, filepath.Join(dir, "worker"))
+	worker, err := b.startOwn(ctx, "worker")
 	if err != nil {
 		return "", nil, err
 	}
-	api, err := startProgram(ctx, env, filepath.Join(dir, "api"))
+	api, err := b.startAPI(ctx)
 	if err != nil {
 		worker.stop()
 		return "", nil, err
 	}
 	return api.url, func() { api.stop(); worker.stop() }, nil
+}
+
+func (b *bench) startAPI(ctx context.Context) (*program, error) { return b.startOwn(ctx, "api") }
+
+// startOwn builds one of our programs and starts it on the Redis of the benchmark.
+func (b *bench) startOwn(ctx context.Context, name string) (*program, error) {
+	dir := b.redis.dir
+	build := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator), "github.com/backbeat-go/backbeat/cmd/"+name)
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build %s: %w: %s", name, err, out)
+	}
+	env := []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "BACKBEAT_REDIS_URL=redis://" + b.redis.addr + "/0",
+		"BACKBEAT_API_ADDR=127.0.0.1:0", "BACKBEAT_DEBUG_TASKS=true", "BACKBEAT_LOG_FORMAT=json",
+	}
+	return startProgram(ctx, env, filepath.Join(dir, name))
 }
 
 // roundTrip runs a task and reads its result.

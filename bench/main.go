@@ -20,6 +20,7 @@ type options struct {
 	skipAsynq bool
 	profile   string
 	worker    string
+	bare      bool
 	redis     string
 }
 
@@ -31,7 +32,8 @@ func main() {
 	flag.BoolVar(&o.skipAsynq, "skip-asynq", false, "measure Backbeat only, to profile it")
 	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile to this file")
 	flag.StringVar(&o.worker, "worker", "", "measure nothing, be a worker of this system, stock or ours; the benchmark starts itself so to see its memory")
-	flag.StringVar(&o.redis, "redis", "", "address of the Redis that -worker works on")
+	flag.BoolVar(&o.bare, "bare", false, "measure nothing, be the API of a few lines that Backbeat's is compared with")
+	flag.StringVar(&o.redis, "redis", "", "address of the Redis that -worker and -bare work on")
 	flag.Usage = help
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -55,6 +57,9 @@ Flags:
 func run(ctx context.Context, o options) error {
 	if o.worker != "" {
 		return beWorker(ctx, o.worker, o.redis)
+	}
+	if o.bare {
+		return beBare(ctx, o.redis)
 	}
 	if o.profile != "" {
 		f, err := os.Create(o.profile)

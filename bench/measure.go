@@ -71,7 +71,7 @@ func scenarios() []scenario {
 				{name: "peak at 10 KiB payloads, concurrency 64", unit: "MiB", less: true},
 			},
 		},
-	}, beats())
+	}, apis(), beats())
 }
 
 func measure(ctx context.Context, redis *server, o options) ([]figure, error) {

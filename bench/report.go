@@ -22,8 +22,9 @@ type figure struct {
 	Met   *bool    `json:"met,omitempty"`
 }
 
-// goal is what a figure is to reach: so many times better than stock, or no more than a value. At most one is set.
-type goal struct{ times, most float64 }
+// goal is what a figure is to reach: so many times better than stock, or no more or no less than
+// a value. At most one is set.
+type goal struct{ times, most, least float64 }
 
 func (g goal) text(unit string) string {
 	switch {
@@ -31,6 +32,8 @@ func (g goal) text(unit string) string {
 		return fmt.Sprintf("≥ %g x", g.times)
 	case g.most > 0:
 		return fmt.Sprintf("≤ %g %s", g.most, unit)
+	case g.least > 0:
+		return fmt.Sprintf("≥ %s %s", number(&g.least), unit)
 	default:
 		return ""
 	}
@@ -44,6 +47,8 @@ func (g goal) met(f figure) *bool {
 		yes = *f.Ratio >= g.times
 	case g.most > 0 && f.Ours != nil:
 		yes = *f.Ours <= g.most
+	case g.least > 0 && f.Ours != nil:
+		yes = *f.Ours >= g.least
 	default:
 		return nil
 	}

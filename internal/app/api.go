@@ -55,6 +55,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 		_ = rdb.Close()
 		_ = store.Close()
 	}})
+	raiseGCTarget()
 	a.addServer("api", cfg.API.Addr, httpapi.Server(handler))
 	return nil
 }

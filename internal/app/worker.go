@@ -3,8 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"os"
-	"runtime/debug"
 
 	"github.com/redis/go-redis/v9"
 
@@ -58,13 +56,4 @@ func (a *App) startWorker(ctx context.Context, server *broker.Server, rdb redis.
 	}
 	a.attrs = append(a.attrs, "worker", server.ID(), "concurrency", cfg.Worker.Concurrency, "queues", cfg.Worker.Queues.String())
 	return nil
-}
-
-// raiseGCTarget lets the heap grow fivefold between two collections instead of twofold, unless GOGC says otherwise. What
-// lives in a worker is small, some 10 to 20 MB, and what each task leaves behind is collected all the oftener: a fleet
-// that is busy runs about a tenth more tasks so, for some tens of megabytes more in each worker. GOMEMLIMIT still holds.
-func raiseGCTarget() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
 }
