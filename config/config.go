@@ -5,6 +5,8 @@ package config
 import (
 	"net/netip"
 	"time"
+
+	"github.com/backbeat-go/backbeat/internal/ratelimit"
 )
 
 // Config is the configuration of all programs; each reads its part.
@@ -56,6 +58,7 @@ type API struct {
 	JWT          JWT
 	Insecure     bool
 	MaxBodyBytes int64
+	RateLimit    ratelimit.Rate // what each caller is held to
 }
 
 // Key is an API key with what it may do.

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/backbeat-go/backbeat/internal/ratelimit"
 )
 
 // setting is one key of the configuration.
@@ -140,6 +142,11 @@ var settings = []setting{
 		key: "api.max_body_bytes", usage: "largest request body", parts: onlyAPI,
 		set: func(c *Config, v string) error { return setInt(&c.API.MaxBodyBytes, v, 1, 1<<30) },
 		get: func(c *Config) string { return strconv.FormatInt(c.API.MaxBodyBytes, 10) },
+	},
+	{
+		key: "api.rate_limit", usage: "requests that each caller may make, such as 100/s, 6000/m or 100/s burst=200; no limit if not set", parts: onlyAPI,
+		set: func(c *Config, v string) (err error) { c.API.RateLimit, err = ratelimit.Parse(v); return err },
+		get: func(*Config) string { return "" },
 	},
 	{
 		key: "worker.concurrency", usage: "tasks that one worker runs at once", parts: onlyWorker,

@@ -39,6 +39,8 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 		Monitor:      monitor,
 		Logger:       a.logger,
 		MaxBodyBytes: cfg.API.MaxBodyBytes,
+		RateLimit:    cfg.API.RateLimit,
+		Buckets:      redisstore.NewBuckets(store),
 		Version:      Version(),
 		// Without authentication, only this machine may ask, and not through a name that a web page has bent.
 		LoopbackOnly: callers.Authenticator == nil && config.Loopback(cfg.API.Addr),

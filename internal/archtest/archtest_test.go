@@ -18,7 +18,7 @@ const (
 
 var (
 	project  = under(module)
-	domain   = own("internal/task", "internal/cron", "internal/schedule", "internal/lease")
+	domain   = own("internal/task", "internal/cron", "internal/schedule", "internal/lease", "internal/ratelimit")
 	adapters = []string{"internal/broker", "internal/redisstore", "internal/httpapi", "internal/localredis"}
 )
 
@@ -37,8 +37,8 @@ func rules() []rule {
 			never: project.but(domain),
 		},
 		{
-			says:  "cron and lease need the standard library only",
-			from:  own("internal/cron", "internal/lease"),
+			says:  "cron, lease and ratelimit need the standard library only",
+			from:  own("internal/cron", "internal/lease", "internal/ratelimit"),
 			never: project.or(outside),
 		},
 		{
@@ -130,8 +130,8 @@ func TestRules(t *testing.T) {
 		{"internal/task -> example.com/x -> " + asynqmon, []string{"the domain and beat import no technology"}},
 		{"internal/task/sub -> config", []string{"of the project, the domain and beat import only the domain"}},
 		{"internal/beat -> internal/redisstore", []string{"of the project, the domain and beat import only the domain"}},
-		{"internal/cron -> example.com/x", []string{"cron and lease need the standard library only"}},
-		{"internal/lease -> internal/task", []string{"cron and lease need the standard library only"}},
+		{"internal/cron -> example.com/x", []string{"cron, lease and ratelimit need the standard library only"}},
+		{"internal/lease -> internal/task", []string{"cron, lease and ratelimit need the standard library only"}},
 		{"internal/app -> " + asynq, []string{"only the broker imports asynq"}},
 		{"tasks -> " + asynq + "/tools", []string{"only the broker imports asynq"}},
 		{"internal/httpapi -> " + asynqmon, []string{"only the composition root imports asynqmon"}},

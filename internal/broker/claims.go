@@ -45,7 +45,7 @@ func (c *Client) claimIDs(ctx context.Context, tasks []*task.Task, places []int,
 		if elsewhere[i] {
 			errs[i] = idTaken(tasks[i].ID)
 		} else if !cmds[i].Val() {
-			errs[i] = task.Conflict("task id %q is being enqueued by another request", tasks[i].ID)
+			errs[i] = beingEnqueued(tasks[i].ID)
 		}
 	}
 	return release
@@ -95,3 +95,7 @@ func (c *Client) releaseClaims(ctx context.Context, tasks []*task.Task, places [
 }
 
 func idTaken(id string) error { return task.Conflict("task id %q is taken", id) }
+
+func beingEnqueued(id string) error {
+	return task.Conflict("task id %q is being enqueued by another request", id)
+}

@@ -62,6 +62,8 @@
 //     queue, in order, and their attempts count for nothing.
 //   - an answer of Redis gets lost: an enqueue that is sent again finds its own message and counts as done; an end
 //     that is written again finds the task no longer active and changes nothing.
+//   - an API dies between the claim of an idempotency key and the enqueue: the claim says which task it stands for, and
+//     whoever sends the request again enqueues that. The mark that enqueue.lua leaves lets one of them through.
 //   - a cancellation is not heard: it stands in the hash, and the worker looks for such every second; should the
 //     worker die, fetch.lua ends the task as canceled instead of handing it out.
 //   - a message cannot be read: the task fails, with the message kept for whoever wants to look.

@@ -40,6 +40,7 @@ type line struct {
 type submission struct {
 	task    *task.Task
 	message []byte
+	once    bool // it may have been in its queue before, and is not to come again
 	done    chan error
 }
 
@@ -51,13 +52,22 @@ func (e *enqueuer) close() { e.flying.Wait() }
 
 // submit puts a task that has an id on its way.
 func (e *enqueuer) submit(t *task.Task) *submission {
-	s := &submission{task: t, message: newMessage(t).encode(), done: make(chan error, 1)}
+	return e.add(&submission{task: t, message: newMessage(t).encode(), done: make(chan error, 1)})
+}
+
+// submitOnce does so unless a task of that id, submitted in this way, has been in the queue before; then the answer is
+// errDoneBefore.
+func (e *enqueuer) submitOnce(t *task.Task) *submission {
+	return e.add(&submission{task: t, message: newMessage(t).encode(), once: true, done: make(chan error, 1)})
+}
+
+func (e *enqueuer) add(s *submission) *submission {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	l := e.lines[t.Queue]
+	l := e.lines[s.task.Queue]
 	if l == nil {
-		l = &line{queue: t.Queue}
-		e.lines[t.Queue] = l
+		l = &line{queue: s.task.Queue}
+		e.lines[s.task.Queue] = l
 	}
 	l.waiting = append(l.waiting, s)
 	if l.flights == 0 || l.flights == 1 && len(l.waiting) >= enqueueBatch {
@@ -120,7 +130,7 @@ func (e *enqueuer) write(queue string, batch []*submission) {
 
 func (s *submission) appendArgs(args []any) []any {
 	t := s.task
-	if t.State == task.Pending && t.ExpiresAt.IsZero() && t.UniqueFor == 0 && t.Schedule == nil {
+	if !s.once && t.State == task.Pending && t.ExpiresAt.IsZero() && t.UniqueFor == 0 && t.Schedule == nil {
 		return append(args, "-", t.ID, s.message)
 	}
 	var runAt, expiresAt int64
@@ -134,6 +144,11 @@ func (s *submission) appendArgs(args []any) []any {
 	if t.Schedule != nil {
 		schedule = t.Schedule.ScheduleID
 	}
+	if s.once {
+		args = append(args, "once", onceHolds.Milliseconds())
+	} else {
+		args = append(args, "+")
+	}
 	return append(args, t.ID, s.message, runAt, expiresAt, t.Retention.Milliseconds(), uniqueKey(t), t.UniqueFor.Milliseconds(), schedule)
 }
 
@@ -145,6 +160,9 @@ func refusal(answer string) error {
 	if answer == "id" {
 		return errIDTaken
 	}
+	if answer == "before" {
+		return errDoneBefore
+	}
 	if holder, ok := strings.CutPrefix(answer, "unique:"); ok {
 		return task.Conflict("task %q has the same type, queue and payload, and unique_for is not over", holder)
 	}
@@ -153,6 +171,9 @@ func refusal(answer string) error {
 
 // errIDTaken says that there is a task with the id. It may be the very one that was sent, and got there before.
 var errIDTaken = errors.New("the id is taken")
+
+// errDoneBefore says that the task of a request with an idempotency key has been enqueued before.
+var errDoneBefore = errors.New("the task has been enqueued before")
 
 // redisError is an error of Redis that a script caught.
 type redisError string

@@ -43,7 +43,10 @@ func endsKey(queue string) string      { return ownPrefix(queue) + "ends" }
 func ticksKey(queue string) string     { return ownPrefix(queue) + "ticks" }
 func termKey(queue string) string      { return ownPrefix(queue) + "term" }
 func cancelingKey(queue string) string { return ownPrefix(queue) + "canceling" }
+func onceKey(queue, id string) string  { return ownPrefix(queue) + "once:" + id }
 func claimKey(id string) string        { return "backbeat:claim:{" + id + "}" }
+
+func idempotencyKey(hash string) string { return "backbeat:idempotency:{" + hash + "}" }
 
 // Fields of a task's hash. Those without a prefix are asynq's.
 const (

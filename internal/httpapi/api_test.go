@@ -46,6 +46,16 @@ func (s *stub) EnqueueAll(ctx context.Context, tasks []*task.Task) []error {
 	return errs
 }
 
+func (s *stub) EnqueueOnce(
+	ctx context.Context, _ task.Idempotency, prepare func(time.Time) (*task.Task, error),
+) (*task.Task, bool, error) {
+	t, err := prepare(time.Now())
+	if err != nil {
+		return nil, false, err
+	}
+	return t, false, s.Enqueue(ctx, t)
+}
+
 func (s *stub) Get(_ context.Context, id string) (*task.Task, error) {
 	return &task.Task{ID: id, State: task.Pending}, s.err
 }
@@ -139,6 +149,12 @@ func ask(t testing.TB, method, url, body string, header ...string) answer {
 		}
 		req.Header.Set(header[i], header[i+1])
 	}
+	return send(t, req)
+}
+
+// send makes a request and reads the answer.
+func send(t testing.TB, req *http.Request) answer {
+	t.Helper()
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +165,7 @@ func ask(t testing.TB, method, url, body string, header ...string) answer {
 		t.Fatal(err)
 	}
 	if resp.Header.Get("X-Request-Id") == "" {
-		t.Errorf("%s %s: no X-Request-Id", method, url)
+		t.Errorf("%s %s: no X-Request-Id", req.Method, req.URL)
 	}
 	return answer{resp.StatusCode, resp.Header, string(data)}
 }

@@ -61,6 +61,7 @@ func (a *api) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 			return a.refuse(c, err)
 		}
 		c.Set(callerKey, principal)
+		c.SetRequest(r.WithContext(context.WithValue(r.Context(), callerContextKey{}, callerOf(c))))
 		if !principal.May(scope) {
 			c.Response().Header().Set("WWW-Authenticate", `Bearer realm="backbeat", error="insufficient_scope", scope="`+scope+`"`)
 			return newProblem(http.StatusForbidden, "the credentials do not have the scope "+scope)
@@ -71,6 +72,14 @@ func (a *api) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 
 // callerKey is where a request's auth.Principal is.
 const callerKey = "caller"
+
+type callerContextKey struct{}
+
+// callerIn is callerOf for handlers, which see the request's context only.
+func callerIn(ctx context.Context) string {
+	caller, _ := ctx.Value(callerContextKey{}).(string)
+	return caller
+}
 
 // refuse answers a caller that could not show who it is. Browsers ask people for a key where the challenge is Basic.
 func (a *api) refuse(c echo.Context, err error) error {

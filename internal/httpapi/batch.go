@@ -25,7 +25,8 @@ func (a *api) addBatch() {
 		OperationID: "create-tasks", Method: http.MethodPost, Path: path, Tags: []string{"Tasks"},
 		Summary: "Hand many tasks in",
 		Description: "Each is checked and enqueued as by itself: one that is at fault does not hinder the others. " +
-			"The answer has a result for each, in order.",
+			"The answer has a result for each, in order. Under a rate limit a batch costs as much as its tasks would one by one; a batch " +
+			"larger than the limit's burst is taken when nothing of that burst has been used, and what it costs beyond is waited for afterwards.",
 		SkipValidateBody: true, // requestReader does it, task by task
 		Errors:           []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
 	}, a.createTasks)
@@ -56,6 +57,9 @@ type batchResult struct {
 func (a *api) createTasks(ctx context.Context, in *createInput) (*batchAnswer, error) {
 	requests, err := splitBatch(in.RawBody)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.chargeFor(ctx, len(requests)); err != nil {
 		return nil, err
 	}
 	results := make([]batchResult, len(requests))

@@ -21,7 +21,12 @@ func serveBroker(t testing.TB, change ...func(*httpapi.Config)) (base string, se
 	t.Helper()
 	server = redistest.Start(t)
 	// A Redis that is gone stays gone here, so there is no use in dialing it again and again.
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, DialerRetries: 1})
+	return serveRedis(t, redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, DialerRetries: 1}), change...), server
+}
+
+// serveRedis serves an API on a client, which it closes.
+func serveRedis(t testing.TB, rdb *redis.Client, change ...func(*httpapi.Config)) (base string) {
+	t.Helper()
 	t.Cleanup(func() { rdb.Close() })
 	client := broker.NewClient(rdb, []broker.Queue{{Name: "default", Weight: 3}, {Name: "low", Weight: 1}})
 	t.Cleanup(client.Close)
@@ -30,7 +35,7 @@ func serveBroker(t testing.TB, change ...func(*httpapi.Config)) (base string, se
 	stores := func(c *httpapi.Config) {
 		c.Schedules, c.Beats = redisstore.NewSchedules(rdb, clock, tasks), redisstore.NewLease(rdb)
 	}
-	return serve(t, tasks, append([]func(*httpapi.Config){stores}, change...)...), server
+	return serve(t, tasks, append([]func(*httpapi.Config){stores}, change...)...)
 }
 
 // want asks and fails unless the answer has the status. It returns the answer's document.

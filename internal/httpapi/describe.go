@@ -14,7 +14,9 @@ that was not started by its ` + "`expires_at`" + ` is **expired**. A finished ta
 Times are RFC 3339 with milliseconds, durations are strings such as ` + "`90s`" + ` or ` + "`1h30m`" + `. Whatever goes wrong is answered as
 ` + "`application/problem+json`" + ` (RFC 9457), with the fields at fault under ` + "`errors`" + `. Every answer bears an ` + "`X-Request-Id`" + `.
 
-Where the server has API keys or takes JWTs, send ` + "`Authorization: Bearer`" + ` with one; each call tells the scope that it takes.`
+Where the server has API keys or takes JWTs, send ` + "`Authorization: Bearer`" + ` with one; each call tells the scope that it takes.
+Where it limits how much a caller may ask for, answers bear ` + "`RateLimit-Policy`" + ` and ` + "`RateLimit`" + ` (r requests are left now, and all
+of them in t seconds), and what is too much gets 429 with ` + "`Retry-After`" + `.`
 
 // bearerScheme names how callers show who they are.
 const bearerScheme = "bearer"

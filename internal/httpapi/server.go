@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 	"github.com/labstack/echo/v4"
 
+	"github.com/backbeat-go/backbeat/internal/ratelimit"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/internal/task"
 )
@@ -18,6 +19,8 @@ import (
 type Tasks interface {
 	Enqueue(ctx context.Context, t *task.Task) error
 	EnqueueAll(ctx context.Context, tasks []*task.Task) []error
+	// EnqueueOnce enqueues one task for all requests with the same idempotency key, and says whether it had been done before.
+	EnqueueOnce(ctx context.Context, request task.Idempotency, prepare func(now time.Time) (*task.Task, error)) (*task.Task, bool, error)
 	Get(ctx context.Context, id string) (*task.Task, error)
 	Wait(ctx context.Context, id string) (*task.Task, error)
 	List(ctx context.Context, f task.Filter, cursor string, limit int) (task.Page, error)
@@ -48,7 +51,10 @@ type Config struct {
 	Logger  *slog.Logger
 	// MaxBodyBytes bounds request bodies; larger ones are answered with 413.
 	MaxBodyBytes int64
-	Version      string
+	// RateLimit is what each caller is held to, in Buckets: each principal, or each address where there is no Auth.
+	RateLimit ratelimit.Rate
+	Buckets   Buckets
+	Version   string
 	// LoopbackOnly refuses requests for any host name but those of the machine itself. It protects an API without
 	// authentication from web pages whose names have been made to point at it.
 	LoopbackOnly bool
@@ -67,7 +73,7 @@ func New(cfg Config) http.Handler {
 	described := humaecho.New(e, describe(cfg.Version))
 	a := &api{cfg, described, newRequestReader(cfg.Registry, described.OpenAPI().Components.Schemas)}
 	e.HTTPErrorHandler = a.handleError
-	e.Use(a.logRequests, recoverPanics, a.authorize, requireForm)
+	e.Use(a.logRequests, recoverPanics, a.authorize, a.limitRate, requireForm)
 	a.addTasks()
 	a.addBatch()
 	a.addTaskTypes()
@@ -97,7 +103,7 @@ func register[I, O any](a *api, op huma.Operation, handler func(context.Context,
 	op.Errors = append(op.Errors, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable)
 	if scope := scopeOf(op.Method, op.Path); scope != open {
 		op.Security = []map[string][]string{{bearerScheme: {scope}}}
-		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden)
+		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests)
 	}
 	op.MaxBodyBytes = a.MaxBodyBytes + 1 // huma refuses what is as large as its limit
 	op.BodyReadTimeout = 30 * time.Second

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"time"
 
@@ -20,11 +21,17 @@ func (a *api) addTasks() {
 	tags := []string{"Tasks"}
 	register(a, huma.Operation{
 		OperationID: "create-task", Method: http.MethodPost, Path: "/v1/tasks", Tags: tags,
-		Summary:          "Hand a task in",
-		Description:      "Checks the task against its type and puts it into its queue. The answer is the task as it stands, with its id.",
+		Summary: "Hand a task in",
+		Description: "Checks the task against its type and puts it into its queue. The answer is the task as it stands, with its id. " +
+			"With an Idempotency-Key it is safe to send the request again.",
 		DefaultStatus:    http.StatusAccepted,
 		SkipValidateBody: true, // requestReader does it
 		Errors:           []int{http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
+		Responses: map[string]*huma.Response{
+			"200": {Description: "The task that the same request with this Idempotency-Key has made before", Content: map[string]*huma.MediaType{jsonType: {
+				Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[taskDocument](), true, ""),
+			}}},
+		},
 	}, a.createTask)
 	// huma knows only that the body is bytes.
 	a.OpenAPI().Paths["/v1/tasks"].Post.RequestBody.Content["application/json"].Schema = a.requests.schema
@@ -88,7 +95,26 @@ type createAnswer struct {
 	Body     *taskDocument
 }
 
-func (a *api) createTask(ctx context.Context, in *createInput) (*createAnswer, error) {
+type createTaskInput struct {
+	IdempotencyKey
+	RawBody []byte `contentType:"application/json"`
+}
+
+type createTaskAnswer struct {
+	Status   int
+	Location string `header:"Location" doc:"Where the task is."`
+	Replayed string `header:"Idempotency-Replayed" doc:"true if an earlier request with the same Idempotency-Key has made the task."`
+	Body     *taskDocument
+}
+
+func accepted(t *task.Task) *createTaskAnswer {
+	return &createTaskAnswer{Status: http.StatusAccepted, Location: "/v1/tasks/" + url.PathEscape(t.ID), Body: newTaskDocument(t)}
+}
+
+func (a *api) createTask(ctx context.Context, in *createTaskInput) (*createTaskAnswer, error) {
+	if in.key != "" {
+		return a.createOnce(ctx, in)
+	}
 	t, err := a.requests.read(in.RawBody, time.Now())
 	if err != nil {
 		return nil, err
@@ -96,7 +122,7 @@ func (a *api) createTask(ctx context.Context, in *createInput) (*createAnswer, e
 	if err := a.Tasks.Enqueue(ctx, t); err != nil {
 		return nil, err
 	}
-	return &createAnswer{"/v1/tasks/" + url.PathEscape(t.ID), newTaskDocument(t)}, nil
+	return accepted(t), nil
 }
 
 // inBody places faults of a request in the body.

@@ -1,6 +1,7 @@
-// Package redisstore keeps in Redis what beat needs to know: the schedules, who leads, and what time it is.
+// Package redisstore keeps in Redis what beat needs to know: the schedules, who leads, and what time it is. It also keeps
+// how much callers of the API have asked for.
 //
-// Everything is in keys that keys.go spells, in one hash slot, and is changed by the scripts in lua/, each of which
+// Everything is in keys that keys.go spells, what beat needs in one hash slot, and is changed by the scripts in lua/, each of which
 // states what it takes and what it answers. Times in Redis are milliseconds of the Unix epoch, and the scripts take the
 // current time from Redis: the clocks of the machines that ask may differ by any amount.
 //
@@ -33,4 +34,7 @@
 // of the newest term.
 //
 // A Clock tells the time of Redis, the one clock that all beats share.
+//
+// Buckets are token buckets, one a caller, which take.lua fills by the time that has passed and takes from. A bucket that
+// is full again is gone.
 package redisstore

@@ -1,5 +1,10 @@
 package redisstore
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
 // Keys of beat and its schedules. They share a hash slot, so that one script may work on any of them. None can be that of a
 // queue, whatever its name: those go on with the name in braces after backbeat: .
 const (
@@ -19,3 +24,9 @@ const (
 	resignedChannel = "backbeat:resigned" // pub/sub: the number of a term whose leader gave it up
 	changesChannel  = "backbeat:changes"  // pub/sub: ids of schedules that somebody has changed
 )
+
+// bucketKey is a caller's bucket, HASH of tokens and at (µs), with a TTL. Callers are named by others, and may have any name.
+func bucketKey(caller string) string {
+	sum := sha256.Sum256([]byte(caller))
+	return "backbeat:ratelimit:{" + hex.EncodeToString(sum[:]) + "}"
+}

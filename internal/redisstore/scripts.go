@@ -24,6 +24,8 @@ var (
 	disownScript = script("disown")
 	commitScript = script("commit")
 	strikeScript = script("strike")
+
+	takeScript = script("take")
 )
 
 // script returns the script lua/name.lua. It panics if there is none, which is known when the program starts.

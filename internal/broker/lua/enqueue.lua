@@ -3,7 +3,7 @@
 -- KEYS[1] asynq:{q}:pending
 -- ARGV[4] the current time in ns, for asynq's pending_since
 -- and for each task that may start now, without further ado, three more: "-", id, message;
--- for each other eight:
+-- for each other "+" and eight:
 --   1 id
 --   2 message
 --   3 run_at in ms; 0 = now
@@ -12,9 +12,11 @@
 --   6 unique lock key, "" for none
 --   7 how long the lock holds, in ms
 --   8 the schedule that made it, "" for none
+-- and for each that is to be put in once, however often it is sent: "once", for how long that is to be known, in ms, and
+-- the same eight.
 --
--- Returns for each task "" when it is in; "id" when the id is taken; "unique:ID" when task ID holds the lock;
--- "error:…" when Redis refused it.
+-- Returns for each task "" when it is in; "before" when it was to be put in once, and has been; "id" when the id is
+-- taken; "unique:ID" when task ID holds the lock; "error:…" when Redis refused it.
 local ready = {} -- ids that go to the queue, all at once
 
 -- isTaken says whether there is such a task. If it has the same message it is our own, sent twice because the first
@@ -43,33 +45,46 @@ local function simple(i)
 end
 
 local function full(i)
-  local id, msg, run_at, expires_at = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local lock = ARGV[i + 5]
+  local id, msg, run_at, expires_at = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
+  local lock = ARGV[i + 6]
   local key = asynq .. "t:" .. id
   local taken, answer = isTaken(key, msg)
   if taken then return answer end
   if lock ~= "" then
-    if not redis.call("SET", lock, id, "NX", "PX", ARGV[i + 6]) then
+    if not redis.call("SET", lock, id, "NX", "PX", ARGV[i + 7]) then
       return "unique:" .. (redis.call("GET", lock) or "")
     end
     redis.call("HSET", key, "unique_key", lock)
   end
   if expires_at ~= "0" then
-    redis.call("HSET", key, "bb:expires_at", expires_at, "bb:retention", ARGV[i + 4])
+    redis.call("HSET", key, "bb:expires_at", expires_at, "bb:retention", ARGV[i + 5])
     redis.call("ZADD", backbeat .. "expires", expires_at, id)
   end
-  if ARGV[i + 7] ~= "" then redis.call("HSET", key, "bb:schedule", ARGV[i + 7]) end
+  if ARGV[i + 8] ~= "" then redis.call("HSET", key, "bb:schedule", ARGV[i + 8]) end
   if run_at == "0" then return ripe(id, key, msg) end
   redis.call("HSET", key, "msg", msg)
   delay(id, "scheduled", run_at)
   return ""
 end
 
+-- A task that is refused may come again: only one that is in counts.
+local function once(i)
+  local mark = backbeat .. "once:" .. ARGV[i + 2]
+  if redis.call("EXISTS", mark) == 1 then return "before" end
+  local answer = full(i + 1)
+  if answer == "" then redis.call("SET", mark, "", "PX", ARGV[i + 1]) end
+  return answer
+end
+
 local answers = {}
 local i = 5
 while i <= #ARGV do
-  local add, size = full, 8
-  if ARGV[i] == "-" then add, size = simple, 3 end
+  local add, size = full, 9
+  if ARGV[i] == "-" then
+    add, size = simple, 3
+  elseif ARGV[i] == "once" then
+    add, size = once, 10
+  end
   -- A key of a wrong type spoils its own task, not those that came with it.
   local ok, answer = pcall(add, i)
   answers[#answers + 1] = ok and answer or ("error:" .. tostring(type(answer) == "table" and answer.err or answer))

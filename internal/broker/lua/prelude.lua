@@ -9,6 +9,8 @@
 --   backbeat:{q}:due                           ZSET id -> the exact time to start or try again, ms
 --   backbeat:{q}:ends                          LIST how tasks of schedules ended, for the beat: schedule, id, state
 --   backbeat:{q}:ticks                         SET of ids of ticks that the beat has enqueued and not yet struck off
+--   backbeat:{q}:once:ID                       STRING with a TTL: the task, of a request with an idempotency key, has been in
+--                                              the queue
 --   backbeat:{q}:term                          the newest leader of the beat, whose predecessors may enqueue no more
 --
 -- Every script begins its ARGV with: asynq:{q}: , backbeat:{q}: , the current time in ms.

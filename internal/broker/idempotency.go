@@ -1,0 +1,227 @@
+package broker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+const (
+	// keyHolds is how long an idempotency key stands for its request.
+	keyHolds = 24 * time.Hour
+	// onceHolds is how long a queue knows that a task of such a request has been in it. That begins after the key's own
+	// time and is longer, so that nobody who found the key in its last moment enqueues the task again.
+	onceHolds = keyHolds + time.Hour
+)
+
+// keyClaim is what an idempotency key stands for: the request, and all that the first who came with it has decided.
+// Whoever comes later goes on from there, so it does not matter where the first one got stuck.
+type keyClaim struct {
+	Fingerprint string `json:"fingerprint"`
+	TaskID      string `json:"task_id"`
+	Queue       string `json:"queue"`
+	CreatedAt   int64  `json:"created_at"` // ms
+}
+
+// EnqueueOnce does what Enqueue does, once for all requests that are sent with the same key within a day. The first gets
+// its task as Enqueue leaves it; for the others replayed is true, and they get the task as it is now, or as it was
+// accepted if it is gone. Prepare makes a task of the request as of a time, which is that of the first.
+//
+// Errors: task.ErrKeyReused if the key stands for another request; those of prepare, before anything is written down;
+// those of Enqueue, after which the request may be sent again.
+func (c *Client) EnqueueOnce(
+	ctx context.Context, request task.Idempotency, prepare func(now time.Time) (*task.Task, error),
+) (t *task.Task, replayed bool, err error) {
+	t, chosen, err := c.claimedTask(ctx, request, prepare)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := c.announce(ctx, t.Queue); err != nil {
+		return nil, false, err
+	}
+	if chosen {
+		err = c.enqueueChosen(ctx, t, claimName(request))
+	} else {
+		err = c.enqueueOnce(ctx, t)
+	}
+	if !errors.Is(err, errDoneBefore) {
+		return t, false, err
+	}
+	t, err = c.asItIs(ctx, t)
+	return t, true, err
+}
+
+// claimedTask returns the task that the key stands for, and whether somebody chose its id. It claims the key for the
+// request if nobody has.
+func (c *Client) claimedTask(
+	ctx context.Context, request task.Idempotency, prepare func(now time.Time) (*task.Task, error),
+) (t *task.Task, chosen bool, err error) {
+	key := idempotencyKey(claimName(request))
+	now := time.Now().Truncate(time.Millisecond) // which is how it is kept
+	own := keyClaim{Fingerprint: fingerprint(request.Request), CreatedAt: now.UnixMilli()}
+	var held *keyClaim
+	t, fault := prepare(now)
+	if fault == nil {
+		own.TaskID, own.Queue = t.ID, t.Queue
+		if t.ID == "" {
+			own.TaskID = uuid.Must(uuid.NewV7()).String() // it only fails where there is no randomness, as all of Go does
+		}
+		held, err = c.claimKey(ctx, key, own)
+	} else if task.CodeOf(fault) == task.CodeInvalid {
+		// What was right when it came first may since have passed its deadline, and is the same request all the same.
+		held, err = c.keyClaim(ctx, key)
+	}
+	switch {
+	case err != nil:
+		return nil, false, err
+	case held == nil, fault != nil && held.Fingerprint != own.Fingerprint:
+		return nil, false, fault
+	case held.Fingerprint != own.Fingerprint:
+		return nil, false, task.ErrKeyReused
+	case *held != own:
+		if t, err = prepare(time.UnixMilli(held.CreatedAt)); err != nil {
+			return nil, false, err
+		}
+	}
+	chosen = t.ID != ""
+	t.ID, t.Queue = held.TaskID, held.Queue
+	return t, chosen, nil
+}
+
+// claimKey puts a claim under the key unless there is one. It returns the one that is there now.
+func (c *Client) claimKey(ctx context.Context, key string, own keyClaim) (*keyClaim, error) {
+	data, err := json.Marshal(own)
+	if err != nil {
+		return nil, err
+	}
+	held, err := claimKeyScript.Run(ctx, c.rdb, []string{key}, data, keyHolds.Milliseconds()).Text()
+	if err != nil {
+		return nil, wrap(err)
+	}
+	return parseKeyClaim(held)
+}
+
+// keyClaim returns the claim under the key, nil if there is none.
+func (c *Client) keyClaim(ctx context.Context, key string) (*keyClaim, error) {
+	held, err := c.rdb.Get(ctx, key).Result()
+	if err != nil {
+		return nil, wrap(err)
+	}
+	return parseKeyClaim(held)
+}
+
+func parseKeyClaim(text string) (*keyClaim, error) {
+	held := &keyClaim{}
+	if err := json.Unmarshal([]byte(text), held); err != nil || held.TaskID == "" || held.Queue == "" {
+		return nil, task.Unavailable(fmt.Errorf("what is stored under an idempotency key cannot be read: %.100q", text))
+	}
+	return held, nil
+}
+
+// enqueueOnce enqueues a task whose id nobody else uses. It returns errDoneBefore if that has been done.
+func (c *Client) enqueueOnce(ctx context.Context, t *task.Task) error {
+	err := c.enqueuer.submitOnce(t).await(ctx)
+	if errors.Is(err, errIDTaken) {
+		return idTaken(t.ID)
+	}
+	return err
+}
+
+// enqueueChosen is enqueueOnce for an id that somebody chose, and may have chosen for another task too. All requests with
+// the key share the claim on the id. So it is given up only when the task is in its queue, and no other request can put it there
+// any more; after anything else it ends by itself.
+func (c *Client) enqueueChosen(ctx context.Context, t *task.Task, token string) error {
+	err := c.shareID(ctx, t, token)
+	if task.CodeOf(err) == task.CodeConflict {
+		// The id may have been used again after this very task was gone.
+		done, readErr := c.rdb.Exists(ctx, onceKey(t.Queue, t.ID)).Result()
+		if readErr != nil {
+			return wrap(readErr)
+		}
+		if done == 1 {
+			return errDoneBefore
+		}
+	}
+	if err != nil {
+		return err
+	}
+	err = c.enqueueOnce(ctx, t)
+	if err == nil || errors.Is(err, errDoneBefore) {
+		c.releaseClaims(context.WithoutCancel(ctx), []*task.Task{t}, []int{0}, token)
+	}
+	return err
+}
+
+// shareID claims a task's id, as claimIDs does, for all who come with the same token.
+func (c *Client) shareID(ctx context.Context, t *task.Task, token string) error {
+	shared, err := shareClaimScript.Run(ctx, c.rdb, []string{claimKey(t.ID)}, token, claimFor.Milliseconds()).Bool()
+	if err != nil {
+		return wrap(err)
+	}
+	if !shared {
+		return beingEnqueued(t.ID)
+	}
+	elsewhere, err := c.usedElsewhere(ctx, []*task.Task{t}, []int{0})
+	if err == nil && elsewhere[0] {
+		err = idTaken(t.ID)
+	}
+	return err
+}
+
+// asItIs returns the task as its queue has it, or as it is given if it is gone. An id may have been used again since.
+func (c *Client) asItIs(ctx context.Context, t *task.Task) (*task.Task, error) {
+	r, err := c.findIn(ctx, t.ID, []string{t.Queue})
+	if err != nil {
+		return nil, err
+	}
+	if r == nil || !r.message.time(headerCreatedAt).Equal(t.CreatedAt) {
+		return t, nil
+	}
+	return r.task(), nil
+}
+
+// claimName names a key of a caller. A key has no zero byte, so no two share a name.
+func claimName(request task.Idempotency) string {
+	return hash([]byte(request.Caller + "\x00" + request.Key))
+}
+
+// fingerprint is equal for requests that mean the same.
+func fingerprint(request []byte) string { return hash(canonical(request)) }
+
+func hash(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// claimKeyScript claims an idempotency key.
+//
+//	KEYS[1] backbeat:idempotency:{hash}
+//	ARGV[1] the claim, JSON
+//	ARGV[2] how long it holds, in ms
+//
+// It returns the claim that is there: this one, or one that was there before.
+var claimKeyScript = redis.NewScript(`
+if redis.call("SET", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) then return ARGV[1] end
+return redis.call("GET", KEYS[1])`)
+
+// shareClaimScript claims an id, or prolongs the claim of others with the same token.
+//
+//	KEYS[1] backbeat:claim:{id}
+//	ARGV[1] token
+//	ARGV[2] how long the claim holds, in ms
+//
+// It returns 1, or 0 if somebody with another token has claimed the id.
+var shareClaimScript = redis.NewScript(`
+local holder = redis.call("GET", KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
+return 1`)
