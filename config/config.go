@@ -17,6 +17,7 @@ type Config struct {
 	Retention      time.Duration
 	DebugTasks     bool
 	HTTPTask       HTTPTask
+	Callback       Callback
 	SMTP           SMTP
 	Log            Log
 	API            API
@@ -33,10 +34,17 @@ type Redis struct {
 	URL Secret
 }
 
-// HTTPTask limits http.request.
+// HTTPTask limits http.request and callbacks.
 type HTTPTask struct {
-	// AllowCIDRs are addresses that http.request may call besides public ones.
+	// AllowCIDRs are addresses that http.request and callbacks may call besides public ones.
 	AllowCIDRs []netip.Prefix
+}
+
+// Callback says how callbacks are signed.
+type Callback struct {
+	// Secrets are as Standard Webhooks writes them: whsec_ and base64. Every callback is signed with each, the first one
+	// first. Without any, tasks can have no callbacks.
+	Secrets []Secret
 }
 
 // SMTP says how email.send delivers.

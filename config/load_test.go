@@ -223,7 +223,7 @@ func TestHelpAndVersion(t *testing.T) {
 			t.Errorf("help does not tell of %s", e.env)
 		}
 	}
-	for _, secret := range []string{"--api-keys", "--smtp-url", "--api-jwt-secret"} {
+	for _, secret := range []string{"--api-keys", "--smtp-url", "--api-jwt-secret", "--callback-secrets"} {
 		if strings.Contains(usage, secret) {
 			t.Errorf("%s is a flag, which the list of processes shows", secret)
 		}
@@ -295,6 +295,8 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 		"BACKBEAT_API_KEYS=" + secret,
 		"BACKBEAT_API_KEYS=a:" + secret + ":*",
 		"BACKBEAT_API_JWT_SECRET=" + secret,
+		"BACKBEAT_CALLBACK_SECRETS=" + secret,
+		"BACKBEAT_CALLBACK_SECRETS=whsec_" + secret + "AAAABBBBCCCCDDDDEEEEFFFFG",
 	}
 	for _, source := range sources {
 		for _, p := range []config.Program{config.APIProgram, config.WorkerProgram} {
@@ -310,8 +312,8 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 				continue
 			}
 			var logged bytes.Buffer
-			slog.New(slog.NewJSONHandler(&logged, nil)).Info("config", "config", cfg, "url", cfg.Redis.URL, "keys", cfg.API.Keys)
-			slog.New(slog.NewTextHandler(&logged, nil)).Info("config", "config", cfg, "url", cfg.Redis.URL, "keys", cfg.API.Keys)
+			slog.New(slog.NewJSONHandler(&logged, nil)).Info("config", "config", cfg, "url", cfg.Redis.URL, "keys", cfg.API.Keys, "callback", cfg.Callback)
+			slog.New(slog.NewTextHandler(&logged, nil)).Info("config", "config", cfg, "url", cfg.Redis.URL, "keys", cfg.API.Keys, "callback", cfg.Callback)
 			asJSON, err := json.Marshal(cfg)
 			if err != nil {
 				t.Fatal(err)

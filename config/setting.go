@@ -73,8 +73,13 @@ var settings = []setting{
 		get: func(c *Config) string { return strconv.FormatBool(c.DebugTasks) },
 	},
 	{
-		key: "http_task.allow_cidrs", usage: "addresses that http.request may call besides public ones, such as 10.0.0.0/8", parts: onlyWorker,
+		key: "http_task.allow_cidrs", usage: "addresses that http.request and callbacks may call besides public ones, such as 10.0.0.0/8", parts: onlyWorker,
 		set: func(c *Config, v string) (err error) { c.HTTPTask.AllowCIDRs, err = parsePrefixes(v); return err },
+		get: func(*Config) string { return "" },
+	},
+	{
+		key: "callback.secrets", usage: "secrets that sign callbacks: whsec_ and the base64 of 24 to 64 random bytes, with a comma between several; the same for all programs", secret: true,
+		set: func(c *Config, v string) (err error) { c.Callback.Secrets, err = parseWebhookSecrets(v); return err },
 		get: func(*Config) string { return "" },
 	},
 	{

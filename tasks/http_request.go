@@ -241,13 +241,23 @@ const maxExcerpt = 200
 
 // statusError is the error of an answer that is no success. Most of what 4xx says is true the next time as well.
 func statusError(res *http.Response) error {
-	// A body that breaks off is quoted as far as it came: the status says enough.
-	excerpt, _ := io.ReadAll(io.LimitReader(res.Body, maxExcerpt))
-	err := fmt.Errorf("answered %s: %s", res.Status, toUTF8(string(excerpt)))
 	status := res.StatusCode
 	if status >= 400 && status <= 499 && !slices.Contains([]int{408, 425, 429}, status) {
-		return task.Permanent(err)
+		return task.Permanent(answered(res))
 	}
+	return tryLater(res)
+}
+
+// answered is an error that says what was answered.
+func answered(res *http.Response) error {
+	// A body that breaks off is quoted as far as it came: the status says enough.
+	excerpt, _ := io.ReadAll(io.LimitReader(res.Body, maxExcerpt))
+	return fmt.Errorf("answered %s: %s", res.Status, toUTF8(string(excerpt)))
+}
+
+// tryLater is the error of an answer that may be another one later: when it says itself, if it does.
+func tryLater(res *http.Response) error {
+	err := answered(res)
 	if d := retryAfter(res.Header.Get("Retry-After"), time.Now()); d > 0 {
 		return task.RetryAfter(d, err)
 	}

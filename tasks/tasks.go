@@ -13,14 +13,17 @@ import (
 
 // Deps is what handlers need. Only workers have it.
 type Deps struct {
-	http *http.Transport
-	mail mailer
+	http      *http.Transport
+	mail      mailer
+	callbacks signer
 }
 
 // Options say what handlers may use.
 type Options struct {
-	// AllowCIDRs are addresses that http.request may call besides public ones.
+	// AllowCIDRs are addresses that http.request and callbacks may call besides public ones.
 	AllowCIDRs []netip.Prefix
+	// CallbackSecrets sign callbacks, each of them all: whsec_ and base64. Without any, no callback is sent.
+	CallbackSecrets []string
 	// SMTPURL is the mail server of email.send; without one such tasks fail.
 	SMTPURL string
 	// SMTPFrom is the sender of mails that name none.
@@ -29,13 +32,17 @@ type Options struct {
 	RootCAs *x509.CertPool
 }
 
-// NewDeps connects handlers to the world. It returns an error for an SMTPURL that cannot be read.
+// NewDeps connects handlers to the world. It returns an error for an SMTPURL or a secret that cannot be read.
 func NewDeps(opts Options) (*Deps, error) {
 	mail, err := newMailer(opts)
 	if err != nil {
 		return nil, err
 	}
-	return &Deps{http: newHTTPTransport(opts.AllowCIDRs, opts.RootCAs), mail: mail}, nil
+	callbacks, err := newSigner(opts.CallbackSecrets)
+	if err != nil {
+		return nil, err
+	}
+	return &Deps{http: newHTTPTransport(opts.AllowCIDRs, opts.RootCAs), mail: mail, callbacks: callbacks}, nil
 }
 
 // entry is a task type with its handler, whose Go types are hidden.

@@ -33,7 +33,8 @@ func TestTypesAndTheirHandlers(t *testing.T) {
 			t.Errorf("types, debug %t (-want +got):\n%s", withDebug, diff)
 		}
 		handlers := slices.Sorted(maps.Keys(tasks.Handlers(deps, withDebug)))
-		if diff := cmp.Diff(want, handlers); diff != "" {
+		all := slices.Sorted(slices.Values(append([]string{"callback.deliver"}, want...))) // which nobody can ask for
+		if diff := cmp.Diff(all, handlers); diff != "" {
 			t.Errorf("handlers, debug %t (-want +got):\n%s", withDebug, diff)
 		}
 	}

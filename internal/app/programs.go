@@ -78,6 +78,9 @@ func registry(cfg *config.Config) (*task.Registry, error) {
 	if err := tasks.Register(r, cfg.DebugTasks); err != nil {
 		return nil, fmt.Errorf("task types: %w", err)
 	}
+	if len(cfg.Callback.Secrets) > 0 {
+		r.AllowCallbacks()
+	}
 	return r, nil
 }
 

@@ -18,6 +18,7 @@ schedules:
   - {id: good, every: 90s, task: {type: http.request, payload: {url: "https://example.com"}}}
   - {id: gone, every: 90s, task: {type: no.such.type}}
   - {id: bad, every: 90s, task: {type: http.request, queue: nope, payload: {uri: "https://example.com"}}}
+  - {id: unsigned, every: 90s, task: {type: http.request, payload: {url: "https://example.com"}, callback: {url: "https://example.com"}}}
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +27,7 @@ schedules:
 		if code := app.Main(p, []string{"--config", file}, nil, &stdout, &stderr); code != 2 {
 			t.Errorf("%s: exit code %d", p, code)
 		}
-		for _, key := range []string{"schedules[1].task.type: ", "schedules[2].task.queue: ", "schedules[2].task.payload.url: ", "schedules[2].task.payload.uri: "} {
+		for _, key := range []string{"schedules[1].task.type: ", "schedules[2].task.queue: ", "schedules[2].task.payload.url: ", "schedules[2].task.payload.uri: ", "schedules[3].task.callback: "} {
 			if !strings.Contains(stderr.String(), key) {
 				t.Errorf("%s: %s is not named in\n%s", p, key, stderr.String())
 			}

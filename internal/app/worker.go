@@ -8,6 +8,8 @@ import (
 
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/httpapi"
+	"github.com/backbeat-go/backbeat/internal/task"
 	"github.com/backbeat-go/backbeat/tasks"
 )
 
@@ -17,9 +19,10 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 		return err
 	}
 	deps, err := tasks.NewDeps(tasks.Options{
-		AllowCIDRs: cfg.HTTPTask.AllowCIDRs,
-		SMTPURL:    cfg.SMTP.URL.Reveal(),
-		SMTPFrom:   cfg.SMTP.From,
+		AllowCIDRs:      cfg.HTTPTask.AllowCIDRs,
+		CallbackSecrets: callbackSecrets(cfg),
+		SMTPURL:         cfg.SMTP.URL.Reveal(),
+		SMTPFrom:        cfg.SMTP.From,
 	})
 	if err != nil {
 		return fmt.Errorf("task types: %w", err)
@@ -29,6 +32,7 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 		Registry:        types,
 		Handlers:        tasks.Handlers(deps, cfg.DebugTasks),
 		Queues:          brokerQueues(cfg.Worker.Queues),
+		Callback:        func(t *task.Task) (task.Request, error) { return tasks.NewCallback(t, httpapi.EncodeTask) },
 		StrictPriority:  cfg.StrictPriority,
 		Concurrency:     cfg.Worker.Concurrency,
 		ShutdownTimeout: cfg.Worker.ShutdownTimeout,
@@ -45,6 +49,14 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 		},
 	})
 	return nil
+}
+
+func callbackSecrets(cfg *config.Config) []string {
+	secrets := make([]string, len(cfg.Callback.Secrets))
+	for i, secret := range cfg.Callback.Secrets {
+		secrets[i] = secret.Reveal()
+	}
+	return secrets
 }
 
 func (a *App) startWorker(ctx context.Context, server *broker.Server, rdb redis.UniversalClient, cfg *config.Config) error {

@@ -69,7 +69,7 @@ func TestEachStateOverHTTP(t *testing.T) {
 		got := s.waitState(state, state)
 		for _, field := range []string{
 			"id", "type", "queue", "state", "payload", "result", "error", "attempt", "max_retries", "progress", "metadata", "created_at",
-			"run_at", "started_at", "finished_at", "expires_at", "worker", "schedule", "cancel_requested",
+			"run_at", "started_at", "finished_at", "expires_at", "worker", "schedule", "callback", "cancel_requested",
 		} {
 			if _, ok := got[field]; !ok {
 				t.Errorf("%s: the task has no field %s", state, field)

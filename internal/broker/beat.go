@@ -58,10 +58,10 @@ func byQueue(owed []*schedule.Owed) map[string][]*schedule.Owed {
 
 func (c BeatClient) enqueueTicks(ctx context.Context, term int64, queue string, owed []*schedule.Owed) error {
 	now := time.Now()
-	args := make([]any, 0, 2+3*len(owed))
+	args := make([]any, 0, 2+4*len(owed))
 	args = append(args, term, now.UnixNano())
 	for _, o := range owed {
-		args = append(args, o.Run.TaskID, o.ScheduleID, o.Message)
+		args = append(args, o.Run.TaskID, o.ScheduleID, o.Message, eventsOf(o.Message))
 	}
 	keys := []string{termKey(queue), ticksKey(queue), pendingKey(queue)}
 	leads, err := tickScript.run(ctx, c.rdb, queue, now, keys, args...).Bool()

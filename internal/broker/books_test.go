@@ -16,6 +16,7 @@ type books struct {
 	lists  map[string][]string          // by the name of the key without its prefix
 	hashes map[string]map[string]string // by id
 	totals [2]int                       // processed and failed
+	owed   []string                     // callbacks: id and outcome
 }
 
 func (w *world) read(queue string) books {
@@ -25,6 +26,7 @@ func (w *world) read(queue string) books {
 	w.must(err)
 	lists := make(map[string]*redis.StringSliceCmd)
 	hashes := make(map[string]*redis.MapStringStringCmd)
+	var promises *redis.XMessageSliceCmd
 	totals := make([]*redis.StringCmd, 2)
 	_, err = w.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		totals[0], totals[1] = p.Get(ctx, processedKey(queue)), p.Get(ctx, failedTotalKey(queue))
@@ -37,6 +39,7 @@ func (w *world) read(queue string) books {
 		for _, name := range []string{"failed", "canceled", "expired", "expires", "due"} {
 			lists["own "+name] = p.ZRange(ctx, ownPrefix(queue)+name, 0, -1)
 		}
+		promises = p.XRange(ctx, promisesKey(queue), "-", "+")
 		lists["own canceling"] = p.SMembers(ctx, cancelingKey(queue))
 		for _, key := range keys {
 			hashes[strings.TrimPrefix(key, asynqPrefix(queue)+"t:")] = p.HGetAll(ctx, key)
@@ -51,6 +54,10 @@ func (w *world) read(queue string) books {
 	for id, cmd := range hashes {
 		b.hashes[id] = cmd.Val()
 	}
+	for _, p := range promises.Val() {
+		b.owed = append(b.owed, fmt.Sprint(p.Values["id"], " ", p.Values[fieldOutcome]))
+	}
+	slices.Sort(b.owed)
 	return b
 }
 
@@ -66,6 +73,9 @@ func (w *world) checkBooks() {
 		}
 		for id, hash := range got.hashes {
 			w.checkHash(id, hash)
+		}
+		if owed := w.expectOwed(q.Name); !slices.Equal(got.owed, owed) {
+			w.t.Errorf("queue %s: promised are callbacks of %q, want %q", q.Name, got.owed, owed)
 		}
 		for id, e := range w.tasks {
 			if _, ok := got.hashes[id]; e.queue == q.Name && ok == e.gone() {
@@ -112,6 +122,17 @@ func (w *world) expectLists(queue string) map[string][]string {
 		}
 	}
 	return lists
+}
+
+// expectOwed returns the callbacks that the ends so far promise.
+func (w *world) expectOwed(queue string) (owed []string) {
+	for id, e := range w.tasks {
+		if e.queue == queue && e.place == over && e.callback != nil && slices.Contains(e.callback.Events, e.outcome) {
+			owed = append(owed, fmt.Sprint(id, " ", e.outcome))
+		}
+	}
+	slices.Sort(owed)
+	return owed
 }
 
 // lists are the names of all lists that the task must be on.
@@ -192,6 +213,8 @@ func readAny(ctx context.Context, p redis.Pipeliner, key, kind string) redis.Cmd
 		return p.ZRangeWithScores(ctx, key, 0, -1)
 	case "set":
 		return p.SMembersMap(ctx, key)
+	case "stream":
+		return p.XRange(ctx, key, "-", "+")
 	default:
 		return p.Get(ctx, key)
 	}

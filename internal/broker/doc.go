@@ -15,6 +15,9 @@
 // keys.go. What a task is made with, such as its creation time and its metadata, travels in the headers of asynq's
 // message; see record.go.
 //
+// The script that ends a task with a callback also promises that, in a stream beside the queue, and a Server makes a task
+// of each promise; see promises.go.
+//
 // # The fast lane
 //
 // asynq's processor is one loop that takes one task a round trip and then sleeps for a second or so when there is
@@ -67,5 +70,6 @@
 //   - a cancellation is not heard: it stands in the hash, and the worker looks for such every second; should the
 //     worker die, fetch.lua ends the task as canceled instead of handing it out.
 //   - a message cannot be read: the task fails, with the message kept for whoever wants to look.
+//   - a worker is killed between the end of a task and its callback: the promise is in Redis, and another keeps it.
 //   - a result is late: there is no such thing, because it is written by the script that ends the task.
 package broker

@@ -113,7 +113,7 @@ func (e *enqueuer) take(l *line) []*submission {
 // write sends a batch, and tells each task of it how it went.
 func (e *enqueuer) write(queue string, batch []*submission) {
 	now := time.Now()
-	args := make([]any, 0, 1+8*len(batch))
+	args := make([]any, 0, 1+10*len(batch))
 	args = append(args, now.UnixNano())
 	for _, s := range batch {
 		args = s.appendArgs(args)
@@ -130,7 +130,7 @@ func (e *enqueuer) write(queue string, batch []*submission) {
 
 func (s *submission) appendArgs(args []any) []any {
 	t := s.task
-	if !s.once && t.State == task.Pending && t.ExpiresAt.IsZero() && t.UniqueFor == 0 && t.Schedule == nil {
+	if !s.once && t.State == task.Pending && t.ExpiresAt.IsZero() && t.UniqueFor == 0 && t.Schedule == nil && t.Callback == nil {
 		return append(args, "-", t.ID, s.message)
 	}
 	var runAt, expiresAt int64
@@ -149,7 +149,8 @@ func (s *submission) appendArgs(args []any) []any {
 	} else {
 		args = append(args, "+")
 	}
-	return append(args, t.ID, s.message, runAt, expiresAt, t.Retention.Milliseconds(), uniqueKey(t), t.UniqueFor.Milliseconds(), schedule)
+	return append(args, t.ID, s.message, runAt, expiresAt, t.Retention.Milliseconds(), uniqueKey(t), t.UniqueFor.Milliseconds(), schedule,
+		joinEvents(t.Callback))
 }
 
 // refusal is the error that an answer of enqueue.lua means.

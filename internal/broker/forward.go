@@ -11,7 +11,7 @@ const (
 	forwardInterval = time.Second
 )
 
-// bells wake the forwarder of a queue.
+// bells wake the loop of a queue that waits for its own.
 type bells map[string]chan struct{}
 
 func newBells(queues []Queue) bells {
@@ -22,7 +22,7 @@ func newBells(queues []Queue) bells {
 	return b
 }
 
-// ring wakes the forwarder of the queue; "" wakes all.
+// ring wakes the loop of the queue; "" wakes all.
 func (b bells) ring(queue string) {
 	for name, bell := range b {
 		if queue == "" || queue == name {

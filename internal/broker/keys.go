@@ -34,6 +34,7 @@ const (
 	wakeChannel     = "backbeat:wake"     // pub/sub: the own prefix of a queue that has something to do
 	dueChannel      = "backbeat:due"      // pub/sub: the own prefix of a queue whose next due task has changed
 	endsChannel     = "backbeat:ends"     // pub/sub: the own prefix of a queue where tasks of schedules have ended
+	promisesChannel = "backbeat:promises" // pub/sub: the own prefix of a queue where callbacks are promised
 )
 
 func ownPrefix(queue string) string    { return "backbeat:{" + queue + "}:" }
@@ -44,6 +45,8 @@ func ticksKey(queue string) string     { return ownPrefix(queue) + "ticks" }
 func termKey(queue string) string      { return ownPrefix(queue) + "term" }
 func cancelingKey(queue string) string { return ownPrefix(queue) + "canceling" }
 func onceKey(queue, id string) string  { return ownPrefix(queue) + "once:" + id }
+func promisesKey(queue string) string  { return ownPrefix(queue) + "promises" }
+func promiserKey(queue string) string  { return ownPrefix(queue) + "promises:worker" }
 func claimKey(id string) string        { return "backbeat:claim:{" + id + "}" }
 
 func idempotencyKey(hash string) string { return "backbeat:idempotency:{" + hash + "}" }

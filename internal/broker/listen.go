@@ -7,10 +7,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// listen hears which queues have something to do, and which have something due. After a lost connection anything may
-// have been missed, so everything is looked at.
+// listen hears which queues have something to do, which have something due, and which callbacks are to be made. After a
+// lost connection anything may have been missed, so everything is looked at.
 func (s *Server) listen(ctx context.Context) {
-	pubsub := s.rdb.Subscribe(ctx, wakeChannel, dueChannel)
+	pubsub := s.rdb.Subscribe(ctx, wakeChannel, dueChannel, promisesChannel)
 	defer pubsub.Close()
 	// Receive does not watch its context while it reads.
 	defer context.AfterFunc(ctx, func() { pubsub.Close() })()
@@ -20,11 +20,16 @@ func (s *Server) listen(ctx context.Context) {
 		case *redis.Subscription:
 			s.lane.prefetch.wake("")
 			s.due.ring("")
+			s.promises.ring("")
 		case *redis.Message:
-			if m.Channel == wakeChannel {
-				s.lane.prefetch.wake(queueOfOwnPrefix(m.Payload))
-			} else {
-				s.due.ring(queueOfOwnPrefix(m.Payload))
+			queue := queueOfOwnPrefix(m.Payload)
+			switch m.Channel {
+			case wakeChannel:
+				s.lane.prefetch.wake(queue)
+			case dueChannel:
+				s.due.ring(queue)
+			case promisesChannel:
+				s.promises.ring(queue)
 			}
 		}
 		if err != nil {

@@ -19,7 +19,8 @@ import (
 )
 
 // Whatever workers and callers do, and in which order, and whoever dies of it: no task is lost, none runs twice while
-// its worker lives, none ends twice, and what asynq's tools see is in order after each step.
+// its worker lives, none ends twice, each end that has a callback promises it once, and what asynq's tools see is in
+// order after each step.
 func TestEveryInterleavingKeepsEachTask(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -35,6 +36,11 @@ func TestEveryInterleavingKeepsEachTask(t *testing.T) {
 }
 
 var propertyQueues = []Queue{{Name: "a", Weight: 3}, {Name: "b", Weight: 1}}
+
+var (
+	everyEnd     = &task.Callback{URL: "https://example.com", Events: []task.State{task.Succeeded, task.Failed, task.Canceled, task.Expired}}
+	onlyFailures = &task.Callback{URL: "https://example.com", Events: []task.State{task.Failed}}
+)
 
 // world is some workers on one Redis, and what must be true of every task. Its workers are the lane with all behind it,
 // and the recovery; the world takes the place of asynq and of the clock, so that a step takes no time.
@@ -70,6 +76,7 @@ type expected struct {
 	retention time.Duration
 	expires   bool
 	retries   int
+	callback  *task.Callback
 
 	place   place
 	outcome task.State // of one that is over
@@ -141,10 +148,11 @@ func (w *world) enqueue() {
 			retention: rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(w.t, "retention"),
 			expires:   rapid.Bool().Draw(w.t, "expires"),
 			retries:   rapid.IntRange(0, 2).Draw(w.t, "retries"),
+			callback:  rapid.SampledFrom([]*task.Callback{nil, everyEnd, onlyFailures}).Draw(w.t, "callback"),
 		}
 		asked := &task.Task{
 			ID: id, Type: "any", Queue: e.queue, State: task.Pending, Retention: e.retention, MaxRetries: e.retries,
-			Timeout: time.Minute, CreatedAt: time.Now(),
+			Timeout: time.Minute, CreatedAt: time.Now(), Callback: e.callback,
 		}
 		if e.expires {
 			asked.ExpiresAt = time.Now().Add(24 * time.Hour)

@@ -21,6 +21,7 @@ const (
 	headerRetention  = task.ReservedMetadata + "retention"  // ms
 	headerScheduleID = task.ReservedMetadata + "schedule-id"
 	headerTick       = task.ReservedMetadata + "tick" // ms
+	headerCallback   = task.ReservedMetadata + "callback"
 )
 
 // newMessage writes a prepared task the way asynq does.
@@ -52,6 +53,9 @@ func newMessage(t *task.Task) *message {
 	if t.Schedule != nil {
 		m.Headers.set(headerScheduleID, t.Schedule.ScheduleID)
 		m.setTime(headerTick, t.Schedule.At)
+	}
+	if t.Callback != nil {
+		m.Headers.set(headerCallback, encodeCallback(t.Callback))
 	}
 	return m
 }
@@ -144,6 +148,11 @@ func newRecord(queue, id string, values []any) (r *record, ok bool) {
 			fields[recordFields[i]] = s
 		}
 	}
+	return recordOf(queue, id, fields)
+}
+
+// recordOf makes a record of the fields of a task's hash.
+func recordOf(queue, id string, fields map[string]string) (r *record, ok bool) {
 	raw, ok := fields[fieldMessage]
 	if !ok {
 		return nil, false
@@ -171,6 +180,7 @@ func (r *record) task() *task.Task {
 		Retention:       m.retention(task.Succeeded),
 		Metadata:        m.metadata(),
 		Schedule:        m.schedule(),
+		Callback:        m.callback(),
 		CreatedAt:       m.time(headerCreatedAt),
 		RunAt:           m.time(headerRunAt),
 		StartedAt:       parseMillis(r.fields[fieldStartedAt]),

@@ -47,6 +47,8 @@ var (
 	forgetSource string
 	//go:embed lua/ends.lua
 	endsSource string
+	//go:embed lua/promises.lua
+	promisesSource string
 )
 
 var (
@@ -66,6 +68,7 @@ var (
 	tickScript     = newScript(tickSource)
 	forgetScript   = newScript(forgetSource)
 	endsScript     = newScript(endsSource)
+	promisesScript = newScript(promisesSource)
 )
 
 // script is a Lua script on the keys of one queue. Its ARGV begins with what the prelude reads.

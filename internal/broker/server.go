@@ -24,6 +24,9 @@ type ServerConfig struct {
 	Handlers map[string]task.Handler
 	// Queues are those that the worker serves. At least one.
 	Queues []Queue
+	// Callback asks for the task that tells a callback how the task has ended. Its type is in the Registry. nil: this worker
+	// leaves callbacks to others.
+	Callback func(t *task.Task) (task.Request, error)
 	// StrictPriority empties a queue of a higher weight before it looks at the next. Default: shares by weight.
 	StrictPriority bool
 	// Concurrency is how many tasks run at once. At least 1.
@@ -34,7 +37,7 @@ type ServerConfig struct {
 }
 
 // Server runs tasks. It is an asynq.Server behind a lane of our own, and loops that listen for work, forward what is due,
-// recover what dead workers left, and keep the queues tidy.
+// recover what dead workers left, make promised callbacks, and keep the queues tidy.
 type Server struct {
 	id    string
 	cfg   ServerConfig
@@ -42,9 +45,11 @@ type Server struct {
 	lane  *lane
 	asynq *asynq.Server
 	due   bells
-	end   context.CancelFunc // of the loops
-	loops sync.WaitGroup
-	stop  sync.Once
+	// promises wake those who make callbacks.
+	promises bells
+	end      context.CancelFunc // of the loops
+	loops    sync.WaitGroup
+	stop     sync.Once
 }
 
 // NewServer returns a worker that is not started yet. The connection stays the caller's to close, after Stop. It
@@ -55,7 +60,7 @@ func NewServer(rdb redis.UniversalClient, cfg ServerConfig) *Server {
 		host = "unknown-host" // as asynq calls it
 	}
 	id := workerID(host, os.Getpid())
-	s := &Server{id: id, cfg: cfg, rdb: rdb, lane: newLane(rdb, cfg, id), due: newBells(cfg.Queues)}
+	s := &Server{id: id, cfg: cfg, rdb: rdb, lane: newLane(rdb, cfg, id), due: newBells(cfg.Queues), promises: newBells(cfg.Queues)}
 	queues := make(map[string]int, len(cfg.Queues))
 	for _, q := range cfg.Queues {
 		queues[q.Name] = q.Weight
@@ -100,6 +105,9 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	for _, q := range s.cfg.Queues {
 		s.loops.Go(func() { s.forward(loopCtx, q.Name) })
+		if s.cfg.Callback != nil {
+			s.loops.Go(func() { s.keepPromises(loopCtx, q.Name) })
+		}
 	}
 	return nil
 }

@@ -48,6 +48,7 @@ func FuzzCreateTask(f *testing.F) {
 		`{"type":"call","payload":{"url":"https://example.com"}}`, `{"type":"echo","payload":{"n":1e400}}`, `[`, `null`, `"`, ``,
 		`{"type":"echo","timeout":"1h","run_at":"2036-01-01T00:00:00+23:59","metadata":{"":""},"max_retries":-1}`,
 		`{"type":"echo","deadline":"9999-12-31T23:59:59-23:59","delay":"2562047h47m16.854775807s"}`,
+		`{"type":"echo","callback":{"url":"https://example.com","events":["failed","failed"]}}`, `{"type":"echo","callback":{"url":"\u0000","events":[null]}}`,
 	} {
 		f.Add(seed)
 	}

@@ -52,6 +52,7 @@ type templateDocument struct {
 	Timeout    *task.Duration    `json:"timeout"`
 	Retention  *task.Duration    `json:"retention"`
 	Metadata   map[string]string `json:"metadata"`
+	Callback   *task.Callback    `json:"callback"`
 }
 
 // TransformSchema says which fields can be null, for which struct tags have no word.
@@ -61,6 +62,8 @@ func (scheduleDocument) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.S
 
 // TransformSchema says which fields can be null, for which struct tags have no word.
 func (templateDocument) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	callback := s.Properties["callback"]
+	s.Properties["callback"] = &huma.Schema{AnyOf: []*huma.Schema{{Ref: callback.Ref}, {Type: "null"}}}
 	return nullable(s, "timeout", "retention", "metadata")
 }
 
@@ -121,11 +124,12 @@ func (a *api) newTemplateDocument(s *schedule.Schedule) templateDocument {
 	t := &s.Spec.Task
 	d := templateDocument{
 		Type: t.Type, Payload: orNull(t.Payload), Queue: orNil(t.Queue), MaxRetries: t.MaxRetries, Timeout: t.Timeout,
-		Retention: t.Retention, Metadata: t.Metadata,
+		Retention: t.Retention, Metadata: t.Metadata, Callback: t.Callback,
 	}
 	if made, err := s.Task(a.Registry, schedule.Run{}, time.Time{}); err == nil {
 		d.Queue, d.MaxRetries = &made.Queue, &made.MaxRetries
 		d.Timeout, d.Retention = (*task.Duration)(&made.Timeout), (*task.Duration)(&made.Retention)
+		d.Callback = made.Callback
 	}
 	return d
 }

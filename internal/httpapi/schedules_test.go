@@ -148,11 +148,11 @@ func TestScheduleDefaults(t *testing.T) {
 	for name, body := range map[string]string{
 		"absent": everyMinute,
 		"null": `{"every":"1m",` + unset + `,"task":{"type":"echo","payload":null,"queue":null,"max_retries":null,"timeout":null,
-			"retention":null,"metadata":null}}`,
+			"retention":null,"metadata":null,"callback":null}}`,
 	} {
 		wantFields(t, d.call(201, "PUT", "/"+name, body), `{"id":"`+name+`","cron":null,"every":"60s","at":null,"timezone":"UTC","day_match":"or",
-			"task":{"type":"echo","payload":null,"queue":"default","max_retries":3,"timeout":"30m","retention":"1h","metadata":null},
-			"misfire_grace_time":"60s","coalesce":true,"max_instances":1,"jitter":"0s","start_at":null,"end_at":null,"max_runs":null,
+			"task":{"type":"echo","payload":null,"queue":"default","max_retries":3,"timeout":"30m","retention":"1h","metadata":null,
+			"callback":null},"misfire_grace_time":"60s","coalesce":true,"max_instances":1,"jitter":"0s","start_at":null,"end_at":null,"max_runs":null,
 			"pause_after_failures":null,"paused":false,"paused_reason":null,"next_run_at":"2026-11-21T01:31:00.000Z","last_run_at":null,
 			"last_task_id":null,"last_state":null,"run_count":0,"missed_count":0,"skipped_count":0,"failure_streak":0,
 			"created_at":"2026-11-21T01:30:00.000Z","updated_at":"2026-11-21T01:30:00.000Z","origin":"api"}`)

@@ -29,6 +29,7 @@ type taskDocument struct {
 	ExpiresAt       timestamp         `json:"expires_at"`
 	Worker          *string           `json:"worker" doc:"The id of the worker that runs it, or ran it last."`
 	Schedule        *tickDocument     `json:"schedule" doc:"The schedule, and the tick of it, that made the task."`
+	Callback        *task.Callback    `json:"callback" doc:"Whom to tell how the task ends."`
 	CancelRequested bool              `json:"cancel_requested"`
 }
 
@@ -49,7 +50,7 @@ type tickDocument struct {
 
 // TransformSchema says which fields can be null, for which struct tags have no word.
 func (taskDocument) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
-	for _, name := range []string{"error", "progress", "schedule"} {
+	for _, name := range []string{"error", "progress", "schedule", "callback"} {
 		object := s.Properties[name]
 		s.Properties[name] = &huma.Schema{
 			Description: object.Description,
@@ -76,6 +77,7 @@ func newTaskDocument(t *task.Task) *taskDocument {
 		StartedAt:       timestamp(t.StartedAt),
 		FinishedAt:      timestamp(t.FinishedAt),
 		ExpiresAt:       timestamp(t.ExpiresAt),
+		Callback:        t.Callback,
 		CancelRequested: t.CancelRequested,
 	}
 	if t.Worker != "" {
@@ -92,6 +94,9 @@ func newTaskDocument(t *task.Task) *taskDocument {
 	}
 	return d
 }
+
+// EncodeTask writes a task as the API shows it.
+func EncodeTask(t *task.Task) ([]byte, error) { return json.Marshal(newTaskDocument(t)) }
 
 func orNull(raw json.RawMessage) json.RawMessage {
 	if len(raw) == 0 {

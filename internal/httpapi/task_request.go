@@ -29,6 +29,7 @@ type taskRequest struct {
 	UniqueFor  *task.Duration    `json:"unique_for,omitempty" doc:"Refuse another task of the same type, queue and payload for this time, with 409."`
 	Retention  *task.Duration    `json:"retention,omitempty" doc:"How long the finished task stays. Default: that of the type, or of the program."`
 	Metadata   map[string]string `json:"metadata,omitempty" doc:"Notes of yours, which come back with the task."`
+	Callback   *task.Callback    `json:"callback,omitempty" doc:"Whom to tell how the task ends, with a signed POST. Default: nobody."`
 }
 
 func (r *taskRequest) request() task.Request {
@@ -46,6 +47,7 @@ func (r *taskRequest) request() task.Request {
 		UniqueFor:  (*time.Duration)(r.UniqueFor),
 		Retention:  (*time.Duration)(r.Retention),
 		Metadata:   r.Metadata,
+		Callback:   r.Callback,
 	}
 }
 
@@ -120,7 +122,7 @@ func (r *requestReader) payloadFaults(data []byte) []task.Fault {
 	if json.Unmarshal(data, &req) != nil {
 		return nil // type is no string, which is known by now
 	}
-	if t, ok := r.registry.Lookup(req.Type); ok {
+	if t, ok := r.registry.Lookup(req.Type); ok && !t.Internal {
 		return t.Validate(req.Payload)
 	}
 	return nil

@@ -42,6 +42,7 @@ type TaskTemplate struct {
 	Timeout    *task.Duration    `json:"timeout,omitempty" doc:"Bounds each attempt. Default: that of the type."`
 	Retention  *task.Duration    `json:"retention,omitempty" doc:"How long a finished task stays; misfire_grace_time at least. Default: that of the type, or of the program."`
 	Metadata   map[string]string `json:"metadata,omitempty" doc:"Notes of yours, which come with each task."`
+	Callback   *task.Callback    `json:"callback,omitempty" doc:"Whom to tell how each task ends. Default: nobody."`
 }
 
 var definitions = newForm[Definition]()
@@ -103,6 +104,7 @@ func (d *TriggerDefinition) set(s *Spec) (faults []task.Fault) {
 func (t *TaskTemplate) template() Template {
 	made := Template{
 		Type: t.Type, Queue: valueOf(t.Queue), MaxRetries: t.MaxRetries, Timeout: t.Timeout, Retention: t.Retention,
+		Callback: t.Callback,
 	}
 	if payload, err := json.Marshal(t.Payload); err == nil && string(payload) != "null" {
 		made.Payload = payload

@@ -48,6 +48,7 @@ type Template struct {
 	Timeout    *task.Duration    `json:"timeout,omitempty"`
 	Retention  *task.Duration    `json:"retention,omitempty"`
 	Metadata   map[string]string `json:"metadata,omitempty"`
+	Callback   *task.Callback    `json:"callback,omitempty"`
 }
 
 // Defaults of a Spec.
@@ -95,6 +96,7 @@ func (t *Template) request(id string, tick *task.Tick) task.Request {
 		Timeout:    (*time.Duration)(t.Timeout),
 		Retention:  (*time.Duration)(t.Retention),
 		Metadata:   t.Metadata,
+		Callback:   t.Callback,
 		Schedule:   tick,
 	}
 }

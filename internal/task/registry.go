@@ -11,6 +11,7 @@ import (
 type Registry struct {
 	queues    []string
 	retention time.Duration
+	callbacks bool
 	types     map[string]*Type
 }
 
@@ -38,17 +39,22 @@ func (r *Registry) Add(types ...*Type) error {
 	return nil
 }
 
-// Lookup returns the type with the name.
+// AllowCallbacks lets requests ask for callbacks, because there is something to sign those with.
+func (r *Registry) AllowCallbacks() { r.callbacks = true }
+
+// Lookup returns the type with the name, an internal one too.
 func (r *Registry) Lookup(name string) (t *Type, ok bool) {
 	t, ok = r.types[name]
 	return t, ok
 }
 
-// Types returns all types, sorted by name.
+// Types returns all types that a caller can ask for, sorted by name.
 func (r *Registry) Types() []*Type {
 	types := make([]*Type, 0, len(r.types))
 	for _, t := range r.types {
-		types = append(types, t)
+		if !t.Internal {
+			types = append(types, t)
+		}
 	}
 	slices.SortFunc(types, func(a, b *Type) int {
 		if a.Name < b.Name {

@@ -26,6 +26,7 @@ type Request struct {
 	Retention  *time.Duration
 	Metadata   map[string]string
 	Schedule   *Tick
+	Callback   *Callback
 }
 
 // Bounds of a request.
@@ -51,7 +52,7 @@ var idPattern = regexp.MustCompile(`^\.*[A-Za-z0-9_:@+-][A-Za-z0-9._:@+-]*$`)
 // returns an *Error with CodeInvalid that names each fault.
 func (r *Registry) Prepare(req Request, now time.Time) (*Task, error) {
 	t, ok := r.types[req.Type]
-	if !ok {
+	if !ok || t.Internal {
 		return nil, Invalid(Fault{"type", fmt.Sprintf("%q is not a known task type; GET /v1/task-types lists them", req.Type)})
 	}
 	if bytes.Equal(bytes.TrimSpace(req.Payload), []byte("null")) {
@@ -61,7 +62,7 @@ func (r *Registry) Prepare(req Request, now time.Time) (*Task, error) {
 	task := r.complete(t, req, now)
 	faults := slices.Concat(
 		checkID(req.ID), r.checkQueue(task.Queue), checkLimits(req), checkTimes(req, task, now),
-		checkMetadata(req.Metadata), t.Validate(req.Payload))
+		checkMetadata(req.Metadata), r.checkCallback(req.Callback), t.Validate(req.Payload))
 	if len(faults) > 0 {
 		return nil, Invalid(faults...)
 	}
@@ -92,6 +93,7 @@ func (r *Registry) complete(t *Type, req Request, now time.Time) *Task {
 		UniqueFor:  valueOr(req.UniqueFor, 0),
 		Metadata:   req.Metadata,
 		Schedule:   req.Schedule,
+		Callback:   req.Callback.complete(),
 		CreatedAt:  now,
 		RunAt:      req.RunAt,
 		ExpiresAt:  req.ExpiresAt,

@@ -34,6 +34,8 @@ type Task struct {
 	Progress *Report
 	Metadata map[string]string
 	Schedule *Tick
+	// Callback is whom to tell how the task ends; nil: nobody.
+	Callback *Callback
 
 	CreatedAt  time.Time
 	RunAt      time.Time

@@ -12,6 +12,8 @@ type Type struct {
 	Description string
 	// Debug types exist only where debugging is allowed.
 	Debug bool
+	// Internal types are for tasks that Backbeat makes itself. No caller can ask for one.
+	Internal bool
 
 	// Queue is "" for the default queue.
 	Queue      string
@@ -58,6 +60,9 @@ func Retry(b Backoff) Option { return func(t *Type) { t.Backoff = b } }
 
 // Debug marks a type that exists only where debugging is allowed.
 func Debug() Option { return func(t *Type) { t.Debug = true } }
+
+// Internal marks a type of tasks that Backbeat makes itself. To callers it is an unknown type.
+func Internal() Option { return func(t *Type) { t.Internal = true } }
 
 // Defaults of the options above.
 const (

@@ -6,7 +6,7 @@
 --
 -- Returns "ok"; "requested" if the task runs; else the state that does not allow it, "" for no task.
 local key, id = KEYS[1], ARGV[4]
-local state, waiters, schedule = unpack(redis.call("HMGET", key, "state", "bb:waiters", "bb:schedule"))
+local state, waiters, schedule, callback = unpack(redis.call("HMGET", key, "state", "bb:waiters", "bb:schedule", "bb:callback"))
 if state == "active" then
   redis.call("HSET", key, "bb:cancel", ARGV[3], "bb:retention", ARGV[5])
   redis.call("SADD", backbeat .. "canceling", id)
@@ -17,6 +17,7 @@ if state ~= "pending" and state ~= "scheduled" and state ~= "retry" then
 end
 unlist(id, state)
 forget(id)
+promise(id, callback, "canceled")
 archive(id, "canceled", tonumber(ARGV[5]))
 notify(id, waiters, schedule, "canceled")
 return "ok"

@@ -3,7 +3,7 @@
 -- KEYS[1] asynq:{q}:pending
 -- ARGV[4] the current time in ns, for asynq's pending_since
 -- and for each task that may start now, without further ado, three more: "-", id, message;
--- for each other "+" and eight:
+-- for each other "+" and nine:
 --   1 id
 --   2 message
 --   3 run_at in ms; 0 = now
@@ -12,8 +12,9 @@
 --   6 unique lock key, "" for none
 --   7 how long the lock holds, in ms
 --   8 the schedule that made it, "" for none
+--   9 the states that its callback is for, with commas between them, "" for none
 -- and for each that is to be put in once, however often it is sent: "once", for how long that is to be known, in ms, and
--- the same eight.
+-- the same nine.
 --
 -- Returns for each task "" when it is in; "before" when it was to be put in once, and has been; "id" when the id is
 -- taken; "unique:ID" when task ID holds the lock; "error:…" when Redis refused it.
@@ -61,6 +62,7 @@ local function full(i)
     redis.call("ZADD", backbeat .. "expires", expires_at, id)
   end
   if ARGV[i + 8] ~= "" then redis.call("HSET", key, "bb:schedule", ARGV[i + 8]) end
+  if ARGV[i + 9] ~= "" then redis.call("HSET", key, "bb:callback", ARGV[i + 9]) end
   if run_at == "0" then return ripe(id, key, msg) end
   redis.call("HSET", key, "msg", msg)
   delay(id, "scheduled", run_at)
@@ -79,11 +81,11 @@ end
 local answers = {}
 local i = 5
 while i <= #ARGV do
-  local add, size = full, 9
+  local add, size = full, 10
   if ARGV[i] == "-" then
     add, size = simple, 3
   elseif ARGV[i] == "once" then
-    add, size = once, 10
+    add, size = once, 11
   end
   -- A key of a wrong type spoils its own task, not those that came with it.
   local ok, answer = pcall(add, i)

@@ -25,14 +25,16 @@ local function accept(id)
   local msg, crashes = f[1], tonumber(f[5]) or 0
   if not msg then return true end
   if f[4] or (f[3] and tonumber(f[3]) <= now) then
-    local retention, waiters, schedule = unpack(redis.call("HMGET", key, "bb:retention", "bb:waiters", "bb:schedule"))
+    local retention, waiters, schedule, callback =
+      unpack(redis.call("HMGET", key, "bb:retention", "bb:waiters", "bb:schedule", "bb:callback"))
     if f[4] then
       -- Its worker died before it could say so.
       forget(id)
+      promise(id, callback, "canceled")
       archive(id, "canceled", tonumber(retention) or DEFAULT_RETENTION)
       notify(id, waiters, schedule, "canceled")
     else
-      expire(id, retention, waiters, schedule)
+      expire(id, retention, waiters, schedule, callback)
     end
     return true
   end

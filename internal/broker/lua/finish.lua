@@ -38,7 +38,7 @@ end
 
 -- release takes a task from its worker, and returns what its hash says; nil if the attempt is fenced off.
 local function release(id, attempt)
-  local f = redis.call("HMGET", asynq .. "t:" .. id, "bb:attempt", "bb:cancel", "bb:waiters", "bb:schedule")
+  local f = redis.call("HMGET", asynq .. "t:" .. id, "bb:attempt", "bb:cancel", "bb:waiters", "bb:schedule", "bb:callback")
   -- From the tail, where the oldest are.
   if f[1] ~= attempt or redis.call("LREM", KEYS[1], -1, id) == 0 then return nil end
   released[#released + 1] = id
@@ -56,6 +56,7 @@ local function done(id, attempt)
     outcome = "canceled"
     redis.call("SREM", backbeat .. "canceling", id)
   end
+  promise(id, f[5], outcome)
   notify(id, f[3], f[4], outcome)
   return outcome
 end
@@ -76,11 +77,6 @@ local function finish(i)
 
   processed = processed + 1
   local retention = tonumber(ARGV[i + 8])
-  if outcome == "succeeded" and retention <= 0 then
-    redis.call("DEL", key)
-    notify(id, f[3], f[4], outcome, ARGV[i + 4])
-    return outcome
-  end
   local fields = {}
   -- Canceled while it was handed back, it keeps the message that it has.
   if msg ~= "" then fields = {"msg", msg} end
@@ -92,8 +88,11 @@ local function finish(i)
     delay(id, "retry", ARGV[i + 9])
     return outcome
   end
-  if outcome == "succeeded" then
-    if ARGV[i + 4] ~= "" then table.insert(fields, "result"); table.insert(fields, ARGV[i + 4]) end
+  if outcome == "succeeded" and ARGV[i + 4] ~= "" then table.insert(fields, "result"); table.insert(fields, ARGV[i + 4]) end
+  promise(id, f[5], outcome, fields)
+  if outcome == "succeeded" and retention <= 0 then
+    redis.call("DEL", key)
+  elseif outcome == "succeeded" then
     redis.call("ZADD", asynq .. "completed", int(math.ceil((now + retention) / 1000)), id)
     redis.call("HSET", key, "state", "completed", "bb:finished_at", ARGV[3], unpack(fields))
   else

@@ -8,6 +8,8 @@
 --   backbeat:{q}:canceling                     SET of running ids that are to be canceled
 --   backbeat:{q}:due                           ZSET id -> the exact time to start or try again, ms
 --   backbeat:{q}:ends                          LIST how tasks of schedules ended, for the beat: schedule, id, state
+--   backbeat:{q}:promises                      STREAM callbacks that are owed: the fields of the task's hash as it ended
+--   backbeat:{q}:promises:worker               the worker that is making tasks of those
 --   backbeat:{q}:ticks                         SET of ids of ticks that the beat has enqueued and not yet struck off
 --   backbeat:{q}:once:ID                       STRING with a TTL: the task, of a request with an idempotency key, has been in
 --                                              the queue
@@ -74,6 +76,28 @@ local function notify(id, waiters, schedule, state, result, kind, message)
   end
 end
 
+-- What a callback tells of a task, beside what its end adds to that.
+local TOLD = {"msg", "bb:attempt", "bb:started_at", "bb:run_at", "bb:worker", "bb:progress"}
+
+-- promise notes that a callback is owed for the end of a task, of which nothing has been dropped yet, if it is among the
+-- events that the callback is for. fields is what the end adds to the task's hash: {name, value, …}. Most tasks have no
+-- callback, and those cost nothing here.
+local function promise(id, events, outcome, fields)
+  if not events or not string.find("," .. events .. ",", "," .. outcome .. ",", 1, true) then return end
+  local state = outcome == "succeeded" and "completed" or "archived"
+  local all = {id = id, state = state, ["bb:outcome"] = outcome, ["bb:finished_at"] = ARGV[3]}
+  local known = redis.call("HMGET", asynq .. "t:" .. id, unpack(TOLD))
+  for i, name in ipairs(TOLD) do all[name] = known[i] or nil end
+  fields = fields or {}
+  for i = 1, #fields, 2 do all[fields[i]] = fields[i + 1] end
+  local entry = {}
+  for name, value in pairs(all) do
+    entry[#entry + 1], entry[#entry + 2] = name, value
+  end
+  redis.call("XADD", backbeat .. "promises", "*", unpack(entry))
+  if redis.call("XLEN", backbeat .. "promises") == 1 then redis.call("PUBLISH", "backbeat:promises", backbeat) end
+end
+
 -- forget drops what is kept beside the queue for a task.
 local function forget(id)
   redis.call("ZREM", backbeat .. "failed", id)
@@ -109,9 +133,10 @@ local function unlist(id, state)
 end
 
 -- expire ends a task, already taken off its list, that was not started in time.
-local function expire(id, retention, waiters, schedule)
+local function expire(id, retention, waiters, schedule, callback)
   redis.call("ZREM", backbeat .. "expires", id)
   redis.call("ZREM", backbeat .. "due", id)
+  promise(id, callback, "expired")
   archive(id, "expired", tonumber(retention) or DEFAULT_RETENTION)
   notify(id, waiters, schedule, "expired")
 end

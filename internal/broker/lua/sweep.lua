@@ -7,10 +7,10 @@
 -- Returns the number of entries that it dealt with; if that is not 0, there may be more.
 local swept = 0
 for _, id in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[4])) do
-  local state, retention, waiters, schedule =
-    unpack(redis.call("HMGET", asynq .. "t:" .. id, "state", "bb:retention", "bb:waiters", "bb:schedule"))
+  local state, retention, waiters, schedule, callback =
+    unpack(redis.call("HMGET", asynq .. "t:" .. id, "state", "bb:retention", "bb:waiters", "bb:schedule", "bb:callback"))
   if (state == "pending" or state == "scheduled") and unlist(id, state) then
-    expire(id, retention, waiters, schedule)
+    expire(id, retention, waiters, schedule, callback)
   else
     redis.call("ZREM", KEYS[1], id)
   end
