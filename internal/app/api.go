@@ -34,6 +34,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 		Tasks:        tasks,
 		Schedules:    redisstore.NewSchedules(store, clock, tasks),
 		Beats:        redisstore.NewLease(store),
+		Audit:        redisstore.NewAudit(store),
 		Registry:     types,
 		Auth:         callers.asInterface(),
 		Monitor:      monitor,

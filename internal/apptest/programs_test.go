@@ -383,6 +383,8 @@ func TestREADME(t *testing.T) {
 		case d["standbys"] != nil:
 			leader, _ := d["leader"].(map[string]any)
 			got = append(got, fmt.Sprint("leads in term ", leader["term"]))
+		case d["matched"] != nil:
+			got = append(got, fmt.Sprint(d["action"], " matches ", d["matched"]))
 		case d["results"] != nil:
 			results, _ := d["results"].([]any)
 			got = append(got, fmt.Sprint(len(results), " results"))
@@ -399,7 +401,8 @@ func TestREADME(t *testing.T) {
 	}
 	want := []string{
 		"order-17 pending", "order-17 succeeded", "hook-1 scheduled", "hook-1 canceled", "422",
-		"1 items", "6 items", "3 items", "low paused true", "low paused false", "1 items", "2 results", "invoice-17 scheduled", "invoice-17 scheduled",
+		"1 items", "6 items", "3 items", "low paused true", "low paused false", "1 items", "2 results", "retry matches 0", "3 items",
+		"invoice-17 scheduled", "invoice-17 scheduled",
 		"hourly-crawl at 0 * * * *, paused false", "hourly-crawl at 0 * * * *, paused false", "hourly-crawl triggered", "1 items",
 		"hourly-crawl at 0 * * * *, paused true", "leads in term 1",
 	}

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/backbeat-go/backbeat/internal/task"
@@ -27,12 +28,18 @@ func (c *Client) Cancel(ctx context.Context, id string) (*task.Task, error) {
 // CodeUnavailable.
 func (c *Client) Retry(ctx context.Context, id string) (*task.Task, error) {
 	return c.steer(ctx, id, "retried", func(r *record, now time.Time) (string, error) {
-		fresh := *r.message
-		fresh.Retried, fresh.ErrorMsg, fresh.LastFailedAt = 0, "", 0
-		fresh.Headers.delete(headerExpiresAt)
 		return retryScript.run(ctx, c.rdb, r.queue, now, []string{taskKey(r.queue, id)},
-			id, r.raw, fresh.encode(), now.UnixNano()).Text()
+			id, r.raw, r.message.renewed(), now.UnixNano()).Text()
 	})
+}
+
+// renewed encodes the message of a task that is to be tried again as if it had never been.
+func (m *message) renewed() []byte {
+	fresh := *m
+	fresh.Retried, fresh.ErrorMsg, fresh.LastFailedAt = 0, "", 0
+	fresh.Headers = slices.Clone(m.Headers)
+	fresh.Headers.delete(headerExpiresAt)
+	return fresh.encode()
 }
 
 // Run lets a scheduled or retrying task start now. Errors: CodeNotFound; CodeConflict in any other state;

@@ -168,7 +168,7 @@ func (c *Client) entries(ctx context.Context, s section, at position, n int) ([]
 	if s.list {
 		return c.listEntries(ctx, s.key, at, int64(n))
 	}
-	return c.setEntries(ctx, s.key, at, int64(n))
+	return c.setEntries(ctx, s.key, at, at.entry, int64(n))
 }
 
 // listEntries reads on in a list, whose left end is the newest. The list grows there and shrinks on the right
@@ -202,12 +202,13 @@ func (c *Client) listEntries(ctx context.Context, key string, at position, n int
 }
 
 // setEntries reads on in a sorted set, from high scores to low, and among equal scores in the reverse order of
-// the ids: that is Redis's own order, so a position stays exact whatever comes and goes.
-func (c *Client) setEntries(ctx context.Context, key string, at position, n int64) ([]entry, error) {
+// the ids: that is Redis's own order, so a position stays exact whatever comes and goes. It looks for the position from
+// an entry on that is there or before it.
+func (c *Client) setEntries(ctx context.Context, key string, at position, from entry, n int64) ([]entry, error) {
 	var start int64
 	if at.started {
 		var err error
-		if start, err = c.rankAfter(ctx, key, at.entry); err != nil {
+		if start, err = c.rankAfter(ctx, key, from); err != nil {
 			return nil, err
 		}
 	}

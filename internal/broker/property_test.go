@@ -125,6 +125,7 @@ func (w *world) actions() []action {
 		{"finish", w.finish}, {"finish", w.finish},
 		{"finish twice", w.finishTwice},
 		{"cancel", w.cancel},
+		{"cancel many", w.cancelMany},
 		{"pause or resume", w.pauseOrResume},
 		{"forward", w.forward},
 		{"lose the answer to a fetch", w.loseFetch},
@@ -397,6 +398,25 @@ func (w *world) cancel() {
 	e.cancel = true
 	if e.place != active {
 		e.place, e.outcome = over, task.Canceled
+	}
+}
+
+func (w *world) cancelMany() {
+	q, want := w.drawQueue(), 0
+	for _, e := range w.tasks {
+		if e.queue != q || e.place == over || e.place == active && e.cancel {
+			continue
+		}
+		want++
+		e.cancel = true
+		if e.place != active {
+			e.place, e.outcome = over, task.Canceled
+		}
+	}
+	got, err := w.client.Bulk(w.t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queue: q}})
+	w.must(err)
+	if got != (task.BulkResult{Matched: want, Changed: want}) {
+		w.t.Fatalf("%+v of %d tasks", got, want)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -49,6 +50,8 @@ var (
 	endsSource string
 	//go:embed lua/promises.lua
 	promisesSource string
+	//go:embed lua/bulk.lua
+	bulkSource string
 )
 
 var (
@@ -71,10 +74,23 @@ var (
 	promisesScript = newScript(promisesSource)
 )
 
+// bulkScripts do to many tasks what the scripts of single tasks do to one.
+var bulkScripts = map[task.Action]script{
+	task.ActionCancel: newBulkScript(cancelSource),
+	task.ActionRetry:  newBulkScript(retrySource),
+	task.ActionDelete: newBulkScript(deleteSource),
+}
+
 // script is a Lua script on the keys of one queue. Its ARGV begins with what the prelude reads.
 type script struct{ *redis.Script }
 
 func newScript(source string) script { return script{redis.NewScript(preludeSource + source)} }
+
+// newBulkScript makes a function of the source of a script, whose KEYS and ARGV become parameters.
+func newBulkScript(source string) script {
+	act := "local function act(KEYS, ARGV)\n" + source + "\nend"
+	return newScript(strings.Replace(bulkSource, "-- ACT", act, 1))
+}
 
 func (s script) run(
 	ctx context.Context, rdb redis.Scripter, queue string, now time.Time, keys []string, args ...any,

@@ -98,7 +98,7 @@ func registry(t testing.TB) *task.Registry {
 func serve(t testing.TB, store httpapi.Tasks, change ...func(*httpapi.Config)) string {
 	t.Helper()
 	cfg := httpapi.Config{
-		Tasks: store, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes, Version: "1.2.3",
+		Tasks: store, Audit: noAudit{}, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes, Version: "1.2.3",
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -182,6 +182,12 @@ func TestBadTasks(t *testing.T) {
 		"malformed":                    {`{"type":`, 400, "body"},
 		"trailing garbage":             {`{"type":"call",` + good + `} x`, 400, "body"},
 		"deep nesting":                 {strings.Repeat("[", 60_000), 400, "body"},
+		"deep payload":                 {`{"type":"echo","payload":` + nested(100) + `}`, 400, "body"},
+		"NUL in a type":                {`{"type":"call\u0000",` + good + `}`, 422, "body.type"},
+		"NUL in an id":                 {`{"type":"call","id":"a\u0000",` + good + `}`, 422, "body.id"},
+		"NUL in a queue":               {`{"type":"call","queue":"low\u0000",` + good + `}`, 422, "body.queue"},
+		"NUL outside of a string":      {"{\"type\":\x00}", 400, "body"},
+		"huge number for a field":      {`{"type":"call","max_retries":99999999999999999999999,` + good + `}`, 422, "body.max_retries"},
 		"not UTF-8":                    {"{\"type\":\"call\xff\"}", 400, "body"},
 		"no object":                    {`[]`, 422, "body"},
 		"null":                         {`null`, 422, "body body.type"},

@@ -33,6 +33,7 @@ func serveRedis(t testing.TB, rdb *redis.Client, change ...func(*httpapi.Config)
 	tasks := broker.BeatClient{Client: client}
 	clock := redisstore.NewClock(rdb, lease.SystemClock(), slog.New(slog.DiscardHandler))
 	stores := func(c *httpapi.Config) {
+		c.Audit = redisstore.NewAudit(rdb)
 		c.Schedules, c.Beats = redisstore.NewSchedules(rdb, clock, tasks), redisstore.NewLease(rdb)
 	}
 	return serve(t, tasks, append([]func(*httpapi.Config){stores}, change...)...)
@@ -164,6 +165,9 @@ func TestEveryCallSaysWhenRedisIsGone(t *testing.T) {
 		{"GET", "/v1/tasks/x?wait=1s", ""},
 		{"POST", "/v1/tasks/x/cancel", ""},
 		{"DELETE", "/v1/tasks/x", ""},
+		{"POST", "/v1/tasks/bulk", `{"action":"cancel","filter":{"type":"echo"}}`},
+		{"POST", "/v1/tasks/bulk", `{"action":"cancel","filter":{"queue":"low"}}`},
+		{"GET", "/v1/audit", ""},
 		{"GET", "/v1/queues", ""},
 		{"POST", "/v1/queues/low/pause", ""},
 		{"GET", "/v1/workers", ""},

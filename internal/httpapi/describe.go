@@ -32,6 +32,7 @@ func describe(version string) huma.Config {
 		{Name: "Task types", Description: "What tasks there are, and what they take and give."},
 		{Name: "Queues", Description: "What waits where."},
 		{Name: "Workers", Description: "Who runs the tasks."},
+		{Name: "Audit", Description: "Who changed what."},
 		{Name: "Health", Description: "For load balancers and orchestrators."},
 	}
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{bearerScheme: {

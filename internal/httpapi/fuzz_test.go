@@ -18,7 +18,7 @@ import (
 
 func newHandler(t testing.TB, change ...func(*httpapi.Config)) http.Handler {
 	cfg := httpapi.Config{
-		Tasks: &stub{}, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes,
+		Tasks: &stub{}, Audit: noAudit{}, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes,
 	}
 	for _, f := range change {
 		f(&cfg)

@@ -48,8 +48,13 @@ func init() {
 	huma.NewError = func(status int, detail string, errs ...error) huma.StatusError {
 		switch status {
 		case http.StatusInternalServerError:
-			// Handlers make problems themselves, so this is a body that broke off: huma takes that for our fault.
+			// Handlers make problems themselves, so this is a body that could not be read: huma takes that for our fault.
+			if p, ok := errors.AsType[*problem](errors.Join(errs...)); ok {
+				return p // as limitBody found it
+			}
 			return newProblem(http.StatusBadRequest, "the body could not be read to its end")
+		case http.StatusRequestTimeout:
+			return newProblem(status, "the body came too slowly")
 		case http.StatusRequestEntityTooLarge:
 			return newProblem(status, "the body is too large") // huma's limit is one more than ours
 		}

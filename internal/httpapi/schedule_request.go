@@ -92,8 +92,7 @@ func decodeCursor(cursor string) (id string, err error) {
 	}
 	data, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || schedule.CheckID(string(data)) != nil {
-		return "", newProblem(http.StatusUnprocessableEntity, "the cursor is not valid",
-			fault{"query.cursor", "is not a cursor of this list; begin without one"})
+		return "", badCursor()
 	}
 	return string(data), nil
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -34,6 +35,8 @@ type Tasks interface {
 	Resume(ctx context.Context, queue string) error
 	Workers(ctx context.Context) ([]task.WorkerStatus, error)
 	Ping(ctx context.Context) error
+	// Bulk takes an action on many tasks. Its result is right, as far as it got, where there is an error too.
+	Bulk(ctx context.Context, change task.Bulk) (task.BulkResult, error)
 	// States returns the states of tasks, "" for those that are gone.
 	States(ctx context.Context, ids []string) ([]task.State, error)
 }
@@ -43,6 +46,7 @@ type Config struct {
 	Tasks     Tasks
 	Schedules schedule.Store
 	Beats     Beats
+	Audit     AuditLog
 	Registry  *task.Registry
 	// Auth says who a caller is; nil: everybody may do everything.
 	Auth Authenticator
@@ -54,7 +58,9 @@ type Config struct {
 	// RateLimit is what each caller is held to, in Buckets: each principal, or each address where there is no Auth.
 	RateLimit ratelimit.Rate
 	Buckets   Buckets
-	Version   string
+	// BodyTimeout is how long a client may take to send a body; slower ones are answered with 408. 0: 30 s.
+	BodyTimeout time.Duration
+	Version     string
 	// LoopbackOnly refuses requests for any host name but those of the machine itself. It protects an API without
 	// authentication from web pages whose names have been made to point at it.
 	LoopbackOnly bool
@@ -73,14 +79,16 @@ func New(cfg Config) http.Handler {
 	described := humaecho.New(e, describe(cfg.Version))
 	a := &api{cfg, described, newRequestReader(cfg.Registry, described.OpenAPI().Components.Schemas)}
 	e.HTTPErrorHandler = a.handleError
-	e.Use(a.logRequests, recoverPanics, a.authorize, a.limitRate, requireForm)
+	e.Use(a.logRequests, a.audit, recoverPanics, a.authorize, a.limitRate, requireForm, a.limitBody)
 	a.addTasks()
 	a.addBatch()
+	a.addBulk()
 	a.addTaskTypes()
 	a.addQueues()
 	a.addSchedules()
 	a.addBeat()
 	a.addWorkers()
+	a.addAudit()
 	a.addHealth()
 	a.addPages(e)
 	return withRequestID(secure(cfg.LoopbackOnly, e))
@@ -106,7 +114,7 @@ func register[I, O any](a *api, op huma.Operation, handler func(context.Context,
 		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests)
 	}
 	op.MaxBodyBytes = a.MaxBodyBytes + 1 // huma refuses what is as large as its limit
-	op.BodyReadTimeout = 30 * time.Second
+	op.BodyReadTimeout = cmp.Or(a.BodyTimeout, 30*time.Second)
 	huma.Register(a.API, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
 		if err != nil {

@@ -161,8 +161,7 @@ type listAnswer struct {
 func (a *api) listTasks(ctx context.Context, in *listInput) (*listAnswer, error) {
 	page, err := a.Tasks.List(ctx, task.Filter{Queue: in.Queue, State: in.State, Type: in.Type}, in.Cursor, in.Limit)
 	if task.CodeOf(err) == task.CodeInvalid {
-		return nil, newProblem(http.StatusUnprocessableEntity, "the cursor is not valid",
-			fault{"query.cursor", "is not a cursor of this list; begin without one"})
+		return nil, badCursor()
 	}
 	if err != nil {
 		return nil, err

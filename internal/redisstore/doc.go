@@ -1,5 +1,5 @@
 // Package redisstore keeps in Redis what beat needs to know: the schedules, who leads, and what time it is. It also keeps
-// how much callers of the API have asked for.
+// how much callers of the API have asked for, and the audit log.
 //
 // Everything is in keys that keys.go spells, what beat needs in one hash slot, and is changed by the scripts in lua/, each of which
 // states what it takes and what it answers. Times in Redis are milliseconds of the Unix epoch, and the scripts take the
@@ -37,4 +37,6 @@
 //
 // Buckets are token buckets, one a caller, which take.lua fills by the time that has passed and takes from. A bucket that
 // is full again is gone.
+//
+// An Audit keeps the newest entries of the audit log.
 package redisstore

@@ -20,6 +20,9 @@ const (
 	runsPrefix = "backbeat:schedules:{beat}:runs:"  // and the id: LIST of runs, JSON, newest first
 )
 
+// auditKey is a STREAM of audit entries, JSON, the newest last.
+const auditKey = "backbeat:audit"
+
 const (
 	resignedChannel = "backbeat:resigned" // pub/sub: the number of a term whose leader gave it up
 	changesChannel  = "backbeat:changes"  // pub/sub: ids of schedules that somebody has changed

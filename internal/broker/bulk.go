@@ -1,0 +1,294 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+const (
+	// bulkTasks is how many tasks a bulk change looks at, and changes, at once, so that Redis is not held up for long.
+	bulkTasks = 200
+	// bulkBytes bounds what these may weigh, as far as the ones before them tell.
+	bulkBytes = 4 << 20
+)
+
+// Bulk takes an action on all tasks that a filter selects when their turn comes, state by state. It goes through each
+// once: tasks that come while it is at work are left alone, or at any rate do not keep it at work. What moves back to
+// an earlier state meanwhile can be passed over. When it ends early, because ctx does or Redis is away, the result
+// tells what is done, and doing it again does the rest. Errors: CodeInvalid, with locations such as filter.state;
+// CodeUnavailable.
+func (c *Client) Bulk(ctx context.Context, change task.Bulk) (task.BulkResult, error) {
+	if faults := change.Check(); len(faults) > 0 {
+		return task.BulkResult{}, task.Invalid(faults...)
+	}
+	b := &bulk{Client: c, Bulk: change, size: bulkTasks / 8}
+	if change.OlderThan > 0 {
+		b.before = time.Now().Add(-change.OlderThan)
+	}
+	sections, err := b.sections(ctx)
+	for _, s := range sections {
+		if err == nil && s.state == task.Running {
+			err = b.changeRunning(ctx, s)
+		} else if err == nil {
+			err = b.changeSection(ctx, s)
+		}
+	}
+	return b.result, err
+}
+
+// bulk is a bulk change under way.
+type bulk struct {
+	*Client
+	task.Bulk
+	before time.Time // tasks must be older than this; zero: of any age
+	size   int       // of the next chunk
+	result task.BulkResult
+}
+
+// sections are where tasks may be that allow the action; and where they run, for those that are deleted: whoever
+// wants all of them gone is told which are not.
+func (b *bulk) sections(ctx context.Context) ([]section, error) {
+	if b.Filter.Queue != "" {
+		err := b.knows(ctx, b.Filter.Queue)
+		if task.CodeOf(err) == task.CodeNotFound {
+			err = task.Invalid(task.Fault{Location: "filter.queue", Message: "is not a known queue"})
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	all, err := b.Client.sections(ctx, b.Filter)
+	if err != nil {
+		return nil, err
+	}
+	var sections []section
+	for _, s := range all {
+		if s.state == task.Scheduled && b.Action == task.ActionCancel && b.Filter.State == "" && !b.DryRun {
+			// The one way back that tasks go by themselves is from here to pending. So it is looked at twice, the first
+			// time before they can have gone it; what is canceled is not found again.
+			sections = append(sections, newSection(s.queue, task.Retrying))
+		}
+		if b.Action.AppliesTo(s.state) || b.Action == task.ActionDelete {
+			sections = append(sections, s)
+		}
+	}
+	return sections, nil
+}
+
+// changeSection goes through a section from which it takes what it changes.
+func (b *bulk) changeSection(ctx context.Context, s section) error {
+	var w walk
+	var first []entry
+	for {
+		entries, err := b.next(ctx, s, &w)
+		if err != nil {
+			return err
+		}
+		if len(entries) == 0 {
+			break
+		}
+		if s.list && first == nil {
+			// The newest stays until last, for the way to be found by: what is in front of it came later.
+			first, entries = entries[:1], entries[1:]
+			w.pass(first, nil)
+		}
+		changed, err := b.change(ctx, s, entries)
+		if err != nil {
+			return err
+		}
+		w.pass(entries, changed)
+	}
+	_, err := b.change(ctx, s, first)
+	return err
+}
+
+// walk is how far the way through a section has led.
+type walk struct {
+	seen position
+	kept entry // the last that was seen and left where it was; it is found at once, and what was changed is not
+}
+
+// next returns the next chunk of entries.
+func (b *bulk) next(ctx context.Context, s section, w *walk) ([]entry, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.list {
+		at := position{started: w.seen.started, entry: w.kept}
+		at.Rest = w.seen.Rest // all between the two is gone
+		return b.listEntries(ctx, s.key, at, int64(b.size))
+	}
+	from := w.kept
+	if from.ID == "" {
+		from = w.seen.entry
+	}
+	return b.setEntries(ctx, s.key, w.seen, from, int64(b.size))
+}
+
+// pass moves on behind entries, of which some have been changed.
+func (w *walk) pass(entries []entry, changed map[string]bool) {
+	for _, e := range entries {
+		w.seen = position{started: true, entry: e}
+		if !changed[e.ID] {
+			w.kept = e
+		}
+	}
+}
+
+// changeRunning asks the tasks that run to stop. They stay in their list, which loses others in any order; but it is no
+// longer than what all workers run at once, so it is read in one piece.
+func (b *bulk) changeRunning(ctx context.Context, s section) error {
+	ids, err := b.rdb.LRange(ctx, s.key, 0, -1).Result()
+	for len(ids) > 0 && err == nil {
+		entries := make([]entry, min(b.size, len(ids)))
+		for i := range entries {
+			entries[i].ID = ids[i]
+		}
+		ids = ids[len(entries):]
+		if err = ctx.Err(); err == nil {
+			_, err = b.change(ctx, s, entries)
+		}
+	}
+	return wrap(err)
+}
+
+// change takes the action on the tasks of a chunk that are selected. It returns the ids of those that are changed.
+func (b *bulk) change(ctx context.Context, s section, entries []entry) (map[string]bool, error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	refs := make([]ref, len(entries))
+	for i, e := range entries {
+		refs[i] = ref{s.queue, e.ID}
+	}
+	records, err := b.read(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
+	b.resize(records)
+	var selected []*record
+	for _, r := range records {
+		if r != nil && b.selects(s, r) {
+			selected = append(selected, r)
+		}
+	}
+	b.result.Matched += len(selected)
+	if !b.Action.AppliesTo(s.state) {
+		b.result.Skipped += len(selected)
+		return nil, nil
+	}
+	if b.DryRun {
+		return nil, nil
+	}
+	return b.act(ctx, s, selected)
+}
+
+// resize adapts the size of chunks to the weight of the tasks.
+func (b *bulk) resize(records []*record) {
+	weight := 1
+	for _, r := range records {
+		if r != nil {
+			weight += len(r.raw) + len(r.fields[fieldResult])
+		}
+	}
+	b.size = min(max(1, len(records)*bulkBytes/weight), 2*b.size, bulkTasks)
+}
+
+func (b *bulk) selects(s section, r *record) bool {
+	state := r.taskState()
+	if state != s.state || b.Filter.Type != "" && r.message.Type != b.Filter.Type {
+		return false
+	}
+	if b.Action == task.ActionCancel && state == task.Running && r.fields[fieldCancelRequested] != "" {
+		return false // it has been asked to stop
+	}
+	if b.before.IsZero() {
+		return true
+	}
+	since := r.message.time(headerCreatedAt)
+	if state.Terminal() {
+		since = r.finishedAt()
+	}
+	return !since.IsZero() && since.Before(b.before) // other asynq clients do not say when they made a task
+}
+
+// act runs the script on tasks of a queue, as many at once as are not too heavy. It returns the ids of those that are
+// changed.
+func (b *bulk) act(ctx context.Context, s section, records []*record) (map[string]bool, error) {
+	changed := make(map[string]bool, len(records))
+	for len(records) > 0 {
+		n := 0
+		for room := bulkBytes; n < len(records) && room > 0; n++ {
+			room -= len(records[n].raw)
+		}
+		replies, err := b.runScript(ctx, s, records[:n])
+		if err != nil {
+			return changed, err
+		}
+		var running []string
+		for i, r := range records[:n] {
+			changed[r.id] = replies[i] == done || replies[i] == "requested"
+			if changed[r.id] {
+				b.result.Changed++
+			} else {
+				b.result.Skipped++
+			}
+			if replies[i] == "requested" {
+				running = append(running, r.id)
+			}
+		}
+		if err := b.interrupt(ctx, running); err != nil {
+			return changed, err
+		}
+		records = records[n:]
+	}
+	return changed, nil
+}
+
+func (b *bulk) runScript(ctx context.Context, s section, records []*record) ([]string, error) {
+	now := time.Now()
+	var state, outcome string
+	if b.Filter.State != "" {
+		state = records[0].state
+		if s.state == task.Canceled || s.state == task.Expired {
+			outcome = string(s.state)
+		}
+	}
+	args := []any{state, outcome, bulkTasks, 0}
+	for _, r := range records {
+		args = append(args, b.arguments(r, now)...)
+	}
+	args[3] = (len(args) - 4) / len(records)
+	replies, err := bulkScripts[b.Action].run(ctx, b.rdb, s.queue, now, []string{pendingKey(s.queue)}, args...).StringSlice()
+	return replies, wrap(err)
+}
+
+// arguments are what the script of the action takes for a task.
+func (b *bulk) arguments(r *record, now time.Time) []any {
+	switch b.Action {
+	case task.ActionCancel:
+		return []any{r.id, r.message.retention(task.Canceled).Milliseconds()}
+	case task.ActionRetry:
+		return []any{r.id, r.raw, r.message.renewed(), now.UnixNano()}
+	default:
+		return []any{r.id}
+	}
+}
+
+// interrupt tells the workers which tasks are to stop. Those that do not hear it find it out by themselves.
+func (b *bulk) interrupt(ctx context.Context, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := b.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, id := range ids {
+			p.Publish(ctx, asynqCancelChannel, id)
+		}
+		return nil
+	})
+	return wrap(err)
+}

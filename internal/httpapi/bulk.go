@@ -1,0 +1,113 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+func (a *api) addBulk() {
+	register(a, huma.Operation{
+		OperationID: "change-tasks", Method: http.MethodPost, Path: "/v1/tasks/bulk", Tags: []string{"Tasks"},
+		Summary: "Cancel, retry or delete many tasks",
+		Description: "Does to each task that the filter selects what the call for one task does, and counts them. Give at least one of " +
+			"queue, state and type. Tasks that come meanwhile are left alone. The answer comes when all is done: seconds for 100,000 tasks. " +
+			"If it does not come, what was done stays done, and sending the same again does the rest.",
+		Errors:      []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
+		Middlewares: huma.Middlewares{withoutWriteDeadline},
+	}, a.changeTasks)
+}
+
+// withoutWriteDeadline lets an answer take its time. It ends when the client hangs up or the program stops.
+func withoutWriteDeadline(ctx huma.Context, next func(huma.Context)) {
+	// Where there is no connection there is no deadline.
+	_ = http.NewResponseController(humaecho.Unwrap(ctx).Response()).SetWriteDeadline(time.Time{})
+	next(ctx)
+}
+
+type bulkInput struct {
+	Body bulkRequest
+}
+
+type bulkRequest struct {
+	Action task.Action `json:"action" enum:"cancel,retry,delete" doc:"What to do. Running tasks are asked to stop by cancel, and skipped by delete."`
+	Filter bulkFilter  `json:"filter" doc:"Which tasks: those that meet all that is given."`
+	DryRun bool        `json:"dry_run,omitempty" doc:"Only count: what matched, and of that what would be skipped."`
+}
+
+type bulkFilter struct {
+	Queue     *string     `json:"queue,omitempty" minLength:"1" doc:"Only tasks of this queue." example:"low"`
+	State     *task.State `json:"state,omitempty" enum:"scheduled,pending,running,retrying,succeeded,failed,canceled,expired" doc:"Only tasks in this state. Default: all that allow the action."`
+	Type      *string     `json:"type,omitempty" minLength:"1" doc:"Only tasks of this type." example:"http.request"`
+	OlderThan *string     `json:"older_than,omitempty" example:"24h" doc:"Only tasks that ended longer ago than this, or if they have not ended were created longer ago."`
+}
+
+// change is what the request means.
+func (r *bulkRequest) change() (task.Bulk, error) {
+	var age task.Duration
+	if r.Filter.OlderThan != nil {
+		if err := age.UnmarshalText([]byte(*r.Filter.OlderThan)); err != nil {
+			return task.Bulk{}, task.Invalid(task.Fault{Location: "filter.older_than", Message: err.Error()})
+		}
+	}
+	return task.Bulk{
+		Action:    r.Action,
+		Filter:    task.Filter{Queue: valueOf(r.Filter.Queue), State: valueOf(r.Filter.State), Type: valueOf(r.Filter.Type)},
+		OlderThan: time.Duration(age),
+		DryRun:    r.DryRun,
+	}, nil
+}
+
+type bulkAnswer struct {
+	Body bulkDocument
+}
+
+type bulkDocument struct {
+	Action  task.Action `json:"action" enum:"cancel,retry,delete"`
+	DryRun  bool        `json:"dry_run"`
+	Matched int         `json:"matched" doc:"Tasks that the filter selected, in states that allow the action; and running ones, for delete."`
+	Changed int         `json:"changed" doc:"Those of them on which the action was taken; 0 in a dry run."`
+	Skipped int         `json:"skipped" doc:"Those of them whose state did not allow it, or no longer."`
+}
+
+func (a *api) changeTasks(ctx context.Context, in *bulkInput) (*bulkAnswer, error) {
+	change, err := in.Body.change()
+	if err != nil {
+		return nil, inBody(err)
+	}
+	result, err := a.Tasks.Bulk(ctx, change)
+	note := noteOf(ctx)
+	note.nothing = change.DryRun
+	note.target = describeBulk(&change)
+	note.detail = fmt.Sprintf("matched=%d changed=%d skipped=%d", result.Matched, result.Changed, result.Skipped)
+	if err != nil {
+		return nil, inBody(err)
+	}
+	return &bulkAnswer{bulkDocument{
+		Action: change.Action, DryRun: change.DryRun, Matched: result.Matched, Changed: result.Changed, Skipped: result.Skipped,
+	}}, nil
+}
+
+// describeBulk says in a line what a change is.
+func describeBulk(change *task.Bulk) string {
+	text := []string{string(change.Action)}
+	add := func(name, value string) {
+		if value != "" {
+			text = append(text, name+"="+value)
+		}
+	}
+	add("queue", change.Filter.Queue)
+	add("state", string(change.Filter.State))
+	add("type", change.Filter.Type)
+	if change.OlderThan > 0 {
+		add("older_than", task.Duration(change.OlderThan).String())
+	}
+	return strings.Join(text, " ")
+}

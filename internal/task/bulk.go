@@ -1,0 +1,60 @@
+package task
+
+import (
+	"fmt"
+	"time"
+)
+
+// Action is what a bulk change does to each of its tasks.
+type Action string
+
+// The actions.
+const (
+	ActionCancel Action = "cancel"
+	ActionRetry  Action = "retry"
+	ActionDelete Action = "delete"
+)
+
+// AppliesTo reports whether the action can be taken on a task in the state.
+func (a Action) AppliesTo(s State) bool {
+	switch a {
+	case ActionCancel:
+		return !s.Terminal()
+	case ActionRetry:
+		return s == Failed || s == Canceled || s == Expired
+	case ActionDelete:
+		return s != Running
+	default:
+		return false
+	}
+}
+
+// Bulk is a change of all tasks that a filter selects.
+type Bulk struct {
+	Action Action
+	Filter Filter
+	// OlderThan leaves out tasks that ended, or if they have not ended were created, less than this ago; 0 selects
+	// tasks of any age.
+	OlderThan time.Duration
+	// DryRun only counts.
+	DryRun bool
+}
+
+// Check returns the faults of the change: a filter that selects everything, which nobody means, and a state that does
+// not allow the action.
+func (b *Bulk) Check() []Fault {
+	switch {
+	case b.Filter == Filter{}:
+		return []Fault{{Location: "filter", Message: "needs at least one of queue, state and type"}}
+	case b.Filter.State != "" && !b.Action.AppliesTo(b.Filter.State):
+		return []Fault{{Location: "filter.state", Message: fmt.Sprintf("a %s task does not allow %s", b.Filter.State, b.Action)}}
+	}
+	return nil
+}
+
+// BulkResult counts the tasks of a bulk change.
+type BulkResult struct {
+	Matched int // what the filter selected
+	Changed int
+	Skipped int // selected, and in a state that does not allow the action, perhaps only by the time it was to be taken
+}
