@@ -67,6 +67,7 @@ type API struct {
 	Insecure     bool
 	MaxBodyBytes int64
 	RateLimit    ratelimit.Rate // what each caller is held to
+	MaxWaiters   int
 }
 
 // Key is an API key with what it may do.
@@ -119,7 +120,7 @@ func Default(p Program) *Config {
 		Queues:    Queues{{"critical", 6}, {"default", 3}, {"low", 1}},
 		Retention: 24 * time.Hour,
 		Log:       Log{Level: "info"},
-		API:       API{Addr: "127.0.0.1:8080", MaxBodyBytes: 1 << 20},
+		API:       API{Addr: "127.0.0.1:8080", MaxBodyBytes: 1 << 20, MaxWaiters: 10_000},
 		Worker:    Worker{Concurrency: 64, ShutdownTimeout: 30 * time.Second},
 		Beat:      Beat{LeaseTTL: 5 * time.Second},
 	}

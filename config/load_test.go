@@ -57,7 +57,7 @@ func TestDefaults(t *testing.T) {
 	switch {
 	case cfg.Redis.URL.Reveal() != "redis://127.0.0.1:6379/0", !reflect.DeepEqual(cfg.Queues, want), !reflect.DeepEqual(cfg.Worker.Queues, want),
 		cfg.StrictPriority, cfg.Retention != 24*time.Hour, cfg.DebugTasks, cfg.HTTPTask.AllowCIDRs != nil, cfg.Log.Level != "info",
-		cfg.API.Addr != "127.0.0.1:8080", cfg.API.Insecure, cfg.API.RateLimit.Limits(), cfg.API.MaxBodyBytes != 1<<20, cfg.Worker.Concurrency != 64,
+		cfg.API.Addr != "127.0.0.1:8080", cfg.API.Insecure, cfg.API.RateLimit.Limits(), cfg.API.MaxBodyBytes != 1<<20, cfg.API.MaxWaiters != 10_000, cfg.Worker.Concurrency != 64,
 		cfg.Worker.ShutdownTimeout != 30*time.Second, cfg.Worker.AdminAddr != "", cfg.Beat.AdminAddr != "", cfg.Beat.LeaseTTL != 5*time.Second:
 		t.Errorf("%+v", cfg)
 	}
@@ -83,6 +83,7 @@ var everything = []struct{ key, env, yaml, text string }{
 	{"api.insecure", "BACKBEAT_API_INSECURE", "true", "true"},
 	{"api.max_body_bytes", "BACKBEAT_API_MAX_BODY_BYTES", "2048", "2048"},
 	{"api.rate_limit", "BACKBEAT_API_RATE_LIMIT", "100/m burst=9", "100/m burst=9"},
+	{"api.max_waiters", "BACKBEAT_API_MAX_WAITERS", "500", "500"},
 	{"worker.concurrency", "BACKBEAT_WORKER_CONCURRENCY", "3", "3"},
 	{"worker.queues", "BACKBEAT_WORKER_QUEUES", "[b, a]", "b,a"},
 	{"worker.shutdown_timeout", "BACKBEAT_WORKER_SHUTDOWN_TIMEOUT", "7s", "7s"},
@@ -102,7 +103,7 @@ func TestEveryKeyBySource(t *testing.T) {
 		SMTP:           config.SMTP{URL: "smtp://u:p@mail:587", From: "a@b.example"},
 		Log:            config.Log{Level: "warn", Format: "json"},
 		API: config.API{
-			Addr: "127.0.0.1:1", Insecure: true, MaxBodyBytes: 2048, RateLimit: ratelimit.Rate{Limit: 100, Period: time.Minute, Burst: 9},
+			Addr: "127.0.0.1:1", Insecure: true, MaxBodyBytes: 2048, MaxWaiters: 500, RateLimit: ratelimit.Rate{Limit: 100, Period: time.Minute, Burst: 9},
 		},
 		Worker: config.Worker{
 			Concurrency: 3, Queues: config.Queues{{Name: "b", Weight: 2}, {Name: "a", Weight: 9}}, ShutdownTimeout: 7 * time.Second, AdminAddr: "127.0.0.1:2",

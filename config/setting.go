@@ -154,6 +154,11 @@ var settings = []setting{
 		get: func(*Config) string { return "" },
 	},
 	{
+		key: "api.max_waiters", usage: "requests that wait for a task or follow one at once, in one process; more are answered with 429", parts: onlyAPI,
+		set: func(c *Config, v string) error { return setInt(&c.API.MaxWaiters, v, 1, 1_000_000) },
+		get: func(c *Config) string { return strconv.Itoa(c.API.MaxWaiters) },
+	},
+	{
 		key: "worker.concurrency", usage: "tasks that one worker runs at once", parts: onlyWorker,
 		set: func(c *Config, v string) error { return setInt(&c.Worker.Concurrency, v, 1, 10_000) },
 		get: func(c *Config) string { return strconv.Itoa(c.Worker.Concurrency) },

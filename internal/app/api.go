@@ -29,6 +29,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	store := dial.beatClient()
 	tasks := broker.BeatClient{Client: client}
 	clock := redisstore.NewClock(store, lease.SystemClock(), a.logger)
+	stopping := make(chan struct{})
 	monitor := asynqmon.New(asynqmon.Options{RootPath: monitorPath, RedisConnOpt: dial})
 	handler := httpapi.New(httpapi.Config{
 		Tasks:        tasks,
@@ -42,6 +43,8 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 		MaxBodyBytes: cfg.API.MaxBodyBytes,
 		RateLimit:    cfg.API.RateLimit,
 		Buckets:      redisstore.NewBuckets(store),
+		MaxWaiters:   cfg.API.MaxWaiters,
+		Stopping:     stopping,
 		Version:      Version(),
 		// Without authentication, only this machine may ask, and not through a name that a web page has bent.
 		LoopbackOnly: callers.Authenticator == nil && config.Loopback(cfg.API.Addr),
@@ -59,6 +62,8 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 		_ = store.Close()
 	}})
 	raiseGCTarget()
-	a.addServer("api", cfg.API.Addr, httpapi.Server(handler))
+	server := httpapi.Server(handler)
+	server.RegisterOnShutdown(func() { close(stopping) })
+	a.addServer("api", cfg.API.Addr, server)
 	return nil
 }

@@ -402,7 +402,7 @@ func TestREADME(t *testing.T) {
 	want := []string{
 		"order-17 pending", "order-17 succeeded", "hook-1 scheduled", "hook-1 canceled", "422",
 		"1 items", "6 items", "3 items", "low paused true", "low paused false", "1 items", "2 results", "retry matches 0", "3 items",
-		"invoice-17 scheduled", "invoice-17 scheduled",
+		"now-1 succeeded", "invoice-17 scheduled", "invoice-17 scheduled",
 		"hourly-crawl at 0 * * * *, paused false", "hourly-crawl at 0 * * * *, paused false", "hourly-crawl triggered", "1 items",
 		"hourly-crawl at 0 * * * *, paused true", "leads in term 1",
 	}

@@ -132,7 +132,7 @@ func (a *attempt) appendFinish(args []any, now time.Time) []any {
 	defer a.mu.Unlock()
 	retention := a.message.retention(a.outcome)
 	if a.outcome == task.Succeeded && retention == 0 && len(a.result) == 0 {
-		return append(args, "-", a.id, a.number)
+		return append(args, "", a.id, a.number)
 	}
 	var progress string
 	if a.progress != nil {

@@ -28,25 +28,26 @@ type Client struct {
 	queues    []Queue
 	enqueuer  *enqueuer
 	inspector *asynq.Inspector
-	waiters   *waiters
+	watches   *watches
 	announced sync.Map // names of queues that asynq's tools have been told of
 }
 
 // NewClient returns a client for the queues. The connection stays the caller's to close, after the client.
 func NewClient(rdb redis.UniversalClient, queues []Queue) *Client {
-	return &Client{
+	c := &Client{
 		rdb:       rdb,
 		queues:    queues,
 		enqueuer:  newEnqueuer(rdb),
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
-		waiters:   newWaiters(rdb),
 	}
+	c.watches = newWatches(rdb, c.readSettled)
+	return c
 }
 
-// Close ends the client's subscription, and waits for what is being enqueued. Those who still wait for tasks do so
-// until their context ends.
+// Close ends the client's subscription, and waits for what is being enqueued. Those who still watch tasks hear
+// nothing any more.
 func (c *Client) Close() {
-	c.waiters.close()
+	c.watches.close()
 	c.enqueuer.close()
 }
 
@@ -63,19 +64,29 @@ func (c *Client) Enqueue(ctx context.Context, t *task.Task) error {
 // EnqueueAll does what Enqueue does for many tasks in as few round trips as for one, and returns how each of them went,
 // in order. One that is refused does not hinder the others.
 func (c *Client) EnqueueAll(ctx context.Context, tasks []*task.Task) []error {
-	errs := make([]error, len(tasks))
-	announced := make(map[string]error, 1)
-	var chosen []int // places of tasks whose ids somebody chose
+	return c.enqueueAll(ctx, tasks, nameAll(tasks), false)
+}
+
+// nameAll gives ids to the tasks that have none, and returns the places of the others, whose ids somebody chose.
+func nameAll(tasks []*task.Task) (chosen []int) {
 	for i, t := range tasks {
-		if _, done := announced[t.Queue]; !done {
-			announced[t.Queue] = c.announce(ctx, t.Queue)
-		}
-		errs[i] = announced[t.Queue]
 		if t.ID != "" {
 			chosen = append(chosen, i)
 			continue
 		}
 		t.ID = uuid.Must(uuid.NewV7()).String() // it only fails where there is no randomness, as all of Go does
+	}
+	return chosen
+}
+
+func (c *Client) enqueueAll(ctx context.Context, tasks []*task.Task, chosen []int, awaited bool) []error {
+	errs := make([]error, len(tasks))
+	announced := make(map[string]error, 1)
+	for i, t := range tasks {
+		if _, done := announced[t.Queue]; !done {
+			announced[t.Queue] = c.announce(ctx, t.Queue)
+		}
+		errs[i] = announced[t.Queue]
 	}
 	if len(chosen) > 0 {
 		defer c.claimIDs(ctx, tasks, chosen, errs)()
@@ -83,7 +94,7 @@ func (c *Client) EnqueueAll(ctx context.Context, tasks []*task.Task) []error {
 	sent := make([]*submission, len(tasks))
 	for i, t := range tasks {
 		if errs[i] == nil {
-			sent[i] = c.enqueuer.submit(t)
+			sent[i] = c.enqueuer.submit(t, awaited)
 		}
 	}
 	for i, s := range sent {

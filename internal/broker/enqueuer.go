@@ -41,6 +41,7 @@ type submission struct {
 	task    *task.Task
 	message []byte
 	once    bool // it may have been in its queue before, and is not to come again
+	awaited bool // somebody waits for its end
 	done    chan error
 }
 
@@ -50,15 +51,15 @@ func newEnqueuer(rdb redis.UniversalClient) *enqueuer {
 
 func (e *enqueuer) close() { e.flying.Wait() }
 
-// submit puts a task that has an id on its way.
-func (e *enqueuer) submit(t *task.Task) *submission {
-	return e.add(&submission{task: t, message: newMessage(t).encode(), done: make(chan error, 1)})
+// submit puts a task that has an id on its way. The end of one that is awaited is announced, however soon it comes.
+func (e *enqueuer) submit(t *task.Task, awaited bool) *submission {
+	return e.add(&submission{task: t, message: newMessage(t).encode(), awaited: awaited, done: make(chan error, 1)})
 }
 
 // submitOnce does so unless a task of that id, submitted in this way, has been in the queue before; then the answer is
 // errDoneBefore.
-func (e *enqueuer) submitOnce(t *task.Task) *submission {
-	return e.add(&submission{task: t, message: newMessage(t).encode(), once: true, done: make(chan error, 1)})
+func (e *enqueuer) submitOnce(t *task.Task, awaited bool) *submission {
+	return e.add(&submission{task: t, message: newMessage(t).encode(), once: true, awaited: awaited, done: make(chan error, 1)})
 }
 
 func (e *enqueuer) add(s *submission) *submission {
@@ -117,6 +118,9 @@ func (e *enqueuer) write(queue string, batch []*submission) {
 	args = append(args, now.UnixNano())
 	for _, s := range batch {
 		args = s.appendArgs(args)
+		if s.awaited {
+			args = append(args, "!", s.task.ID)
+		}
 	}
 	answers, err := enqueueScript.run(context.Background(), e.rdb, queue, now, []string{pendingKey(queue)}, args...).StringSlice()
 	for i, s := range batch {

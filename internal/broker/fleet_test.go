@@ -107,6 +107,14 @@ func (f *fleet) worker(changes ...func(*broker.ServerConfig)) *broker.Server {
 // workerAt is worker with Redis at another address, behind a proxy say.
 func (f *fleet) workerAt(addr string, changes ...func(*broker.ServerConfig)) *broker.Server {
 	f.t.Helper()
+	rdb := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
+	f.t.Cleanup(func() { rdb.Close() })
+	return f.startOn(rdb, changes...)
+}
+
+// startOn is worker with a connection of the caller's.
+func (f *fleet) startOn(rdb *redis.Client, changes ...func(*broker.ServerConfig)) *broker.Server {
+	f.t.Helper()
 	cfg := broker.ServerConfig{
 		Registry:        f.registry,
 		Handlers:        f.handlers,
@@ -118,15 +126,11 @@ func (f *fleet) workerAt(addr string, changes ...func(*broker.ServerConfig)) *br
 	for _, change := range changes {
 		change(&cfg)
 	}
-	rdb := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
 	s := broker.NewServer(rdb, cfg)
 	if err := s.Start(f.t.Context()); err != nil {
 		f.t.Fatalf("start the worker: %v", err)
 	}
-	f.t.Cleanup(func() {
-		s.Stop()
-		rdb.Close()
-	})
+	f.t.Cleanup(s.Stop)
 	return s
 }
 

@@ -34,12 +34,13 @@ type keyClaim struct {
 
 // EnqueueOnce does what Enqueue does, once for all requests that are sent with the same key within a day. The first gets
 // its task as Enqueue leaves it; for the others replayed is true, and they get the task as it is now, or as it was
-// accepted if it is gone. Prepare makes a task of the request as of a time, which is that of the first.
+// accepted if it is gone. Prepare makes a task of the request as of a time, which is that of the first. With a limit above
+// 0 it waits so long at most for the task's end, as EnqueueAndWait does.
 //
 // Errors: task.ErrKeyReused if the key stands for another request; those of prepare, before anything is written down;
 // those of Enqueue, after which the request may be sent again.
 func (c *Client) EnqueueOnce(
-	ctx context.Context, request task.Idempotency, prepare func(now time.Time) (*task.Task, error),
+	ctx context.Context, request task.Idempotency, prepare func(now time.Time) (*task.Task, error), limit time.Duration,
 ) (t *task.Task, replayed bool, err error) {
 	t, chosen, err := c.claimedTask(ctx, request, prepare)
 	if err != nil {
@@ -48,16 +49,39 @@ func (c *Client) EnqueueOnce(
 	if err := c.announce(ctx, t.Queue); err != nil {
 		return nil, false, err
 	}
+	var one *watcher
+	if limit > 0 {
+		one = c.watches.join(ref{t.Queue, t.ID}, t, itsEnd)
+		defer c.watches.leave(one)
+		c.watches.hear(ctx)
+	}
 	if chosen {
-		err = c.enqueueChosen(ctx, t, claimName(request))
+		err = c.enqueueChosen(ctx, t, claimName(request), limit > 0)
 	} else {
-		err = c.enqueueOnce(ctx, t)
+		err = c.enqueueOnce(ctx, t, limit > 0)
 	}
-	if !errors.Is(err, errDoneBefore) {
-		return t, false, err
+	switch {
+	case errors.Is(err, errDoneBefore):
+		t, err = c.replay(ctx, t, limit)
+		return t, true, err
+	case err == nil && limit > 0:
+		t = c.awaitEnqueued(ctx, one, t, limit)
 	}
-	t, err = c.asItIs(ctx, t)
-	return t, true, err
+	return t, false, err
+}
+
+// replay returns the task of an earlier request, and waits up to limit for its end.
+func (c *Client) replay(ctx context.Context, accepted *task.Task, limit time.Duration) (*task.Task, error) {
+	t, err := c.asItIs(ctx, accepted)
+	if err != nil || limit == 0 || t == accepted || t.State.Terminal() {
+		return t, err // one that is gone has nothing to wait for
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if seen, err := c.Wait(ctx, t.ID); err == nil {
+		return seen, nil
+	}
+	return t, nil
 }
 
 // claimedTask returns the task that the key stands for, and whether somebody chose its id. It claims the key for the
@@ -128,8 +152,8 @@ func parseKeyClaim(text string) (*keyClaim, error) {
 }
 
 // enqueueOnce enqueues a task whose id nobody else uses. It returns errDoneBefore if that has been done.
-func (c *Client) enqueueOnce(ctx context.Context, t *task.Task) error {
-	err := c.enqueuer.submitOnce(t).await(ctx)
+func (c *Client) enqueueOnce(ctx context.Context, t *task.Task, awaited bool) error {
+	err := c.enqueuer.submitOnce(t, awaited).await(ctx)
 	if errors.Is(err, errIDTaken) {
 		return idTaken(t.ID)
 	}
@@ -139,7 +163,7 @@ func (c *Client) enqueueOnce(ctx context.Context, t *task.Task) error {
 // enqueueChosen is enqueueOnce for an id that somebody chose, and may have chosen for another task too. All requests with
 // the key share the claim on the id. So it is given up only when the task is in its queue, and no other request can put it there
 // any more; after anything else it ends by itself.
-func (c *Client) enqueueChosen(ctx context.Context, t *task.Task, token string) error {
+func (c *Client) enqueueChosen(ctx context.Context, t *task.Task, token string, awaited bool) error {
 	err := c.shareID(ctx, t, token)
 	if task.CodeOf(err) == task.CodeConflict {
 		// The id may have been used again after this very task was gone.
@@ -154,7 +178,7 @@ func (c *Client) enqueueChosen(ctx context.Context, t *task.Task, token string) 
 	if err != nil {
 		return err
 	}
-	err = c.enqueueOnce(ctx, t)
+	err = c.enqueueOnce(ctx, t, awaited)
 	if err == nil || errors.Is(err, errDoneBefore) {
 		c.releaseClaims(context.WithoutCancel(ctx), []*task.Task{t}, []int{0}, token)
 	}

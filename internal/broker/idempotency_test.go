@@ -66,11 +66,15 @@ func (f *fleet) desk() *desk {
 
 // send hands a request in under a key of its caller; body stands for the request.
 func (d *desk) send(caller, key, body string, req task.Request) (*task.Task, bool, error) {
+	return d.sendAndWait(caller, key, body, req, 0)
+}
+
+func (d *desk) sendAndWait(caller, key, body string, req task.Request, limit time.Duration) (*task.Task, bool, error) {
 	if req.Payload == nil {
 		req.Payload = []byte(`{"n":1}`)
 	}
 	return d.client.EnqueueOnce(d.t.Context(), task.Idempotency{Caller: caller, Key: key, Request: []byte(body)},
-		func(now time.Time) (*task.Task, error) { return d.registry.Prepare(req, now) })
+		func(now time.Time) (*task.Task, error) { return d.registry.Prepare(req, now) }, limit)
 }
 
 func (d *desk) mustSend(key, body string, req task.Request) (*task.Task, bool) {
@@ -189,6 +193,32 @@ func TestReplayAfterTheTaskIsGone(t *testing.T) {
 			t.Errorf("replayed %v: %+v, want %+v", replayed, again, first)
 		}
 		f.wantPending(0)
+	}
+}
+
+// The first request waits for the end even of a task that leaves nothing behind, and so does a later one for a task that is
+// not over.
+func TestKeyedRequestsWait(t *testing.T) {
+	f := newFleet(t)
+	d := f.desk()
+	d.client.HearOnly()
+	late := task.Request{Type: "echo", ID: "late", Delay: ptr(200 * time.Millisecond)}
+	if first, replayed, err := d.sendAndWait("ann", "late", "{}", late, time.Millisecond); err != nil || replayed || first.State != task.Scheduled {
+		t.Errorf("replayed %v: %+v, %v", replayed, first, err)
+	}
+	f.worker()
+	if again, replayed, err := d.sendAndWait("ann", "late", "{}", late, patience); err != nil || !replayed || again.State != task.Succeeded {
+		t.Errorf("replayed %v: %+v, %v", replayed, again, err)
+	}
+	for _, id := range []string{"", "order-17"} {
+		fleeting := task.Request{Type: "echo", ID: id, Retention: ptr(time.Duration(0))}
+		first, replayed, err := d.sendAndWait("ann", "fleeting"+id, "{}", fleeting, patience)
+		if err != nil || replayed || first.State != task.Succeeded || string(first.Result) != `{"n":1}` {
+			t.Errorf("replayed %v: %+v, %v", replayed, first, err)
+		}
+	}
+	if n := d.client.Watched(); n > 0 {
+		t.Errorf("%d tasks are still watched", n)
 	}
 }
 

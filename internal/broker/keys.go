@@ -30,7 +30,7 @@ func today(now time.Time) string { return now.UTC().Format(time.DateOnly) }
 
 // Keys of our own. Those of a queue are described in lua/prelude.lua.
 const (
-	finishedChannel = "backbeat:finished" // pub/sub: the ends of tasks that are waited for
+	watchedChannel  = "backbeat:watched"  // pub/sub: what becomes of tasks that are watched
 	wakeChannel     = "backbeat:wake"     // pub/sub: the own prefix of a queue that has something to do
 	dueChannel      = "backbeat:due"      // pub/sub: the own prefix of a queue whose next due task has changed
 	endsChannel     = "backbeat:ends"     // pub/sub: the own prefix of a queue where tasks of schedules have ended

@@ -11,15 +11,16 @@ import (
 // progressInterval is how often the progress of one attempt is stored at most.
 const progressInterval = 100 * time.Millisecond
 
-// reporter stores an attempt's progress: the first report at once, later ones at most once an interval, the
-// newest always. The last one goes with the acknowledgement.
+// reporter stores an attempt's progress beside the handler, which does not wait for it: the first report at once, later
+// ones at most once an interval, the newest always. The last one goes with the acknowledgement.
 type reporter struct {
 	attempt *attempt
 	store   func(report task.Report)
 
 	mu     sync.Mutex
-	last   time.Time
-	timer  *time.Timer // runs while a report is held back
+	last   time.Time   // when a report was stored
+	timer  *time.Timer // until the newest report is stored; nil if that is done
+	newer  bool        // there is one that came while another was being stored
 	closed bool
 }
 
@@ -29,25 +30,24 @@ func (r *reporter) report(p task.Report) {
 	r.attempt.mu.Unlock()
 
 	r.mu.Lock()
-	if r.closed || r.timer != nil {
-		r.mu.Unlock()
-		return
+	defer r.mu.Unlock()
+	r.newer = true
+	r.schedule()
+}
+
+// schedule sees to it that the newest report is stored, unless somebody is at it: while Redis is slow, reports do not
+// pile up. The lock is held.
+func (r *reporter) schedule() {
+	if r.newer && !r.closed && r.timer == nil {
+		r.timer = time.AfterFunc(progressInterval-time.Since(r.last), r.flush)
 	}
-	if wait := progressInterval - time.Since(r.last); wait > 0 {
-		r.timer = time.AfterFunc(wait, r.flush)
-		r.mu.Unlock()
-		return
-	}
-	r.last = time.Now()
-	r.mu.Unlock()
-	r.store(p)
 }
 
 func (r *reporter) flush() {
 	r.mu.Lock()
-	r.timer = nil
-	closed := r.closed
+	r.newer = false
 	r.last = time.Now()
+	closed := r.closed
 	r.mu.Unlock()
 	if closed {
 		return
@@ -56,6 +56,11 @@ func (r *reporter) flush() {
 	p := *r.attempt.progress
 	r.attempt.mu.Unlock()
 	r.store(p)
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.timer = nil
+	r.schedule()
 }
 
 func (r *reporter) close() {
@@ -71,7 +76,7 @@ func (r *reporter) close() {
 // replaced by the next.
 func (s *Server) storeProgress(ctx context.Context, a *attempt, p task.Report) {
 	err := progressScript.run(ctx, s.rdb, a.queue, time.Now(), []string{taskKey(a.queue, a.id)},
-		a.number, encodeProgress(p)).Err()
+		a.number, encodeProgress(p), a.id).Err()
 	if err != nil && ctx.Err() == nil {
 		s.cfg.Logger.Debug("progress not stored", "task", a.id, "error", err)
 	}

@@ -87,6 +87,17 @@ func (c *Client) read(ctx context.Context, refs []ref) ([]*record, error) {
 	return records, nil
 }
 
+// readSettled reads tasks and settles them.
+func (c *Client) readSettled(ctx context.Context, refs []ref) ([]*record, error) {
+	records, err := c.read(ctx, refs)
+	for i, r := range records {
+		if r != nil && err == nil {
+			records[i], err = c.settle(ctx, r)
+		}
+	}
+	return records, err
+}
+
 // settle completes what a reader would find unfinished: a task past its expires_at that no worker has swept
 // yet, and the next try of a task that a stock client or server has put off. It returns nil for a task that
 // is gone by now.

@@ -2,262 +2,115 @@ package broker
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/task"
 )
+
+// lateAnswer is how long Redis may take to tell how a task is doing when the time to wait for it is over.
+const lateAnswer = 5 * time.Second
 
 // Wait returns the task as soon as it is over, or as it is when ctx ends, which is no error. The end of the task
 // wakes it: whoever waits marks the task, and the script that ends a marked task says so on a channel. Errors:
 // CodeNotFound, CodeUnavailable.
 func (c *Client) Wait(ctx context.Context, id string) (*task.Task, error) {
 	r, err := c.find(ctx, id)
-	if err != nil || r.taskState().Terminal() {
-		return r.taskOrNil(), err
+	if err != nil {
+		return nil, err
 	}
-	one := c.waiters.join(ref{r.queue, id})
-	defer c.waiters.leave(one)
-	c.waiters.hear(ctx)
+	t := r.task()
+	if t.State.Terminal() {
+		return t, nil
+	}
+	one := c.watches.join(ref{r.queue, id}, t, itsEnd)
+	defer c.watches.leave(one)
+	c.watches.hear(ctx)
 
 	// Only now, when the end cannot go unheard any more, is the task marked and looked at again.
-	state, err := awaitScript.run(ctx, c.rdb, r.queue, time.Now(), []string{taskKey(r.queue, id)}).Text()
+	state, err := c.mark(ctx, one)
 	switch {
 	case err != nil && ctx.Err() == nil:
-		return nil, wrap(err)
-	case err == nil && state == "":
-		return nil, task.NotFound("task %q was dropped", id)
-	case isOver(state):
+		return nil, err
+	case err == nil && isOver(state):
 		return c.Get(ctx, id) // it ended just before it was marked
 	}
-	select {
-	case <-ctx.Done():
-	case end := <-one.wake:
-		return c.ended(r, end)
+	return c.await(ctx, one)
+}
+
+// EnqueueAndWait enqueues a task as Enqueue does, and returns it as soon as it is over, or as it is when it is not over in
+// time or ctx ends. The task is watched from before it is in its queue, so that even the outcome of one that is dropped at
+// its end is told. Once it is enqueued there are no errors: whatever becomes of the wait, the task was accepted. Errors:
+// those of Enqueue.
+func (c *Client) EnqueueAndWait(ctx context.Context, t *task.Task, limit time.Duration) (*task.Task, error) {
+	tasks := []*task.Task{t}
+	chosen := nameAll(tasks)
+	one := c.watches.join(ref{t.Queue, t.ID}, t, itsEnd)
+	defer c.watches.leave(one)
+	c.watches.hear(ctx)
+	if err := c.enqueueAll(ctx, tasks, chosen, true)[0]; err != nil {
+		return nil, err
 	}
-	// The caller gets an answer although its context has ended.
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	return c.awaitEnqueued(ctx, one, t, limit), nil
+}
+
+// awaitEnqueued returns a task that has just been enqueued, as soon as it is over, or as it is when it is not over in time.
+func (c *Client) awaitEnqueued(ctx context.Context, one *watcher, t *task.Task, limit time.Duration) *task.Task {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return c.Get(late, id)
-}
-
-func (r *record) taskOrNil() *task.Task {
-	if r == nil {
-		return nil
+	if seen, err := c.await(ctx, one); err == nil {
+		return seen
 	}
-	return r.task()
+	return t
 }
 
-// ended reads a task that is over; of one that was dropped at once it tells what the announcement tells.
-func (c *Client) ended(r *record, end ending) (*task.Task, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+// mark lets what becomes of the task be announced. It returns asynq's state of the task. Errors: CodeNotFound,
+// CodeUnavailable.
+func (c *Client) mark(ctx context.Context, one *watcher) (state string, err error) {
+	state, err = awaitScript.run(ctx, c.rdb, one.queue, time.Now(), []string{taskKey(one.queue, one.id)}, string(one.wants)).Text()
+	if err == nil && state == "" {
+		return "", dropped(one.id)
+	}
+	return state, wrap(err)
+}
+
+func dropped(id string) error { return task.NotFound("task %q was dropped", id) }
+
+// await waits for the end of a task that is marked. The caller gets an answer although its context has ended.
+func (c *Client) await(ctx context.Context, one *watcher) (*task.Task, error) {
+	select {
+	case t, ok := <-one.news:
+		if !ok {
+			return nil, dropped(one.id)
+		}
+		return t, nil
+	case <-ctx.Done():
+	}
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lateAnswer)
 	defer cancel()
-	t, err := c.Get(ctx, r.id)
-	if task.CodeOf(err) != task.CodeNotFound || !end.State.Terminal() {
-		return t, err
-	}
-	t = r.task()
-	t.State = end.State
-	t.FinishedAt = parseMillis(end.FinishedAt)
-	t.Result = jsonOrString([]byte(end.Result))
-	t.CancelRequested = end.State == task.Canceled
-	if end.State == task.Failed {
-		t.Error = &task.Failure{Message: end.Message, Kind: task.ErrorKind(end.Kind)}
-	}
-	return t, nil
+	return c.Get(late, one.id)
 }
 
-// ending is the announcement that a task is over. Its state is empty when the announcement itself was missed.
-type ending struct {
-	ID         string     `json:"id"`
-	State      task.State `json:"state"` // or "deleted"
-	FinishedAt string     `json:"finished_at"`
-	Result     string     `json:"result"`
-	Kind       string     `json:"kind"`
-	Message    string     `json:"message"`
-}
-
-// recheckInterval is how soon a waiter learns of an end that nobody announced: a stock asynq server does not.
-const recheckInterval = 2 * time.Second
-
-// waiters holds those of one process who wait for tasks, and the one subscription that serves them all.
-type waiters struct {
-	rdb   redis.UniversalClient
-	begin sync.Once
-	stop  context.CancelFunc // nil until the loops run
-	loops sync.WaitGroup
-
-	hears     chan struct{} // closed when announcements are heard for the first time
-	firstHear sync.Once
-
-	mu     sync.Mutex
-	byTask map[string]map[*waiter]struct{} // by task id
-}
-
-// waiter is one who waits.
-type waiter struct {
-	ref
-	wake chan ending // holds one
-	gone bool        // the last look found no task
-}
-
-func newWaiters(rdb redis.UniversalClient) *waiters {
-	return &waiters{rdb: rdb, hears: make(chan struct{}), byTask: make(map[string]map[*waiter]struct{})}
-}
-
-func (w *waiters) close() {
-	w.begin.Do(func() {}) // from now on nobody starts the loops
-	if w.stop != nil {
-		w.stop()
-		w.loops.Wait()
+// Follow tells what becomes of a task. The channel holds the task as it was found last, and at first as it is now; a newer
+// state takes the place of one that nobody has taken yet, so a reader that is slow misses what was in between and never
+// the newest. The channel is closed when the task is gone, which is no end of the kind that Task.State tells: somebody
+// has deleted it. While Redis is away nothing comes; then what there is. stop must be called. Errors: CodeNotFound,
+// CodeUnavailable.
+func (c *Client) Follow(ctx context.Context, id string) (news <-chan *task.Task, stop func(), err error) {
+	r, err := c.find(ctx, id)
+	if err != nil {
+		return nil, nil, err
 	}
-}
-
-// join registers somebody who waits for the task. The first one starts the subscription.
-func (w *waiters) join(task ref) *waiter {
-	w.begin.Do(func() {
-		ctx, stop := context.WithCancel(context.Background())
-		w.stop = stop
-		w.loops.Go(func() { w.listen(ctx) })
-		w.loops.Go(func() { w.recheck(ctx) })
-	})
-	one := &waiter{ref: task, wake: make(chan ending, 1)}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.byTask[task.id] == nil {
-		w.byTask[task.id] = make(map[*waiter]struct{})
+	t := r.task()
+	one := c.watches.join(ref{r.queue, id}, t, everything)
+	stop = func() { c.watches.leave(one) }
+	if t.State.Terminal() {
+		return one.news, stop, nil
 	}
-	w.byTask[task.id][one] = struct{}{}
-	return one
-}
-
-// hear waits until announcements are heard. While Redis is away, whoever waits finds that out by itself.
-func (w *waiters) hear(ctx context.Context) {
-	timer := time.NewTimer(recheckInterval)
-	defer timer.Stop()
-	select {
-	case <-w.hears:
-	case <-timer.C:
-	case <-ctx.Done():
+	c.watches.hear(ctx)
+	if _, err := c.mark(ctx, one); err != nil {
+		stop()
+		return nil, nil, err
 	}
-}
-
-func (w *waiters) leave(one *waiter) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.byTask[one.id], one)
-	if len(w.byTask[one.id]) == 0 {
-		delete(w.byTask, one.id)
-	}
-}
-
-func (w *waiters) wake(end ending) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for one := range w.byTask[end.ID] {
-		select {
-		case one.wake <- end:
-		default: // it is awake already
-		}
-	}
-}
-
-// listen hands announcements on. go-redis subscribes again after a lost connection, and says so: what ended in
-// between was missed, so everybody looks.
-func (w *waiters) listen(ctx context.Context) {
-	pubsub := w.rdb.Subscribe(ctx, finishedChannel)
-	defer pubsub.Close()
-	// Receive does not watch its context while it reads.
-	defer context.AfterFunc(ctx, func() { pubsub.Close() })()
-	for ctx.Err() == nil {
-		received, err := pubsub.Receive(ctx)
-		switch m := received.(type) {
-		case *redis.Subscription:
-			w.firstHear.Do(func() { close(w.hears) })
-			w.look(ctx)
-		case *redis.Message:
-			var end ending
-			if json.Unmarshal([]byte(m.Payload), &end) == nil {
-				w.wake(end)
-			}
-		}
-		if err != nil {
-			pause(ctx, 100*time.Millisecond) // Redis is away
-		}
-	}
-}
-
-func (w *waiters) recheck(ctx context.Context) {
-	for pause(ctx, recheckInterval) {
-		w.look(ctx)
-	}
-}
-
-// look wakes those whose task is over or gone. Nobody waits most of the time, and then it asks nothing.
-func (w *waiters) look(ctx context.Context) {
-	w.mu.Lock()
-	tasks := make(map[ref]*redis.StringCmd, len(w.byTask))
-	for _, set := range w.byTask {
-		for one := range set {
-			tasks[one.ref] = nil
-		}
-	}
-	w.mu.Unlock()
-	if len(tasks) == 0 {
-		return
-	}
-	// An error of one command, such as a nil reply, is looked at below.
-	_, _ = w.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for task := range tasks {
-			tasks[task] = p.HGet(ctx, taskKey(task.queue, task.id), fieldState)
-		}
-		return nil
-	})
-	for task, cmd := range tasks {
-		state, err := cmd.Result()
-		switch {
-		case errors.Is(err, redis.Nil):
-			w.miss(task)
-		case isOver(state):
-			w.wake(ending{ID: task.id})
-		}
-	}
-}
-
-// isOver reports whether one of asynq's states is that of a task that has ended.
-func isOver(state string) bool { return state == "completed" || state == "archived" }
-
-// miss notes that a task is gone. The announcement, which tells how a task ended that is dropped at once, may still
-// be on its way; whoever is missed twice is woken without one.
-func (w *waiters) miss(task ref) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for one := range w.byTask[task.id] {
-		if one.ref != task {
-			continue
-		}
-		if one.gone {
-			select {
-			case one.wake <- ending{ID: task.id}:
-			default:
-			}
-		}
-		one.gone = true
-	}
-}
-
-// pause waits for d and reports true, or false as soon as ctx ends.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	c.watches.reread(one.ref) // for what has become of it since it was found
+	return one.news, stop, nil
 }

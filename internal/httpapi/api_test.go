@@ -28,6 +28,7 @@ type stub struct {
 	err     error // what the methods answer with
 	created []*task.Task
 	waiting chan struct{} // closed when a Wait has begun; nil: nobody looks
+	waited  time.Duration // how long the newest EnqueueAndWait was to wait
 }
 
 func (s *stub) Enqueue(_ context.Context, t *task.Task) error {
@@ -47,8 +48,9 @@ func (s *stub) EnqueueAll(ctx context.Context, tasks []*task.Task) []error {
 }
 
 func (s *stub) EnqueueOnce(
-	ctx context.Context, _ task.Idempotency, prepare func(time.Time) (*task.Task, error),
+	ctx context.Context, _ task.Idempotency, prepare func(time.Time) (*task.Task, error), limit time.Duration,
 ) (*task.Task, bool, error) {
+	s.waited = limit
 	t, err := prepare(time.Now())
 	if err != nil {
 		return nil, false, err
@@ -66,6 +68,18 @@ func (s *stub) Wait(ctx context.Context, id string) (*task.Task, error) {
 	}
 	<-ctx.Done()
 	return s.Get(ctx, id)
+}
+
+func (s *stub) EnqueueAndWait(ctx context.Context, t *task.Task, limit time.Duration) (*task.Task, error) {
+	s.waited = limit
+	return t, s.Enqueue(ctx, t)
+}
+
+// Follow knows of tasks that are over.
+func (s *stub) Follow(_ context.Context, id string) (<-chan *task.Task, func(), error) {
+	news := make(chan *task.Task, 1)
+	news <- &task.Task{ID: id, State: task.Succeeded}
+	return news, func() {}, s.err
 }
 
 func (s *stub) List(_ context.Context, _ task.Filter, cursor string, _ int) (task.Page, error) {

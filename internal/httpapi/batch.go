@@ -54,7 +54,11 @@ type batchResult struct {
 	Error  *problem      `json:"error,omitempty" doc:"What is wrong with it, if it was not."`
 }
 
-func (a *api) createTasks(ctx context.Context, in *createInput) (*batchAnswer, error) {
+type batchInput struct {
+	RawBody []byte `contentType:"application/json"`
+}
+
+func (a *api) createTasks(ctx context.Context, in *batchInput) (*batchAnswer, error) {
 	requests, err := splitBatch(in.RawBody)
 	if err != nil {
 		return nil, err

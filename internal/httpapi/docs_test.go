@@ -56,7 +56,7 @@ func TestOpenAPITellsOfEveryCall(t *testing.T) {
 	want := []string{
 		"DELETE /v1/schedules/{}", "DELETE /v1/tasks/{}", "GET /healthz", "GET /readyz", "GET /v1/audit", "GET /v1/beat", "GET /v1/queues", "GET /v1/queues/{}",
 		"GET /v1/schedules", "GET /v1/schedules/{}", "GET /v1/schedules/{}/runs", "GET /v1/task-types", "GET /v1/tasks",
-		"GET /v1/tasks/{}", "GET /v1/workers", "PATCH /v1/schedules/{}", "POST /v1/queues/{}/pause", "POST /v1/queues/{}/resume",
+		"GET /v1/tasks/{}", "GET /v1/tasks/{}/events", "GET /v1/workers", "PATCH /v1/schedules/{}", "POST /v1/queues/{}/pause", "POST /v1/queues/{}/resume",
 		"POST /v1/schedules/preview", "POST /v1/schedules/{}/pause", "POST /v1/schedules/{}/resume", "POST /v1/schedules/{}/trigger",
 		"POST /v1/tasks", "POST /v1/tasks/batch", "POST /v1/tasks/bulk", "POST /v1/tasks/{}/cancel", "POST /v1/tasks/{}/retry", "POST /v1/tasks/{}/run", "PUT /v1/schedules/{}",
 	}

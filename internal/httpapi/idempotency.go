@@ -80,21 +80,14 @@ func unquote(text string) (string, bool) {
 }
 
 // createOnce hands a task in for all requests with the same key.
-func (a *api) createOnce(ctx context.Context, in *createTaskInput) (*createTaskAnswer, error) {
+func (a *api) createOnce(ctx context.Context, in *createTaskInput, limit time.Duration) (t *task.Task, replayed bool, err error) {
 	request := task.Idempotency{Caller: callerIn(ctx), Key: in.key, Request: in.RawBody}
-	t, replayed, err := a.Tasks.EnqueueOnce(ctx, request, func(now time.Time) (*task.Task, error) {
+	t, replayed, err = a.Tasks.EnqueueOnce(ctx, request, func(now time.Time) (*task.Task, error) {
 		return a.requests.read(in.RawBody, now)
-	})
-	switch {
-	case errors.Is(err, task.ErrKeyReused):
-		return nil, newProblem(http.StatusUnprocessableEntity, "the idempotency key was sent with another request before; take a new one for each",
+	}, limit)
+	if errors.Is(err, task.ErrKeyReused) {
+		err = newProblem(http.StatusUnprocessableEntity, "the idempotency key was sent with another request before; take a new one for each",
 			fault{"header." + idempotencyHeader, "stands for another request"})
-	case err != nil:
-		return nil, err
-	case replayed:
-		answer := accepted(t)
-		answer.Status, answer.Replayed = http.StatusOK, "true"
-		return answer, nil
 	}
-	return accepted(t), nil
+	return t, replayed, err
 }

@@ -79,8 +79,8 @@ var statuses = map[task.Code]int{
 
 // problemOf makes a problem of an error. Its cause is logged and never told.
 func (a *api) problemOf(ctx context.Context, err error) error {
-	if status, ok := errors.AsType[huma.StatusError](err); ok {
-		return status
+	if _, ok := errors.AsType[huma.StatusError](err); ok {
+		return err
 	}
 	e, ok := errors.AsType[*task.Error](err)
 	switch {

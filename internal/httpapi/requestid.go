@@ -28,10 +28,19 @@ func withRequestID(next http.Handler) http.Handler {
 		r.URL.RawPath = ""
 		// What can be got can be asked for by HEAD. The server still knows what it was, and drops the body.
 		if r.Method == http.MethodHead {
+			r = r.WithContext(context.WithValue(r.Context(), headKey{}, true))
 			r.Method = http.MethodGet
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+type headKey struct{}
+
+// isHead reports whether only the header of the answer is asked for, which matters to answers that take long.
+func isHead(ctx context.Context) bool {
+	head, _ := ctx.Value(headKey{}).(bool)
+	return head
 }
 
 func requestID(ctx context.Context) string {

@@ -313,8 +313,13 @@ func (a *api) steer(
 	})
 }
 
+type triggerAnswer struct {
+	Location string `header:"Location" doc:"Where the task is."`
+	Body     *taskDocument
+}
+
 // triggerSchedule writes the run down before it makes the task: whoever counts unfinished tasks knows of each.
-func (a *api) triggerSchedule(ctx context.Context, in *SchedulePath) (*createAnswer, error) {
+func (a *api) triggerSchedule(ctx context.Context, in *SchedulePath) (*triggerAnswer, error) {
 	id := uuid.Must(uuid.NewV7()).String() // it only fails where there is no randomness, as all of Go does
 	var before *schedule.Schedule
 	var made *task.Task
@@ -338,7 +343,7 @@ func (a *api) triggerSchedule(ctx context.Context, in *SchedulePath) (*createAns
 		a.untrigger(ctx, before, id)
 		return nil, err
 	}
-	return &createAnswer{"/v1/tasks/" + url.PathEscape(id), newTaskDocument(made)}, nil
+	return &triggerAnswer{"/v1/tasks/" + url.PathEscape(id), newTaskDocument(made)}, nil
 }
 
 // untrigger takes a task back that could not be enqueued. Should that fail too, beat finds out later that there is no such

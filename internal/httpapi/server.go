@@ -21,9 +21,17 @@ type Tasks interface {
 	Enqueue(ctx context.Context, t *task.Task) error
 	EnqueueAll(ctx context.Context, tasks []*task.Task) []error
 	// EnqueueOnce enqueues one task for all requests with the same idempotency key, and says whether it had been done before.
-	EnqueueOnce(ctx context.Context, request task.Idempotency, prepare func(now time.Time) (*task.Task, error)) (*task.Task, bool, error)
+	// It waits up to limit for the task's end.
+	EnqueueOnce(
+		ctx context.Context, request task.Idempotency, prepare func(now time.Time) (*task.Task, error), limit time.Duration,
+	) (*task.Task, bool, error)
 	Get(ctx context.Context, id string) (*task.Task, error)
 	Wait(ctx context.Context, id string) (*task.Task, error)
+	// EnqueueAndWait enqueues the task and waits up to limit for its end.
+	EnqueueAndWait(ctx context.Context, t *task.Task, limit time.Duration) (*task.Task, error)
+	// Follow returns a channel that holds the task as it is, then whenever it has changed as it is then; it is closed when
+	// the task is gone. stop must be called.
+	Follow(ctx context.Context, id string) (news <-chan *task.Task, stop func(), err error)
 	List(ctx context.Context, f task.Filter, cursor string, limit int) (task.Page, error)
 	Cancel(ctx context.Context, id string) (*task.Task, error)
 	Retry(ctx context.Context, id string) (*task.Task, error)
@@ -60,7 +68,14 @@ type Config struct {
 	Buckets   Buckets
 	// BodyTimeout is how long a client may take to send a body; slower ones are answered with 408. 0: 30 s.
 	BodyTimeout time.Duration
-	Version     string
+	// MaxWaiters bounds the requests that wait for a task or follow one; more are answered with 429. Default: 10,000.
+	MaxWaiters int
+	// Heartbeat is how often a stream of events without any gets a comment, and how long its client may take to take
+	// an event before it is cut off. Default: 15 s.
+	Heartbeat time.Duration
+	// Stopping is closed when the server is to stop, which ends streams of events; nil: it never does.
+	Stopping <-chan struct{}
+	Version  string
 	// LoopbackOnly refuses requests for any host name but those of the machine itself. It protects an API without
 	// authentication from web pages whose names have been made to point at it.
 	LoopbackOnly bool
@@ -71,16 +86,21 @@ type api struct {
 	Config
 	huma.API
 	requests *requestReader
+	waits    waits
 }
 
 // New returns the handler of the whole API.
 func New(cfg Config) http.Handler {
+	cfg.MaxWaiters = cmp.Or(cfg.MaxWaiters, defaultMaxWaiters)
+	cfg.Heartbeat = cmp.Or(cfg.Heartbeat, defaultHeartbeat)
 	e := echo.New()
 	described := humaecho.New(e, describe(cfg.Version))
-	a := &api{cfg, described, newRequestReader(cfg.Registry, described.OpenAPI().Components.Schemas)}
+	a := &api{cfg, described, newRequestReader(cfg.Registry, described.OpenAPI().Components.Schemas), make(waits, cfg.MaxWaiters)}
 	e.HTTPErrorHandler = a.handleError
 	e.Use(a.logRequests, a.audit, recoverPanics, a.authorize, a.limitRate, requireForm, a.limitBody)
+	a.addCreation()
 	a.addTasks()
+	a.addEvents()
 	a.addBatch()
 	a.addBulk()
 	a.addTaskTypes()
@@ -94,7 +114,8 @@ func New(cfg Config) http.Handler {
 	return withRequestID(secure(cfg.LoopbackOnly, e))
 }
 
-// Server returns an HTTP server for the handler, with limits on what clients may take their time for.
+// Server returns an HTTP server for the handler, with limits on what clients may take their time for. Streams of events set
+// their own.
 func Server(handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,

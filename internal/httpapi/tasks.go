@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"reflect"
 	"strings"
 	"time"
@@ -14,27 +13,11 @@ import (
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
-// maxWait is how long GET /v1/tasks/{id} may wait.
+// maxWait is how long a request may wait for a task.
 const maxWait = time.Minute
 
 func (a *api) addTasks() {
 	tags := []string{"Tasks"}
-	register(a, huma.Operation{
-		OperationID: "create-task", Method: http.MethodPost, Path: "/v1/tasks", Tags: tags,
-		Summary: "Hand a task in",
-		Description: "Checks the task against its type and puts it into its queue. The answer is the task as it stands, with its id. " +
-			"With an Idempotency-Key it is safe to send the request again.",
-		DefaultStatus:    http.StatusAccepted,
-		SkipValidateBody: true, // requestReader does it
-		Errors:           []int{http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
-		Responses: map[string]*huma.Response{
-			"200": {Description: "The task that the same request with this Idempotency-Key has made before", Content: map[string]*huma.MediaType{jsonType: {
-				Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[taskDocument](), true, ""),
-			}}},
-		},
-	}, a.createTask)
-	// huma knows only that the body is bytes.
-	a.OpenAPI().Paths["/v1/tasks"].Post.RequestBody.Content["application/json"].Schema = a.requests.schema
 	register(a, huma.Operation{
 		OperationID: "list-tasks", Method: http.MethodGet, Path: "/v1/tasks", Tags: tags,
 		Summary: "List tasks",
@@ -43,9 +26,14 @@ func (a *api) addTasks() {
 	}, a.listTasks)
 	register(a, huma.Operation{
 		OperationID: "get-task", Method: http.MethodGet, Path: "/v1/tasks/{id}", Tags: tags,
-		Summary:     "Ask how a task is doing",
-		Description: "With wait, the answer comes as soon as the task is over, or after that time with the task as it then is.",
-		Errors:      []int{http.StatusNotFound},
+		Summary: "Ask how a task is doing",
+		Description: "With wait, the answer comes as soon as the task is over, or after that time with the task as it then is. " +
+			"304 if that is what the client has.",
+		Responses: map[string]*huma.Response{
+			"200": {Description: "The task.", Content: a.taskContent()},
+			"304": {Description: "The task is as If-None-Match says."},
+		},
+		Errors: []int{http.StatusNotFound, http.StatusTooManyRequests},
 	}, a.getTask)
 	a.addSteering("cancel-task", "cancel", "Cancel a task",
 		"A task that does not run is canceled at once. One that runs has its context ended, ends as canceled, and is not tried again.",
@@ -59,6 +47,12 @@ func (a *api) addTasks() {
 		Summary: "Delete a task", Description: "Removes the task and its result. A running task must be canceled first.",
 		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, a.deleteTask)
+}
+
+// taskContent describes the document of a task where huma does not see it.
+func (a *api) taskContent() map[string]*huma.MediaType {
+	schema := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[taskDocument](), true, "TaskDocument")
+	return map[string]*huma.MediaType{"application/json": {Schema: schema}}
 }
 
 // addSteering adds a call that does something to a task and answers with it.
@@ -84,45 +78,6 @@ type taskPath struct {
 
 type taskAnswer struct {
 	Body *taskDocument
-}
-
-type createInput struct {
-	RawBody []byte `contentType:"application/json"`
-}
-
-type createAnswer struct {
-	Location string `header:"Location" doc:"Where the task is."`
-	Body     *taskDocument
-}
-
-type createTaskInput struct {
-	IdempotencyKey
-	RawBody []byte `contentType:"application/json"`
-}
-
-type createTaskAnswer struct {
-	Status   int
-	Location string `header:"Location" doc:"Where the task is."`
-	Replayed string `header:"Idempotency-Replayed" doc:"true if an earlier request with the same Idempotency-Key has made the task."`
-	Body     *taskDocument
-}
-
-func accepted(t *task.Task) *createTaskAnswer {
-	return &createTaskAnswer{Status: http.StatusAccepted, Location: "/v1/tasks/" + url.PathEscape(t.ID), Body: newTaskDocument(t)}
-}
-
-func (a *api) createTask(ctx context.Context, in *createTaskInput) (*createTaskAnswer, error) {
-	if in.key != "" {
-		return a.createOnce(ctx, in)
-	}
-	t, err := a.requests.read(in.RawBody, time.Now())
-	if err != nil {
-		return nil, err
-	}
-	if err := a.Tasks.Enqueue(ctx, t); err != nil {
-		return nil, err
-	}
-	return accepted(t), nil
 }
 
 // inBody places faults of a request in the body.
@@ -176,15 +131,28 @@ func (a *api) listTasks(ctx context.Context, in *listInput) (*listAnswer, error)
 type getInput struct {
 	ID   string `path:"id" doc:"The id of the task." example:"order-17"`
 	Wait string `query:"wait" doc:"Wait for the end of the task, 60s at most." example:"30s"`
+
+	IfNoneMatch string `header:"If-None-Match" doc:"Answer 304 if the task still has this ETag." example:"\"7dI0oDTgSVT3bEDM\""`
 }
 
-func (a *api) getTask(ctx context.Context, in *getInput) (*taskAnswer, error) {
+type getAnswer struct {
+	Status      int
+	ETag        string `header:"ETag" doc:"It changes with whatever the task shows." example:"\"7dI0oDTgSVT3bEDM\""`
+	ContentType string `header:"Content-Type"`
+	Body        []byte
+}
+
+func (a *api) getTask(ctx context.Context, in *getInput) (*getAnswer, error) {
 	wait, err := parseWait(in.Wait)
 	if err != nil {
 		return nil, err
 	}
 	get := a.Tasks.Get
 	if wait > 0 {
+		if !a.waits.begin() {
+			return nil, errTooManyWaits()
+		}
+		defer a.waits.end()
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, wait)
 		defer cancel()
@@ -194,7 +162,15 @@ func (a *api) getTask(ctx context.Context, in *getInput) (*taskAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &taskAnswer{newTaskDocument(t)}, nil
+	document, err := encodeTask(t)
+	if err != nil {
+		return nil, err
+	}
+	etag := `"` + versionOfDocument(document) + `"`
+	if hasVersion(in.IfNoneMatch, etag) {
+		return &getAnswer{Status: http.StatusNotModified, ETag: etag}, nil
+	}
+	return &getAnswer{http.StatusOK, etag, "application/json", document}, nil
 }
 
 func parseWait(text string) (time.Duration, error) {

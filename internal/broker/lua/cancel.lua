@@ -10,6 +10,7 @@ local state, waiters, schedule, callback = unpack(redis.call("HMGET", key, "stat
 if state == "active" then
   redis.call("HSET", key, "bb:cancel", ARGV[3], "bb:retention", ARGV[5])
   redis.call("SADD", backbeat .. "canceling", id)
+  changed(id, waiters)
   return "requested"
 end
 if state ~= "pending" and state ~= "scheduled" and state ~= "retry" then
@@ -18,6 +19,6 @@ end
 unlist(id, state)
 forget(id)
 promise(id, callback, "canceled")
-archive(id, "canceled", tonumber(ARGV[5]))
 notify(id, waiters, schedule, "canceled")
+archive(id, "canceled", tonumber(ARGV[5]))
 return "ok"

@@ -13,8 +13,9 @@
 --   7 how long the lock holds, in ms
 --   8 the schedule that made it, "" for none
 --   9 the states that its callback is for, with commas between them, "" for none
--- and for each that is to be put in once, however often it is sent: "once", for how long that is to be known, in ms, and
--- the same nine.
+-- for each that is to be put in once, however often it is sent: "once", for how long that is to be known, in ms, and the
+-- same nine;
+-- and behind one whose end somebody waits for already, two: "!", id.
 --
 -- Returns for each task "" when it is in; "before" when it was to be put in once, and has been; "id" when the id is
 -- taken; "unique:ID" when task ID holds the lock; "error:…" when Redis refused it.
@@ -81,16 +82,21 @@ end
 local answers = {}
 local i = 5
 while i <= #ARGV do
-  local add, size = full, 10
-  if ARGV[i] == "-" then
-    add, size = simple, 3
-  elseif ARGV[i] == "once" then
-    add, size = once, 11
+  if ARGV[i] == "!" then
+    if answers[#answers] == "" then redis.call("HSET", asynq .. "t:" .. ARGV[i + 1], "bb:waiters", 1) end
+    i = i + 2
+  else
+    local add, size = full, 10
+    if ARGV[i] == "-" then
+      add, size = simple, 3
+    elseif ARGV[i] == "once" then
+      add, size = once, 11
+    end
+    -- A key of a wrong type spoils its own task, not those that came with it.
+    local ok, answer = pcall(add, i)
+    answers[#answers + 1] = ok and answer or ("error:" .. tostring(type(answer) == "table" and answer.err or answer))
+    i = i + size
   end
-  -- A key of a wrong type spoils its own task, not those that came with it.
-  local ok, answer = pcall(add, i)
-  answers[#answers + 1] = ok and answer or ("error:" .. tostring(type(answer) == "table" and answer.err or answer))
-  i = i + size
 end
 if #ready > 0 then wake(redis.call("LPUSH", KEYS[1], unpack(ready)), #ready) end
 return answers

@@ -21,20 +21,19 @@ local taken, active, leases, rotated = {}, {}, {}, {}
 -- accept takes a task, or ends it if it is not to run. It returns false for one that has to stay for now.
 local function accept(id)
   local key = asynq .. "t:" .. id
-  local f = redis.call("HMGET", key, "msg", "bb:attempt", "bb:expires_at", "bb:cancel", "bb:crashes")
+  local f = redis.call("HMGET", key, "msg", "bb:attempt", "bb:expires_at", "bb:cancel", "bb:crashes", "bb:waiters")
   local msg, crashes = f[1], tonumber(f[5]) or 0
   if not msg then return true end
   if f[4] or (f[3] and tonumber(f[3]) <= now) then
-    local retention, waiters, schedule, callback =
-      unpack(redis.call("HMGET", key, "bb:retention", "bb:waiters", "bb:schedule", "bb:callback"))
+    local retention, schedule, callback = unpack(redis.call("HMGET", key, "bb:retention", "bb:schedule", "bb:callback"))
     if f[4] then
       -- Its worker died before it could say so.
       forget(id)
       promise(id, callback, "canceled")
+      notify(id, f[6], schedule, "canceled")
       archive(id, "canceled", tonumber(retention) or DEFAULT_RETENTION)
-      notify(id, waiters, schedule, "canceled")
     else
-      expire(id, retention, waiters, schedule, callback)
+      expire(id, retention, f[6], schedule, callback)
     end
     return true
   end
@@ -47,6 +46,7 @@ local function accept(id)
     redis.call("HDEL", key, "bb:expires_at", "bb:progress", "bb:run_at")
     redis.call("ZREM", backbeat .. "expires", id)
   end
+  changed(id, f[6])
   room = room - #msg
   local n = #taken
   taken[n + 1], taken[n + 2], taken[n + 3], taken[n + 4] = id, msg, attempt, crashes

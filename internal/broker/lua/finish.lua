@@ -4,7 +4,7 @@
 -- KEYS[1] asynq:{q}:active
 -- KEYS[2] asynq:{q}:lease
 -- ARGV[4] today, as 2026-11-21
--- and for each attempt that succeeded and leaves nothing behind three more: "-", id, attempt;
+-- and for each attempt that succeeded and leaves nothing behind three more: "", id, attempt;
 -- for each other eleven:
 --   1 id
 --   2 attempt, which fences: an attempt that is not the newest changes nothing
@@ -72,6 +72,7 @@ local function finish(i)
   end
   if outcome == "pending" or outcome == "unstarted" then
     giveBack(id, key, outcome, attempt, ARGV[i + 10])
+    changed(id, f[3])
     return "pending"
   end
 
@@ -86,10 +87,12 @@ local function finish(i)
   if outcome == "retrying" then
     redis.call("HSET", key, unpack(fields))
     delay(id, "retry", ARGV[i + 9])
+    changed(id, f[3])
     return outcome
   end
   if outcome == "succeeded" and ARGV[i + 4] ~= "" then table.insert(fields, "result"); table.insert(fields, ARGV[i + 4]) end
   promise(id, f[5], outcome, fields)
+  notify(id, f[3], f[4], outcome, outcome == "succeeded" and ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
   if outcome == "succeeded" and retention <= 0 then
     redis.call("DEL", key)
   elseif outcome == "succeeded" then
@@ -98,14 +101,13 @@ local function finish(i)
   else
     archive(id, outcome, retention, fields)
   end
-  notify(id, f[3], f[4], outcome, outcome == "succeeded" and ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
   return outcome
 end
 
 local outcomes = {}
 local i = 5
 while i <= #ARGV do
-  if ARGV[i] == "-" then
+  if ARGV[i] == "" then
     outcomes[#outcomes + 1] = done(ARGV[i + 1], ARGV[i + 2])
     i = i + 3
   else

@@ -9,9 +9,12 @@
 local ids = redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", ARGV[3], "LIMIT", 0, ARGV[5])
 for _, id in ipairs(ids) do
   redis.call("ZREM", KEYS[1], id)
-  local state = redis.call("HGET", asynq .. "t:" .. id, "state")
+  local state, waiters = unpack(redis.call("HMGET", asynq .. "t:" .. id, "state", "bb:waiters"))
   -- A stock server may have been first.
-  if (state == "scheduled" or state == "retry") and unlist(id, state) then push(id, ARGV[4]) end
+  if (state == "scheduled" or state == "retry") and unlist(id, state) then
+    push(id, ARGV[4])
+    changed(id, waiters)
+  end
 end
 if #ids == tonumber(ARGV[5]) then return 1 end
 local first = redis.call("ZRANGE", KEYS[1], 0, 0, "WITHSCORES")

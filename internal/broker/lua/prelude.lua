@@ -57,11 +57,23 @@ local function count(name, day, n)
   redis.call("INCRBY", asynq .. name, n)
 end
 
+-- A task's bb:waiters says who watches it: nobody if there is none, as with most; "1" if somebody waits for its end; FOLLOWED if
+-- somebody wants to hear of all that becomes of it. Nobody takes the mark off; it vanishes with the task.
+local FOLLOWED = "2"
+
+-- changed tells those who follow the task that it has become another. Others cost nothing here.
+local function changed(id, waiters)
+  if waiters == FOLLOWED then
+    redis.call("PUBLISH", "backbeat:watched", cjson.encode({queue = backbeat, id = id}))
+  end
+end
+
 -- ENDS_KEPT bounds what is kept for a beat that is away. It finds out about the rest by itself, in time.
 local ENDS_KEPT = 100000
 
 -- notify tells those who wait for the task that it is over, and the beat if a schedule made it. Nobody waits for most
--- tasks, and those cost nothing here. The message tells all that a task dropped at once leaves of itself.
+-- tasks, and those cost nothing here. The message tells all that a task dropped at once leaves of itself; so it must be
+-- sent before that is dropped.
 local function notify(id, waiters, schedule, state, result, kind, message)
   if schedule then
     local n = redis.call("RPUSH", backbeat .. "ends", schedule .. "\n" .. id .. "\n" .. state)
@@ -69,8 +81,10 @@ local function notify(id, waiters, schedule, state, result, kind, message)
     if n > ENDS_KEPT then redis.call("LPOP", backbeat .. "ends") end
   end
   if waiters then
-    redis.call("PUBLISH", "backbeat:finished", cjson.encode({
-      id = id, state = state, finished_at = ARGV[3],
+    local f = redis.call("HMGET", asynq .. "t:" .. id, "bb:attempt", "bb:started_at", "bb:worker")
+    redis.call("PUBLISH", "backbeat:watched", cjson.encode({
+      queue = backbeat, id = id, state = state, finished_at = ARGV[3],
+      attempt = tonumber(f[1]) or 0, started_at = f[2] or "", worker = f[3] or "",
       result = result or "", kind = kind or "", message = message or "",
     }))
   end
@@ -137,6 +151,6 @@ local function expire(id, retention, waiters, schedule, callback)
   redis.call("ZREM", backbeat .. "expires", id)
   redis.call("ZREM", backbeat .. "due", id)
   promise(id, callback, "expired")
-  archive(id, "expired", tonumber(retention) or DEFAULT_RETENTION)
   notify(id, waiters, schedule, "expired")
+  archive(id, "expired", tonumber(retention) or DEFAULT_RETENTION)
 end

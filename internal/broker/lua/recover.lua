@@ -26,7 +26,7 @@ end
 local back, over = 0, {}
 for _, id in ipairs(lost) do
   local key = asynq .. "t:" .. id
-  local msg, attempt = unpack(redis.call("HMGET", key, "msg", "bb:attempt"))
+  local msg, attempt, waiters = unpack(redis.call("HMGET", key, "msg", "bb:attempt", "bb:waiters"))
   if redis.call("LREM", KEYS[1], 0, id) == 0 or not msg then
     redis.call("ZREM", KEYS[2], id) -- nobody runs it, or there is nothing to run
   elseif redis.call("HINCRBY", key, "bb:crashes", 1) >= tonumber(ARGV[5]) then
@@ -38,6 +38,7 @@ for _, id in ipairs(lost) do
     redis.call("ZREM", KEYS[2], id)
     redis.call("HSET", key, "state", "pending", "pending_since", int(now * 1e6))
     wake(redis.call("RPUSH", asynq .. "pending", id))
+    changed(id, waiters)
     back = back + 1
   end
 end

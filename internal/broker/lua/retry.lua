@@ -9,7 +9,7 @@
 -- Returns "ok"; "changed" if the message is another by now; else the state that does not allow it, "" for
 -- no task.
 local key, id = KEYS[1], ARGV[4]
-local state, msg = unpack(redis.call("HMGET", key, "state", "msg"))
+local state, msg, waiters = unpack(redis.call("HMGET", key, "state", "msg", "bb:waiters"))
 if state ~= "archived" then return state or "" end
 if msg ~= ARGV[5] then return "changed" end
 unlist(id, state)
@@ -18,4 +18,5 @@ redis.call("HDEL", key, "result", "bb:outcome", "bb:error_kind", "bb:finished_at
   "bb:run_at", "bb:expires_at", "bb:crashes")
 redis.call("HSET", key, "msg", ARGV[6])
 push(id, ARGV[7])
+changed(id, waiters)
 return "ok"

@@ -6,10 +6,11 @@
 --
 -- Returns "ok"; else the state that does not allow it, "" for no task.
 local key, id = KEYS[1], ARGV[4]
-local state = redis.call("HGET", key, "state")
+local state, waiters = unpack(redis.call("HMGET", key, "state", "bb:waiters"))
 if state ~= "scheduled" and state ~= "retry" then return state or "" end
 unlist(id, state)
 redis.call("ZREM", backbeat .. "due", id)
 redis.call("HSET", key, "bb:run_at", ARGV[3])
 push(id, ARGV[5])
+changed(id, waiters)
 return "ok"

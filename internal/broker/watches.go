@@ -1,0 +1,416 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+const (
+	// recheckInterval is how soon those who watch learn of what nobody announced: a stock asynq server does not.
+	recheckInterval = 2 * time.Second
+	// recheckBatch is how many tasks are looked at in one round trip.
+	recheckBatch = 500
+	// rereadBatch is how many are read whole in one, with payload and result.
+	rereadBatch = 64
+)
+
+// announcement is what scripts say of a task that is watched: that it has become another, or that it is over. Of one that
+// is dropped at its end it holds all that is left.
+type announcement struct {
+	Queue      string     `json:"queue"` // its own prefix
+	ID         string     `json:"id"`
+	State      task.State `json:"state"` // "" while it is not over; or "deleted"
+	FinishedAt string     `json:"finished_at"`
+	Attempt    int        `json:"attempt"`
+	StartedAt  string     `json:"started_at"`
+	Worker     string     `json:"worker"`
+	Result     string     `json:"result"`
+	Kind       string     `json:"kind"`
+	Message    string     `json:"message"`
+}
+
+// end returns what has become of a task that is over and dropped, and that was t before.
+func (n *announcement) end(t *task.Task) *task.Task {
+	ended := *t
+	ended.State = n.State
+	ended.Attempt = max(t.Attempt, n.Attempt)
+	ended.FinishedAt = parseMillis(n.FinishedAt)
+	ended.Result = jsonOrString([]byte(n.Result))
+	ended.CancelRequested = n.State == task.Canceled
+	ended.Error = nil
+	if n.State == task.Failed {
+		ended.Error = &task.Failure{Message: n.Message, Kind: task.ErrorKind(n.Kind)}
+	}
+	if n.Worker != "" {
+		ended.StartedAt, ended.Worker = parseMillis(n.StartedAt), n.Worker
+	}
+	return &ended
+}
+
+// watches holds those of one process who watch tasks. One subscription serves them all. What was announced is read by one
+// loop, once for all who watch the task, and what comes together while it reads makes the next batch: a task that
+// changes faster than that is read less often, and nobody waits for anybody else.
+type watches struct {
+	rdb   redis.UniversalClient
+	read  func(ctx context.Context, refs []ref) ([]*record, error)
+	every time.Duration // how often it looks for what nobody announced
+	begin sync.Once
+	stop  context.CancelFunc // nil until the loops run
+	loops sync.WaitGroup
+
+	hears     chan struct{} // closed when announcements are heard for the first time
+	firstHear sync.Once
+
+	mu     sync.Mutex
+	byTask map[ref]*audience
+	stale  map[ref]*announcement // to be read again; with the end that was announced, nil for none
+	ring   chan struct{}         // holds one while there is something to read
+}
+
+// audience is those who watch one task.
+type audience struct {
+	watchers map[*watcher]struct{}
+	followed bool       // one of them wants everything
+	last     *task.Task // as it was read last
+	seen     string     // what the last recheck saw of it
+	missed   bool       // it found no task
+}
+
+// watcher is one who watches a task.
+type watcher struct {
+	ref
+	wants interest
+	news  chan *task.Task // holds one, the newest; closed when the task is gone
+}
+
+// interest is what somebody wants to hear of a task. The values are those of its mark, see lua/prelude.lua.
+type interest string
+
+const (
+	itsEnd     interest = "1"
+	everything interest = "2"
+)
+
+func newWatches(rdb redis.UniversalClient, read func(context.Context, []ref) ([]*record, error)) *watches {
+	return &watches{
+		rdb:    rdb,
+		read:   read,
+		every:  recheckInterval,
+		hears:  make(chan struct{}),
+		byTask: make(map[ref]*audience),
+		stale:  make(map[ref]*announcement),
+		ring:   make(chan struct{}, 1),
+	}
+}
+
+func (w *watches) close() {
+	w.begin.Do(func() {}) // from now on nobody starts the loops
+	if w.stop != nil {
+		w.stop()
+		w.loops.Wait()
+	}
+}
+
+// join registers somebody who watches the task, which was found to be t; who wants everything gets that first. The first
+// one of all starts the subscription.
+func (w *watches) join(r ref, t *task.Task, wants interest) *watcher {
+	w.begin.Do(func() {
+		ctx, stop := context.WithCancel(context.Background())
+		w.stop = stop
+		for _, loop := range []func(context.Context){w.listen, w.recheck, w.keepReading} {
+			w.loops.Go(func() { loop(ctx) })
+		}
+	})
+	one := &watcher{ref: r, wants: wants, news: make(chan *task.Task, 1)}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e := w.byTask[r]
+	if e == nil {
+		e = &audience{watchers: make(map[*watcher]struct{})}
+		w.byTask[r] = e
+	}
+	e.last = t
+	e.followed = e.followed || wants == everything
+	e.watchers[one] = struct{}{}
+	if wants == everything {
+		one.news <- t
+	}
+	return one
+}
+
+// hear waits until announcements are heard. While Redis is away, whoever watches finds that out by itself.
+func (w *watches) hear(ctx context.Context) {
+	timer := time.NewTimer(recheckInterval)
+	defer timer.Stop()
+	select {
+	case <-w.hears:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+func (w *watches) leave(one *watcher) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e := w.byTask[one.ref]
+	if e == nil {
+		return
+	}
+	delete(e.watchers, one)
+	if len(e.watchers) == 0 {
+		delete(w.byTask, one.ref)
+	}
+}
+
+// listen hears announcements. go-redis subscribes again after a lost connection, and says so: what was announced in
+// between was missed, so everything is looked at.
+func (w *watches) listen(ctx context.Context) {
+	pubsub := w.rdb.Subscribe(ctx, watchedChannel)
+	defer pubsub.Close()
+	// Receive does not watch its context while it reads.
+	defer context.AfterFunc(ctx, func() { pubsub.Close() })()
+	for ctx.Err() == nil {
+		received, err := pubsub.Receive(ctx)
+		switch m := received.(type) {
+		case *redis.Subscription:
+			w.firstHear.Do(func() { close(w.hears) })
+			w.look(ctx)
+		case *redis.Message:
+			var n announcement
+			if json.Unmarshal([]byte(m.Payload), &n) == nil {
+				w.heard(&n)
+			}
+		}
+		if err != nil {
+			pause(ctx, 100*time.Millisecond) // Redis is away
+		}
+	}
+}
+
+// heard has a task read again of which something was announced. An end replaces what was announced before it.
+func (w *watches) heard(n *announcement) {
+	r := ref{queueOfOwnPrefix(n.Queue), n.ID}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.byTask[r] == nil {
+		return // another process watches it
+	}
+	if n.State != "" {
+		w.stale[r] = n
+	}
+	w.call(r)
+}
+
+// reread has a task read again.
+func (w *watches) reread(r ref) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.call(r)
+}
+
+// call wakes the loop that reads. The lock is held.
+func (w *watches) call(r ref) {
+	if _, known := w.stale[r]; !known {
+		w.stale[r] = nil
+	}
+	select {
+	case w.ring <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+func (w *watches) keepReading(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.ring:
+		}
+		for batch := w.take(); len(batch) > 0 && ctx.Err() == nil; batch = w.take() {
+			w.readAll(ctx, batch)
+		}
+	}
+}
+
+// take returns what is to be read next: of one queue, for in a cluster queues can be out of reach one by one.
+func (w *watches) take() map[ref]*announcement {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	batch := make(map[ref]*announcement)
+	var queue string
+	for r, end := range w.stale {
+		if len(batch) == 0 {
+			queue = r.queue
+		}
+		if r.queue == queue && len(batch) < rereadBatch {
+			batch[r] = end
+			delete(w.stale, r)
+		}
+	}
+	return batch
+}
+
+func (w *watches) readAll(ctx context.Context, batch map[ref]*announcement) {
+	refs := make([]ref, 0, len(batch))
+	for r := range batch {
+		refs = append(refs, r)
+	}
+	records, err := w.read(ctx, refs)
+	if err != nil {
+		w.putBack(batch)
+		pause(ctx, 100*time.Millisecond) // Redis is away
+		return
+	}
+	for i, r := range refs {
+		var t *task.Task
+		if records[i] != nil {
+			t = records[i].task()
+		}
+		w.tell(r, t, batch[r])
+	}
+}
+
+// putBack takes back what could not be read. What was announced since is newer.
+func (w *watches) putBack(batch map[ref]*announcement) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for r, end := range batch {
+		if w.stale[r] == nil {
+			w.stale[r] = end
+		}
+		w.call(r)
+	}
+}
+
+// tell tells those who watch a task what was read of it, nil for nothing, after it was announced that it is over, if it
+// was.
+func (w *watches) tell(r ref, t *task.Task, end *announcement) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e := w.byTask[r]
+	switch {
+	case e == nil: // nobody watches it any more
+	case t != nil:
+		e.show(t)
+	case end == nil: // it was dropped, and its end is still on its way; if that was missed, look sees to it
+	case end.State.Terminal():
+		e.show(end.end(e.last))
+	default:
+		w.drop(r)
+	}
+}
+
+// show shows the task as it is now.
+func (e *audience) show(t *task.Task) {
+	e.last = t
+	for one := range e.watchers {
+		if one.wants == itsEnd && !t.State.Terminal() {
+			continue
+		}
+		select {
+		case <-one.news: // nobody has taken it, and now it is old
+		default:
+		}
+		one.news <- t // there is room: nobody else sends
+	}
+}
+
+// drop tells those who watch a task that it is gone. The lock is held.
+func (w *watches) drop(r ref) {
+	for one := range w.byTask[r].watchers {
+		close(one.news)
+	}
+	delete(w.byTask, r)
+}
+
+func (w *watches) recheck(ctx context.Context) {
+	for pause(ctx, w.every) {
+		w.look(ctx)
+	}
+}
+
+// lookFields tell whether a task has changed.
+var lookFields = []string{fieldState, fieldAttempt, fieldProgress, fieldCancelRequested, fieldRunAt}
+
+// look finds what nobody announced. Nobody watches most of the time, and then it asks nothing.
+func (w *watches) look(ctx context.Context) {
+	refs := w.unfinished()
+	for len(refs) > 0 && ctx.Err() == nil {
+		some := refs[:min(len(refs), recheckBatch)]
+		refs = refs[len(some):]
+		cmds := make([]*redis.SliceCmd, len(some))
+		// An error of one command is looked at below.
+		_, _ = w.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for i, r := range some {
+				cmds[i] = p.HMGet(ctx, taskKey(r.queue, r.id), lookFields...)
+			}
+			return nil
+		})
+		for i, r := range some {
+			if values, err := cmds[i].Result(); err == nil {
+				w.compare(r, values)
+			}
+		}
+	}
+}
+
+func (w *watches) unfinished() []ref {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	refs := make([]ref, 0, len(w.byTask))
+	for r, e := range w.byTask {
+		if !e.last.State.Terminal() {
+			refs = append(refs, r)
+		}
+	}
+	return refs
+}
+
+// compare has a task read again if the values of its lookFields say that there is news. One that is gone may have its end,
+// which tells how one ended that was dropped at once, still on its way; it is given up when it is missed twice.
+func (w *watches) compare(r ref, values []any) {
+	state, _ := values[0].(string)
+	seen := fmt.Sprintf("%q", values)
+	gone := state == ""
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	e := w.byTask[r]
+	switch {
+	case e == nil:
+	case gone && e.missed:
+		w.drop(r)
+	case !gone && (isOver(state) || e.followed && seen != e.seen || e.overdue()):
+		w.call(r)
+		fallthrough
+	default:
+		e.seen, e.missed = seen, gone
+	}
+}
+
+// overdue reports whether the task has expired and no worker is there to say so. Reading it does.
+func (e *audience) overdue() bool {
+	waits := e.last.State == task.Pending || e.last.State == task.Scheduled
+	return waits && !e.last.ExpiresAt.IsZero() && e.last.ExpiresAt.Before(time.Now())
+}
+
+// isOver reports whether one of asynq's states is that of a task that has ended.
+func isOver(state string) bool { return state == "completed" || state == "archived" }
+
+// pause waits for d and reports true, or false as soon as ctx ends.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,86 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+func (a *api) addCreation() {
+	register(a, huma.Operation{
+		OperationID: "create-task", Method: http.MethodPost, Path: "/v1/tasks", Tags: []string{"Tasks"},
+		Summary: "Hand a task in",
+		Description: "Checks the task against its type and puts it into its queue. The answer is the task as it stands, with its id. " +
+			"With an `Idempotency-Key` it is safe to send the request again. With `Prefer: wait=10` the answer comes as soon as the task is " +
+			"over, or after so many seconds, 60 at most.",
+		DefaultStatus: http.StatusAccepted,
+		Responses: map[string]*huma.Response{"200": {
+			Description: "The task that an earlier request with the same Idempotency-Key has made; or, with Prefer: wait, the task, which is over.",
+			Content:     a.taskContent(),
+		}},
+		SkipValidateBody: true, // requestReader does it
+		Errors:           []int{http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
+	}, a.createTask)
+	// huma knows only that the body is bytes.
+	a.OpenAPI().Paths["/v1/tasks"].Post.RequestBody.Content["application/json"].Schema = a.requests.schema
+}
+
+type createTaskInput struct {
+	IdempotencyKey
+	Preference
+	RawBody []byte `contentType:"application/json"`
+}
+
+type createTaskAnswer struct {
+	Status            int
+	Location          string `header:"Location" doc:"Where the task is."`
+	Replayed          string `header:"Idempotency-Replayed" doc:"true if an earlier request with the same Idempotency-Key has made the task."`
+	PreferenceApplied string `header:"Preference-Applied" doc:"For how long the answer would have waited, if it was to." example:"wait=10"`
+	Body              *taskDocument
+}
+
+func (a *api) createTask(ctx context.Context, in *createTaskInput) (*createTaskAnswer, error) {
+	answer := &createTaskAnswer{Status: http.StatusAccepted}
+	var limit time.Duration
+	// Where too many wait already, this one does not: it is only a preference.
+	if in.wait > 0 && a.waits.begin() {
+		defer a.waits.end()
+		limit = in.wait
+		answer.PreferenceApplied = fmt.Sprintf("wait=%d", limit/time.Second)
+	}
+	t, replayed, err := a.create(ctx, in, limit)
+	if err != nil {
+		return nil, err
+	}
+	if replayed {
+		answer.Replayed = "true"
+	}
+	if replayed || t.State.Terminal() {
+		answer.Status = http.StatusOK
+	}
+	answer.Location, answer.Body = "/v1/tasks/"+url.PathEscape(t.ID), newTaskDocument(t)
+	return answer, nil
+}
+
+// create hands a task in, and waits up to limit for its end. It reports whether an earlier request with the same
+// idempotency key had handed it in before.
+func (a *api) create(ctx context.Context, in *createTaskInput, limit time.Duration) (t *task.Task, replayed bool, err error) {
+	if in.key != "" {
+		return a.createOnce(ctx, in, limit)
+	}
+	if t, err = a.requests.read(in.RawBody, time.Now()); err != nil {
+		return nil, false, err
+	}
+	if limit > 0 {
+		t, err = a.Tasks.EnqueueAndWait(ctx, t, limit)
+	} else {
+		err = a.Tasks.Enqueue(ctx, t)
+	}
+	return t, false, err
+}
