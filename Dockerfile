@@ -13,6 +13,6 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
 # No shell and no package manager; it brings CA certificates, time zones and the user nonroot.
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /out/ /usr/local/bin/
-# The programs are backbeat-api, backbeat-worker, backbeat-beat and backbeat-standalone. Each answers to the argument
-# healthcheck; docker-compose.yml shows it in use.
+# The programs are backbeat-api, backbeat-worker, backbeat-beat and backbeat-standalone, and their client backbeat. Each of
+# the four answers to the argument healthcheck; docker-compose.yml shows it in use.
 CMD ["backbeat-api"]

@@ -114,7 +114,8 @@ func newFlags(p Program) *pflag.FlagSet {
 // readEnviron picks out our variables and finds those that mean nothing.
 func (l *loader) readEnviron(environ []string) map[string]string {
 	env := make(map[string]string)
-	known := map[string]bool{"BACKBEAT_CONFIG": true}
+	// The client reads the last three, maybe in the same shell.
+	known := map[string]bool{"BACKBEAT_CONFIG": true, "BACKBEAT_SERVER": true, "BACKBEAT_KEY": true, "BACKBEAT_PROFILE": true}
 	for _, s := range settings {
 		known[s.env()] = true
 	}

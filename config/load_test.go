@@ -139,6 +139,15 @@ func TestEveryKeyBySource(t *testing.T) {
 	}
 }
 
+// TestVariablesOfTheClient are none of the programs', and may be set where one of them is started.
+func TestVariablesOfTheClient(t *testing.T) {
+	for _, name := range []string{"BACKBEAT_SERVER", "BACKBEAT_KEY", "BACKBEAT_PROFILE"} {
+		if _, err := config.Load(config.APIProgram, nil, []string{name + "=x"}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestPrecedence(t *testing.T) {
 	file := write(t, "worker: {concurrency: 2}\nretention: 2h\nlog: {level: warn}\n")
 	cfg := load(t, config.WorkerProgram, []string{"--worker-concurrency", "4"},

@@ -21,11 +21,10 @@ func TestImageBuild(t *testing.T) {
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("scripts/build: %v\n%s", err, output)
 	}
-	for _, program := range []string{"api", "beat", "standalone", "worker"} {
-		binary := filepath.Join(out, "backbeat-"+program)
-		version, err := exec.CommandContext(t.Context(), binary, "--version").CombinedOutput()
-		if want := "backbeat-" + program + " v1.2.3\n"; err != nil || string(version) != want {
-			t.Errorf("backbeat-%s --version: %q, %v; want %q", program, version, err, want)
+	for _, program := range []string{"backbeat", "backbeat-api", "backbeat-beat", "backbeat-standalone", "backbeat-worker"} {
+		version, err := exec.CommandContext(t.Context(), filepath.Join(out, program), "--version").CombinedOutput()
+		if want := program + " v1.2.3\n"; err != nil || string(version) != want {
+			t.Errorf("%s --version: %q, %v; want %q", program, version, err, want)
 		}
 	}
 }

@@ -68,8 +68,29 @@ func rules() []rule {
 		},
 		{
 			says:  "programs import only the composition root, tasks, config and the standard library",
-			from:  own("cmd"),
+			from:  own("cmd").but(own("cmd/backbeat")),
 			never: project.or(outside).but(own("internal/app", "tasks", "config")),
+		},
+		{
+			says:  "of the project, the client program imports only its command line",
+			from:  own("cmd/backbeat"),
+			never: project.or(outside).but(own("internal/cli")),
+		},
+		{
+			says:  "the client knows of the project only the domain, and the command line only the client",
+			from:  own("client"),
+			never: project.but(own("client", "internal/task")),
+		},
+		{
+			says:  "the client knows of the project only the domain, and the command line only the client",
+			from:  own("internal/cli"),
+			never: project.but(own("internal/cli", "client")),
+		},
+		{
+			says:  "the client and the command line need no server technology",
+			from:  own("client", "internal/cli", "cmd/backbeat"),
+			never: under(asynq, asynqmon, echo, goRedis),
+			deep:  true,
 		},
 		{
 			says:  "only tests import the packages that serve tests",
@@ -124,6 +145,9 @@ func TestRules(t *testing.T) {
 		{"cmd/api -> internal/app", nil},
 		{"cmd/api -> os", nil},
 		{"config -> github.com/redis/go-redis/v9", nil},
+		{"cmd/backbeat -> internal/cli", nil},
+		{"internal/cli -> client", nil},
+		{"client -> internal/task", nil},
 
 		{"internal/task -> " + goRedis + "/v9", []string{"the domain and beat import no technology"}},
 		{"internal/schedule -> " + echo + "/v4/middleware", []string{"the domain and beat import no technology"}},
@@ -140,6 +164,11 @@ func TestRules(t *testing.T) {
 		{"tasks -> internal/app", []string{"only programs import the composition root"}},
 		{"cmd/api -> internal/task", []string{"programs import only the composition root, tasks, config and the standard library"}},
 		{"cmd/api -> example.com/x", []string{"programs import only the composition root, tasks, config and the standard library"}},
+		{"cmd/api -> internal/cli", []string{"programs import only the composition root, tasks, config and the standard library"}},
+		{"cmd/backbeat -> internal/app", []string{"of the project, the client program imports only its command line"}},
+		{"client -> tasks", []string{"the client knows of the project only the domain, and the command line only the client"}},
+		{"internal/cli -> internal/task", []string{"the client knows of the project only the domain, and the command line only the client"}},
+		{"client -> example.com/x -> " + goRedis + "/v9", []string{"the client and the command line need no server technology"}},
 		{"internal/app -> internal/redistest", []string{"only tests import the packages that serve tests"}},
 		{"internal/httpapi -> internal/broker", []string{"adapters do not import one another"}},
 		{"internal/broker -> internal/telemetry -> internal/redisstore", []string{"adapters do not import one another"}},
@@ -165,7 +194,7 @@ func line(imports string) graph {
 	g := graph{}
 	last := ""
 	for pkg := range strings.SplitSeq(imports, " -> ") {
-		if first, _, _ := strings.Cut(pkg, "/"); slices.Contains([]string{"bench", "cmd", "config", "internal", "tasks"}, first) {
+		if first, _, _ := strings.Cut(pkg, "/"); slices.Contains([]string{"bench", "client", "cmd", "config", "internal", "tasks"}, first) {
 			pkg = module + "/" + pkg
 		}
 		g[pkg] = nil

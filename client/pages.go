@@ -1,0 +1,55 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/url"
+	"strconv"
+)
+
+// page is one page of a list.
+type page[T any] struct {
+	Items      []T    `json:"items"`
+	NextCursor string `json:"next_cursor"`
+}
+
+// defaultPageSize is how many items a call for a page asks for.
+const defaultPageSize = 200
+
+// pages goes through a list page by page, as far as the caller does. An error ends it.
+func pages[T any](ctx context.Context, c *Client, path string, query url.Values, size int) iter.Seq2[T, error] {
+	if size <= 0 {
+		size = defaultPageSize
+	}
+	return func(yield func(T, error) bool) {
+		cursor := ""
+		for {
+			p, err := do[page[T]](ctx, c, get(path, pageQuery(query, size, cursor)))
+			if err != nil {
+				var zero T
+				yield(zero, err)
+				return
+			}
+			for _, item := range p.Items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if cursor = p.NextCursor; cursor == "" {
+				return
+			}
+		}
+	}
+}
+
+// pageQuery leaves the query as it is: whoever iterates twice begins anew.
+func pageQuery(query url.Values, size int, cursor string) url.Values {
+	q := url.Values{"limit": {strconv.Itoa(size)}}
+	for name, values := range query {
+		q[name] = values
+	}
+	if cursor != "" {
+		q.Set("cursor", cursor)
+	}
+	return q
+}

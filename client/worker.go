@@ -1,0 +1,34 @@
+package client
+
+import (
+	"context"
+	"time"
+)
+
+// Worker is a live worker, as of its last heartbeat.
+type Worker struct {
+	// ID is host:pid, as in Task.Worker.
+	ID   string `json:"id"`
+	Host string `json:"host"`
+	PID  int    `json:"pid"`
+	// Queues are those that it serves, with their weights.
+	Queues map[string]int `json:"queues"`
+	// Concurrency is how many tasks it runs at once.
+	Concurrency int           `json:"concurrency"`
+	Running     []RunningTask `json:"running"`
+	StartedAt   time.Time     `json:"started_at"`
+}
+
+// RunningTask is a task that a worker runs.
+type RunningTask struct {
+	ID        string    `json:"id"`
+	Type      string    `json:"type"`
+	Queue     string    `json:"queue"`
+	StartedAt time.Time `json:"started_at"`
+}
+
+// Workers lists the live workers. One that has died is listed for up to 10 s more.
+func (c *Client) Workers(ctx context.Context) ([]Worker, error) {
+	p, err := do[page[Worker]](ctx, c, get("/v1/workers", nil))
+	return p.Items, err
+}

@@ -1,0 +1,107 @@
+package cli_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/creack/pty"
+
+	"github.com/backbeat-go/backbeat/internal/cli"
+)
+
+// api is an API that answers as a test has it, and notes what it is asked.
+type api struct {
+	*httptest.Server
+	mu    sync.Mutex
+	calls []string // method, path and query, and the body
+	keys  []string // what came as Authorization
+}
+
+// serve answers each "METHOD /path" with a body; anything else is not found.
+func serve(t *testing.T, answers map[string]string) *api {
+	a := &api{}
+	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		a.mu.Lock()
+		a.calls = append(a.calls, strings.TrimSpace(fmt.Sprintf("%s %s %s", r.Method, r.URL.RequestURI(), body)))
+		a.keys = append(a.keys, r.Header.Get("Authorization"))
+		a.mu.Unlock()
+		answer, ok := answers[r.Method+" "+r.URL.Path]
+		if !ok {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusNotFound)
+			answer = `{"detail": "there is no such thing"}`
+		}
+		fmt.Fprint(w, answer)
+	}))
+	t.Cleanup(a.Close)
+	return a
+}
+
+// last is the newest call.
+func (a *api) last() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.calls) == 0 {
+		return ""
+	}
+	return a.calls[len(a.calls)-1]
+}
+
+// outcome is what a run of the program leaves behind.
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// run runs the program against an API, with more of an environment.
+func (a *api) run(env []string, stdin string, args ...string) outcome {
+	return run(append([]string{"BACKBEAT_SERVER=" + a.URL}, env...), stdin, args...)
+}
+
+func run(env []string, stdin string, args ...string) outcome {
+	var out, errOut bytes.Buffer
+	code := cli.Main("v1.2.3", args, env, strings.NewReader(stdin), &out, &errOut)
+	return outcome{code, out.String(), errOut.String()}
+}
+
+// onTerminal runs the program with a terminal for its output, and returns what that shows.
+func (a *api) onTerminal(t *testing.T, args ...string) (code int, screen string) {
+	t.Helper()
+	terminal, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	shown := make(chan string)
+	go func() {
+		data, _ := io.ReadAll(terminal) // it ends with an error when the other side is closed
+		shown <- string(data)
+	}()
+	code = cli.Main("v1.2.3", args, []string{"BACKBEAT_SERVER=" + a.URL}, strings.NewReader(""), tty, tty)
+	tty.Close()
+	return code, strings.ReplaceAll(<-shown, "\r\n", "\n")
+}
+
+func write(t *testing.T, name, text string, mode os.FileMode) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// payloadFlags say what a task is given.
+type payloadFlags struct {
+	params []string
+	file   string
+}
+
+func (f *payloadFlags) addTo(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVarP(&f.params, "param", "p", nil,
+		"field of the payload: key=text, or key:=JSON; numbers and booleans are told by the task type")
+	cmd.Flags().StringVar(&f.file, "payload", "", "file that holds the payload as JSON; - for standard input")
+}
+
+// payload makes the payload of a task of the type: that of the file, with the params in it.
+func (c *cli) payload(ctx context.Context, typ string, f *payloadFlags) (any, error) {
+	var whole json.RawMessage
+	if f.file != "" {
+		data, err := c.readFile(f.file)
+		if err != nil {
+			return nil, err
+		}
+		if !json.Valid(data) {
+			return nil, usagef("%s is not JSON", f.file)
+		}
+		whole = data
+	}
+	if len(f.params) == 0 {
+		if whole == nil {
+			return nil, nil
+		}
+		return whole, nil
+	}
+	fields := map[string]json.RawMessage{}
+	if whole != nil && json.Unmarshal(whole, &fields) != nil {
+		return nil, usagef("%s is no JSON object, so -p cannot add to it", f.file)
+	}
+	return fields, c.setParams(ctx, typ, fields, f.params)
+}
+
+// setParams adds key=text and key:=JSON to the fields of a payload.
+func (c *cli) setParams(ctx context.Context, typ string, fields map[string]json.RawMessage, params []string) error {
+	types, err := c.fieldTypes(ctx, typ)
+	if err != nil {
+		return err
+	}
+	for _, param := range params {
+		key, value, ok := strings.Cut(param, "=")
+		name, isJSON := strings.CutSuffix(key, ":")
+		switch {
+		case !ok || name == "":
+			return usagef("-p %s: write key=text or key:=JSON", param)
+		case isJSON && !json.Valid([]byte(value)):
+			return usagef("-p %s: what follows := is not JSON", param)
+		case isJSON:
+			fields[name] = json.RawMessage(value)
+		default:
+			fields[name] = convert(value, types[name])
+		}
+	}
+	return nil
+}
+
+// typeNames are those that the schema of a field allows.
+type typeNames []string
+
+// UnmarshalJSON reads a name, or a list of them.
+func (t *typeNames) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(data, []byte("[")) {
+		return json.Unmarshal(data, (*[]string)(t))
+	}
+	*t = typeNames{""}
+	return json.Unmarshal(data, &(*t)[0])
+}
+
+// fieldTypes asks what the fields of a payload are. Of a type that nobody knows there are none: the API says more about it.
+func (c *cli) fieldTypes(ctx context.Context, typ string) (map[string]typeNames, error) {
+	known, err := c.api.TaskTypes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	types := map[string]typeNames{}
+	for _, t := range known {
+		if t.Type != typ {
+			continue
+		}
+		var schema struct {
+			Properties map[string]struct{ Type typeNames }
+		}
+		if err := json.Unmarshal(t.PayloadSchema, &schema); err != nil {
+			return nil, fmt.Errorf("the payload schema of %s cannot be read: %w", typ, err)
+		}
+		for name, property := range schema.Properties {
+			types[name] = property.Type
+		}
+	}
+	return types, nil
+}
+
+// convert makes JSON of text: a number or a boolean where the field takes one and no string, and the text is one.
+func convert(text string, types typeNames) json.RawMessage {
+	takes := func(name string) bool { return slices.Contains(types, name) }
+	isNumber := json.Valid([]byte(text)) && strings.ContainsAny(text[:1], "-0123456789")
+	isBoolean := text == "true" || text == "false"
+	if !takes("string") && (isNumber && (takes("number") || takes("integer")) || isBoolean && takes("boolean")) {
+		return json.RawMessage(text)
+	}
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // no string fails to encode
+	}
+	return quoted
+}
+
+// readFile reads a file, or standard input for -.
+func (c *cli) readFile(path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(c.stdin)
+	}
+	return os.ReadFile(path)
+}

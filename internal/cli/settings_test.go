@@ -1,0 +1,86 @@
+package cli_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// home writes a configuration file and returns the environment in which it is found.
+func home(t *testing.T, text string) []string {
+	path := write(t, ".config/backbeat/config.yaml", text, 0o600)
+	return []string{"HOME=" + filepath.Dir(filepath.Dir(filepath.Dir(path)))}
+}
+
+func TestWhereTheServerAndTheKeyComeFrom(t *testing.T) {
+	a := serve(t, map[string]string{"GET /v1/queues": `{"items": []}`})
+	keyFile := write(t, "key", "from-file\n", 0o600)
+	env := home(t, `
+profiles:
+  default: {server: "`+a.URL+`", key: from-profile}
+  file: {server: "`+a.URL+`", key_file: `+keyFile+`}
+  elsewhere: {server: "http://127.0.0.1:1", key: from-elsewhere}
+`)
+	tests := []struct {
+		args string
+		env  string
+		want string
+	}{
+		{"", "", "Bearer from-profile"},
+		{"--profile file", "", "Bearer from-file"},
+		{"", "BACKBEAT_PROFILE=file", "Bearer from-file"},
+		{"--profile default", "BACKBEAT_PROFILE=file", "Bearer from-profile"},
+		{"", "BACKBEAT_KEY=from-env", "Bearer from-env"},
+		{"--key-file " + keyFile, "BACKBEAT_KEY=from-env", "Bearer from-file"},
+		{"--key from-flag --key-file " + keyFile, "", "Bearer from-flag"},
+		// The key of a profile is for its own server.
+		{"--profile elsewhere --server " + a.URL, "", ""},
+		{"--profile elsewhere", "BACKBEAT_SERVER=" + a.URL, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.args+" "+tt.env, func(t *testing.T) {
+			got := run(append(slices.Clone(env), tt.env), "", append(strings.Fields(tt.args), "queues")...)
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			if key := a.keys[len(a.keys)-1]; key != tt.want || got.code != 0 || got.stderr != "" {
+				t.Errorf("key %q, want %q; %+v", key, tt.want, got)
+			}
+		})
+	}
+	if got := run(append(slices.Clone(env), "BACKBEAT_PROFILE=elsewhere"), "", "queues"); got.code != 1 || !strings.Contains(got.stderr, "http://127.0.0.1:1") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestFaultyConfigurationFiles(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                  `has no profile "mine"`,
+		"profiles: {default: {sever: x}}":   "field sever not found",
+		"profiles: [":                       "cannot be read",
+		"profiles: {other: {}}":             `has no profile "mine"`,
+		"profiles: {mine: {key_file: /no}}": "http://127.0.0.1:8080", // the key is for the profile's server, and it has none
+	} {
+		got := run(append(home(t, text), "BACKBEAT_PROFILE=mine"), "", "queues")
+		if got.code == 0 || !strings.Contains(got.stderr, want) {
+			t.Errorf("%s: %+v, want %q", text, got, want)
+		}
+	}
+	if got := run([]string{"HOME=" + t.TempDir()}, "", "queues", "--profile", "mine"); got.code != 1 || !strings.Contains(got.stderr, "no such file") {
+		t.Errorf("without a file: %+v", got)
+	}
+}
+
+func TestKeysThatOthersCanRead(t *testing.T) {
+	a := serve(t, map[string]string{"GET /v1/queues": `{"items": []}`})
+	for text, warned := range map[string]bool{
+		`profiles: {default: {server: "` + a.URL + `", key: top-secret}}`: true,
+		`profiles: {default: {server: "` + a.URL + `"}}`:                  false,
+	} {
+		path := write(t, ".config/backbeat/config.yaml", text, 0o644)
+		got := run([]string{"XDG_CONFIG_HOME=" + filepath.Dir(filepath.Dir(path))}, "", "queues")
+		if got.code != 0 || strings.Contains(got.stderr, "chmod 600") != warned || strings.Contains(got.stderr, "top-secret") {
+			t.Errorf("%s: %+v", text, got)
+		}
+	}
+}

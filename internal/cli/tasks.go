@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/backbeat-go/backbeat/client"
+)
+
+func (c *cli) statusCommand() *cobra.Command {
+	var wait waitFlag
+	cmd := c.command(cobra.Command{
+		Use: "status ID", Short: "Ask how a task is doing",
+		Long: "Shows a task. With --wait follows it until it is over: then the exit code is 1 unless it has succeeded.",
+		Args: oneArg("ID"),
+	}, func(ctx context.Context, args []string) error {
+		get := func(ctx context.Context) (*client.Task, error) { return c.api.Task(ctx, args[0]) }
+		if wait.set {
+			return c.await(ctx, args[0], wait, get)
+		}
+		t, err := get(ctx)
+		if err != nil {
+			return err
+		}
+		return c.showTask(t)
+	})
+	wait.addTo(cmd)
+	return cmd
+}
+
+func (c *cli) listCommand() *cobra.Command {
+	var f filterFlags
+	var limit int
+	cmd := c.command(cobra.Command{
+		Use: "list", Short: "List tasks", Args: cobra.NoArgs,
+		Long: "Lists tasks, queue by queue, in each state by state, and in each state the newest first.",
+	}, func(ctx context.Context, _ []string) error {
+		if limit < 1 {
+			return usagef("--limit %d: write 1 or more", limit)
+		}
+		filter := client.TaskFilter{Queue: f.queue, State: client.State(f.state), Type: f.typ, PageSize: min(limit, 1000)}
+		tasks := take(c.api.Tasks(ctx, filter), limit)
+		return list(c.out, tasks, "ID TYPE QUEUE STATE ATTEMPT CREATED", func(t *client.Task) []any {
+			return []any{t.ID, t.Type, t.Queue, t.State, t.Attempt, clock(t.CreatedAt)}
+		})
+	})
+	c.addFilter(cmd, &f)
+	cmd.Flags().IntVar(&limit, "limit", 50, "how many tasks at most")
+	return cmd
+}
+
+// filterFlags select tasks.
+type filterFlags struct{ queue, state, typ string }
+
+func (c *cli) addFilter(cmd *cobra.Command, f *filterFlags) {
+	cmd.Flags().StringVar(&f.queue, "queue", "", "only tasks of this queue")
+	cmd.Flags().StringVar(&f.state, "state", "", "only tasks in this state")
+	cmd.Flags().StringVar(&f.typ, "type", "", "only tasks of this type")
+	_ = cmd.RegisterFlagCompletionFunc("queue", c.completeQueues())
+	_ = cmd.RegisterFlagCompletionFunc("state", completeStates())
+	_ = cmd.RegisterFlagCompletionFunc("type", c.completeTypes())
+}
+
+func take[T any](items iter.Seq2[T, error], limit int) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		n := 0
+		for item, err := range items {
+			if n++; !yield(item, err) || n == limit {
+				return
+			}
+		}
+	}
+}
+
+func (c *cli) cancelCommand() *cobra.Command {
+	return c.eachTask("cancel", "Cancel tasks", func(ctx context.Context, id string) (*client.Task, error) { return c.api.Cancel(ctx, id) })
+}
+
+func (c *cli) retryCommand() *cobra.Command {
+	return c.eachTask("retry", "Try failed, canceled or expired tasks again",
+		func(ctx context.Context, id string) (*client.Task, error) { return c.api.Retry(ctx, id) })
+}
+
+func (c *cli) deleteCommand() *cobra.Command {
+	return c.eachTask("delete", "Delete tasks and their results",
+		func(ctx context.Context, id string) (*client.Task, error) { return nil, c.api.Delete(ctx, id) })
+}
+
+// eachTask makes a command that does something to each task that is named, and does not stop at one that it fails for.
+func (c *cli) eachTask(verb, short string, act func(context.Context, string) (*client.Task, error)) *cobra.Command {
+	return c.command(cobra.Command{
+		Use: verb + " ID...", Short: short, Args: cobra.MinimumNArgs(1),
+	}, func(ctx context.Context, ids []string) error {
+		var failed error
+		tasks := func(yield func(*client.Task, error) bool) {
+			for _, id := range ids {
+				t, err := act(ctx, id)
+				switch {
+				case err != nil:
+					c.say("%s: %s", id, c.explain(err))
+					failed = errReported
+				case t != nil && !yield(t, nil):
+					return
+				}
+			}
+		}
+		if err := list(c.out, tasks, "ID TYPE QUEUE STATE", func(t *client.Task) []any {
+			state := string(t.State)
+			if t.CancelRequested && !t.State.Terminal() {
+				state += ", canceling"
+			}
+			return []any{t.ID, t.Type, t.Queue, state}
+		}); err != nil {
+			return err
+		}
+		return failed
+	})
+}
+
+// showTask shows all that there is to say of a task.
+func (c *cli) showTask(t *client.Task) error {
+	fields := [][2]string{
+		{"id", t.ID},
+		{"type", t.Type},
+		{"queue", t.Queue},
+		{"state", string(t.State)},
+		{"attempt", fmt.Sprintf("%d of %d", t.Attempt, t.MaxRetries+1)},
+		{"payload", noNull(t.Payload)},
+		{"result", noNull(t.Result)},
+	}
+	if t.Error != nil {
+		fields = append(fields, [2]string{"error", fmt.Sprintf("%s (%s)", t.Error.Message, t.Error.Kind)})
+	}
+	if t.Progress != nil {
+		fields = append(fields, [2]string{"progress", fmt.Sprintf("%.0f%% %s", t.Progress.Percent, t.Progress.Message)})
+	}
+	if t.Schedule != nil {
+		fields = append(fields, [2]string{"schedule", t.Schedule.ScheduleID + ", for " + clock(t.Schedule.Tick)})
+	}
+	fields = append(fields,
+		[2]string{"metadata", pairs(t.Metadata)},
+		[2]string{"worker", t.Worker},
+		[2]string{"created", clock(t.CreatedAt)},
+		[2]string{"run at", clock(t.RunAt)},
+		[2]string{"started", clock(t.StartedAt)},
+		[2]string{"finished", clock(t.FinishedAt)},
+		[2]string{"expires", clock(t.ExpiresAt)},
+	)
+	return c.out.document(t, fields)
+}
+
+func noNull(raw []byte) string {
+	if string(raw) == "null" {
+		return ""
+	}
+	return string(raw)
+}
+
+func pairs[V any](m map[string]V) string {
+	var texts []string
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		texts = append(texts, fmt.Sprintf("%s=%v", key, m[key]))
+	}
+	return strings.Join(texts, " ")
+}
