@@ -4,7 +4,7 @@
 
 GOFMT    := $(shell go env GOROOT)/bin/gofmt
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
-FUZZTIME ?= 30s
+FUZZTIME ?= 1m
 
 .PHONY: help test tools vet format-check lint race build run fmt fuzz bench cover docker clean
 
@@ -13,7 +13,7 @@ help: ## List the targets
 
 test: tools build vet format-check lint race ## Check everything; installs what the tests need
 
-tools: ## Install redis-server, gcc and Chromium where they are missing
+tools: ## Install redis-server, gcc, Chromium and Node.js where they are missing, and npm packages
 	@scripts/install-test-tools
 
 vet: ## Run go vet
@@ -37,7 +37,7 @@ run: ## Run API, worker and beat in one process on http://127.0.0.1:8080
 fmt: ## Format the code and its imports
 	go tool golangci-lint fmt
 
-fuzz: ## Run each fuzz target for FUZZTIME (30s)
+fuzz: ## Run each fuzz target for FUZZTIME (1m)
 	scripts/fuzz $(FUZZTIME)
 
 bench: ## Measure Backbeat beside stock asynq, in about nine minutes; on a machine that does nothing else

@@ -356,3 +356,31 @@ func FuzzRedisURL(f *testing.F) {
 		}
 	})
 }
+
+// FuzzKeys: whatever an API key looks like, what is said of it does not depend on its secret.
+func FuzzKeys(f *testing.F) {
+	for _, seed := range [][3]string{
+		{"ci", "hunter2-hunter2", "tasks.read+admin"}, {"ci", "hunter2", "*"}, {"", "hunter2", "*"}, {"ci", "hunter2", ""}, {"ci", "hunter2", "hunter2"},
+		{"ci:", "hunter2", "*"}, {"a,ci", "hunter2", "*"}, {"ci", "hunter2", "*,ci:other:*"}, {" ", "\x00", "+"}, {"\xff", "é", "tasks.read+"},
+	} {
+		f.Add(seed[0], seed[1], seed[2])
+	}
+	load := func(name, secret, scopes string) (*config.Config, string) {
+		cfg, err := config.Load(config.APIProgram, nil, []string{"BACKBEAT_API_KEYS=" + name + ":" + secret + ":" + scopes})
+		return cfg, fmt.Sprint(err)
+	}
+	f.Fuzz(func(t *testing.T, name, secret, scopes string) {
+		if secret == "" || strings.ContainsAny(secret, ":,") {
+			return // it is not one secret
+		}
+		cfg, said := load(name, secret, scopes)
+		if _, other := load(name, "another", scopes); said != other {
+			t.Errorf("of one secret it says %q, of another %q", said, other)
+		}
+		if cfg != nil && len(cfg.API.Keys) == 1 {
+			if key := cfg.API.Keys[0]; key.Secret.Reveal() != secret || !strings.HasSuffix(name, key.Name) || len(key.Scopes) == 0 {
+				t.Errorf("%q:%q:%q is %q with the secret %q and scopes %q", name, secret, scopes, key.Name, key.Secret.Reveal(), key.Scopes)
+			}
+		}
+	})
+}

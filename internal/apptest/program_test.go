@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/backbeat-go/backbeat/internal/openapitest"
 )
 
 // patience bounds what a test waits for. It is far beyond what anything here takes, and no measure of speed.
@@ -48,6 +50,8 @@ type program struct {
 	cmd  *exec.Cmd
 	URL  string // of its API, if it has one
 	done chan struct{}
+	// document is that of its API, which answers are held against.
+	document *openapitest.Document
 
 	mu  sync.Mutex
 	log bytes.Buffer
@@ -88,6 +92,9 @@ func startIn(t *testing.T, dir, name string, env ...string) *program {
 		t.Fatalf("%s ended before it was ready:\n%s", name, p.logs())
 	case <-time.After(patience):
 		t.Fatalf("%s was not ready after %s:\n%s", name, patience, p.logs())
+	}
+	if p.URL != "" {
+		p.document = openapitest.Fetch(t, p.URL)
 	}
 	return p
 }
@@ -164,6 +171,12 @@ func (a answer) document(t *testing.T) document {
 // call sends a request, with body as JSON if it is not "".
 func (p *program) call(method, path, body string) answer {
 	p.t.Helper()
+	return p.callAs("", method, path, body)
+}
+
+// callAs sends a request with an API key, "" for none.
+func (p *program) callAs(key, method, path, body string) answer {
+	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience+10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, p.URL+path, strings.NewReader(body))
@@ -172,6 +185,9 @@ func (p *program) call(method, path, body string) answer {
 	}
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -182,6 +198,7 @@ func (p *program) call(method, path, body string) answer {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.document.CheckAnswer(p.t, res, data)
 	return answer{res.StatusCode, res.Header, data}
 }
 

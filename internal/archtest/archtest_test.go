@@ -95,7 +95,7 @@ func rules() []rule {
 		{
 			says:  "only tests import the packages that serve tests",
 			from:  project,
-			never: own("internal/redistest", "internal/storetest"),
+			never: own("internal/redistest", "internal/openapitest", "internal/storetest"),
 		},
 	}
 	for _, adapter := range adapters {

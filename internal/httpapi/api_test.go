@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/backbeat-go/backbeat/internal/httpapi"
+	"github.com/backbeat-go/backbeat/internal/openapitest"
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
@@ -108,6 +109,16 @@ func registry(t testing.TB) *task.Registry {
 	return r
 }
 
+func newHandler(t testing.TB, change ...func(*httpapi.Config)) http.Handler {
+	cfg := httpapi.Config{
+		Tasks: &stub{}, Audit: noAudit{}, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes,
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	return httpapi.New(cfg)
+}
+
 // serve serves an API until the test ends, and returns where.
 func serve(t testing.TB, store httpapi.Tasks, change ...func(*httpapi.Config)) string {
 	t.Helper()
@@ -181,6 +192,7 @@ func send(t testing.TB, req *http.Request) answer {
 	if resp.Header.Get("X-Request-Id") == "" {
 		t.Errorf("%s %s: no X-Request-Id", req.Method, req.URL)
 	}
+	openapitest.Fetch(t, "http://"+resp.Request.URL.Host).CheckAnswer(t, resp, data)
 	return answer{resp.StatusCode, resp.Header, string(data)}
 }
 

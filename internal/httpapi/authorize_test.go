@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,6 +95,12 @@ func TestWhoMayDoWhat(t *testing.T) {
 			}
 			continue
 		}
+		// Where credentials are not looked for, they do not count.
+		for _, header := range []string{"Proxy-Authorization", "X-Api-Key", "Cookie"} {
+			if got := ask(t, method, url+path+"?access_token=key-of-all&api_key=key-of-all", "", header, "Bearer key-of-all"); got.status != http.StatusUnauthorized {
+				t.Errorf("%s with a key in %s: %d", call, header, got.status)
+			}
+		}
 		missing := strings.Join(without(scopes, needed), " ")
 		for name, authorization := range map[string]string{
 			"nothing":         "",
@@ -104,6 +111,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 			"HS for RS":       i.token(jwt.SigningMethodHS256, i.public, "*", time.Hour),
 			"a wrong Basic":   "Basic " + base64.StdEncoding.EncodeToString([]byte("me:key-of-nobody")),
 			"a cut-off token": i.token(jwt.SigningMethodRS256, i.key, "*", time.Hour)[:100],
+			"two keys":        "Bearer key-of-nobody, Bearer key-of-all",
+			"a token's Basic": "Basic " + base64.StdEncoding.EncodeToString([]byte("me:"+i.token(jwt.SigningMethodRS256, i.key, "*", time.Hour)[7:])),
 		} {
 			if got := status(authorization); got != http.StatusUnauthorized {
 				t.Errorf("%s with %s: %d", call, name, got)
@@ -138,7 +147,7 @@ func calls(t *testing.T, url string) map[string]string {
 	}
 	all := map[string]string{
 		"GET /": "", "GET /docs": "", "GET /openapi.json": "", "GET /monitor": auth.Admin, "GET /monitor/api/queues": auth.Admin,
-		"DELETE /monitor/api/queues/x": auth.Admin, "GET /v1/": auth.Admin, "GET /nowhere": auth.Admin,
+		"DELETE /monitor/api/queues/x": auth.Admin, "GET /metrics": auth.Admin, "GET /v1/": auth.Admin, "GET /nowhere": auth.Admin,
 	}
 	parameter := regexp.MustCompile(`\{\w+\}`)
 	for path, operations := range doc.Paths {
@@ -147,13 +156,36 @@ func calls(t *testing.T, url string) map[string]string {
 			if len(op.Security) > 0 {
 				scope = op.Security[0]["bearer"][0]
 			}
-			if (scope == "") != (path == "/healthz" || path == "/readyz") {
-				t.Errorf("%s %s takes the scope %q", method, path, scope)
+			if want := promisedScope(strings.ToUpper(method), path); scope != want {
+				t.Errorf("%s %s takes the scope %q, not %q", method, path, scope, want)
 			}
 			all[strings.ToUpper(method)+" "+parameter.ReplaceAllString(path, "x")] = scope
 		}
 	}
 	return all
+}
+
+// promisedScope returns the scope of a call as users are told, not as the code has it.
+func promisedScope(method, path string) string {
+	verb := ".write"
+	if method == http.MethodGet || path == "/v1/schedules/preview" {
+		verb = ".read"
+	}
+	noun, _, _ := strings.Cut(strings.TrimPrefix(path, "/v1/"), "/")
+	switch noun {
+	case "tasks", "schedules", "queues":
+		return noun + verb
+	case "task-types":
+		return auth.TasksRead
+	case "beat":
+		return auth.SchedulesRead
+	case "workers":
+		return auth.QueuesRead
+	}
+	if path == "/healthz" || path == "/readyz" {
+		return ""
+	}
+	return auth.Admin
 }
 
 func without(list []string, one string) (rest []string) {
@@ -187,5 +219,44 @@ func TestChallenges(t *testing.T) {
 	got = ask(t, "POST", url+"/v1/tasks", "{}", "Authorization", "Bearer s")
 	if p := got.problem(t); p.Status != 403 || !strings.Contains(p.Detail, auth.TasksWrite) {
 		t.Errorf("%+v", p)
+	}
+}
+
+// A browser sends its credentials along wherever a page makes it send something, so that pages of other origins may change
+// nothing, and least of all in the dashboard.
+func TestOtherOriginsChangeNothing(t *testing.T) {
+	var changed atomic.Bool
+	url := serve(t, &stub{}, guard(t), func(c *httpapi.Config) {
+		c.Monitor = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { changed.Store(r.Method != http.MethodGet) })
+	})
+	const body = `{"type":"echo"}`
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("me:key-of-all"))
+	for _, call := range []string{"POST /monitor/api/queues/low:pause", "DELETE /monitor/api/queues/low", "PUT /monitor", "PATCH /monitor/x", "POST /v1/tasks"} {
+		method, path, _ := strings.Cut(call, " ")
+		for _, tt := range []struct {
+			header, value string
+			allowed       bool
+		}{
+			{"Origin", "https://evil.example", false},
+			{"Origin", "null", false},
+			{"Origin", "https://evil.example:443", false},
+			{"Origin", url + ".evil.example", false},
+			{"Origin", url + "0", false},
+			{"Origin", url, true},
+			{"Sec-Fetch-Site", "cross-site", false},
+			{"Sec-Fetch-Site", "same-site", false},
+			{"Sec-Fetch-Site", "same-origin", true},
+			{"Sec-Fetch-Site", "none", true}, // typed into the address bar
+			{"User-Agent", "curl", true},     // no browser says neither
+		} {
+			changed.Store(false)
+			got := ask(t, method, url+path, body, "Authorization", basic, tt.header, tt.value)
+			if got.status == http.StatusForbidden == tt.allowed || changed.Load() && !tt.allowed {
+				t.Errorf("%s with %s %s: %d, changed %v", call, tt.header, tt.value, got.status, changed.Load())
+			}
+		}
+	}
+	if got := ask(t, "GET", url+"/monitor", "", "Authorization", basic, "Sec-Fetch-Site", "cross-site"); got.status != http.StatusOK {
+		t.Errorf("a link to the dashboard: %d", got.status)
 	}
 }

@@ -137,19 +137,6 @@ func TestBulkChangeHasItsTime(t *testing.T) {
 	}
 }
 
-func FuzzBulk(f *testing.F) {
-	for _, seed := range []string{
-		cancelEchoes, `{"action":"delete","filter":{"queue":"low","state":"failed","older_than":"2562047h47m16.854775807s"},"dry_run":true}`,
-		`{"action":null,"filter":[]}`, `{"action":"retry","filter":{"queue":"\u0000","type":"\ud800"}}`, `[`, `null`, `1e400`, ``,
-	} {
-		f.Add(seed)
-	}
-	handler := newHandler(f, func(c *httpapi.Config) { c.Tasks = &quickBulk{} })
-	f.Fuzz(func(t *testing.T, body string) {
-		isNoFaultOfOurs(t, handler, "POST", "/v1/tasks/bulk", strings.NewReader(body))
-	})
-}
-
 // quickBulk is a store that refuses what any would, and does nothing of the rest.
 type quickBulk struct{ stub }
 

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -27,8 +28,10 @@ func (a *api) addCreation() {
 		SkipValidateBody: true, // requestReader does it
 		Errors:           []int{http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
 	}, a.createTask)
-	// huma knows only that the body is bytes.
-	a.OpenAPI().Paths["/v1/tasks"].Post.RequestBody.Content["application/json"].Schema = a.requests.schema
+	// huma knows only that the body is bytes, and only of one status that there are headers.
+	post := a.OpenAPI().Paths["/v1/tasks"].Post
+	post.RequestBody.Content["application/json"].Schema = a.requests.schema
+	post.Responses["200"].Headers = maps.Clone(post.Responses["202"].Headers)
 }
 
 type createTaskInput struct {

@@ -1,6 +1,9 @@
 package httpapi
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/danielgtaylor/huma/v2"
 )
 
@@ -45,4 +48,71 @@ func describe(version string) huma.Config {
 	cfg.CreateHooks = nil
 	cfg.RejectUnknownQueryParameters = true
 	return cfg
+}
+
+// describeAnswers tells of the headers that come with any answer of a status, whoever gives it.
+func describeAnswers(doc *huma.OpenAPI) {
+	header := func(typ, description string, required bool) *huma.Header {
+		return &huma.Header{Description: description, Schema: &huma.Schema{Type: typ}, Required: required}
+	}
+	id := header(huma.TypeString, "The name of the request in the log: the one that it came with, or else a new one.", true)
+	retry := header(huma.TypeInteger, "After how many seconds to try again.", true)
+	challenge := header(huma.TypeString, "What credentials are asked for.", true)
+	missing := header(huma.TypeString, "Which scope the credentials lack, where that is what they lack.", false)
+	limit := header(huma.TypeString, "How much the caller may ask for now, and in how many seconds for all; where there is a limit.", false)
+	policy := header(huma.TypeString, "How much callers may ask for, in how many seconds; where there is a limit.", false)
+	for _, item := range doc.Paths {
+		for _, op := range operationsOf(item) {
+			for status, answer := range op.Responses {
+				headers := map[string]*huma.Header{requestIDHeader: id}
+				if len(op.Security) > 0 {
+					headers["RateLimit"], headers["RateLimit-Policy"] = limit, policy
+				}
+				switch status {
+				case "401":
+					headers["WWW-Authenticate"] = challenge
+				case "403":
+					headers["WWW-Authenticate"] = missing
+				case "429", "503":
+					headers["Retry-After"] = retry
+				}
+				maps.Copy(headers, answer.Headers)
+				answer.Headers = headers
+			}
+		}
+	}
+}
+
+func operationsOf(item *huma.PathItem) []*huma.Operation {
+	all := []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Options, item.Head, item.Patch, item.Trace}
+	return slices.DeleteFunc(all, func(op *huma.Operation) bool { return op == nil })
+}
+
+// describeNulls tells that null is as good as nothing in fields of requests that may be left out.
+func describeNulls(doc *huma.OpenAPI) {
+	var walk func(*huma.Schema)
+	walk = func(s *huma.Schema) {
+		if s.Ref != "" {
+			s = doc.Components.Schemas.SchemaFromRef(s.Ref)
+		}
+		if s.Items != nil {
+			walk(s.Items)
+		}
+		for name, field := range s.Properties {
+			walk(field)
+			if !slices.Contains(s.Required, name) && field.Type != "" && !field.Nullable { // without a type it may be anything
+				nullable(s, name)
+			}
+		}
+	}
+	for _, item := range doc.Paths {
+		for _, op := range operationsOf(item) {
+			if op.RequestBody == nil {
+				continue
+			}
+			for _, media := range op.RequestBody.Content {
+				walk(media.Schema)
+			}
+		}
+	}
 }

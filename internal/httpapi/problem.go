@@ -19,7 +19,7 @@ type problem struct {
 	Title  string  `json:"title" doc:"The status in words." example:"Unprocessable Entity"`
 	Status int     `json:"status" doc:"The HTTP status." example:"422"`
 	Detail string  `json:"detail" doc:"What went wrong, and what to do about it." example:"validation failed"`
-	Errors []fault `json:"errors,omitempty" doc:"The fields at fault."`
+	Errors []fault `json:"errors,omitempty" nullable:"false" doc:"The fields at fault."`
 }
 
 // fault is one field at fault. The value is left out: it may be a secret.
@@ -85,20 +85,23 @@ func (a *api) problemOf(ctx context.Context, err error) error {
 	e, ok := errors.AsType[*task.Error](err)
 	switch {
 	case !ok && ctx.Err() != nil:
-		return newProblem(http.StatusServiceUnavailable, "the request was given up") // nobody reads it
+		return tryAgain("the request was given up") // by its client, or by a server that is about to stop
 	case !ok:
 		a.Logger.Error("request failed", "request_id", requestID(ctx), "error", err)
 		return newProblem(http.StatusInternalServerError, "something went wrong inside; the log knows more under this X-Request-Id")
 	case e.Code == task.CodeUnavailable:
 		a.Logger.Warn("store not available", "request_id", requestID(ctx), "error", e.Cause)
-		p := newProblem(http.StatusServiceUnavailable, e.Message+"; try again")
-		return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {"1"}})
+		return tryAgain(e.Message + "; try again")
 	}
 	p := newProblem(statuses[e.Code], e.Message)
 	for _, f := range e.Faults {
 		p.Errors = append(p.Errors, fault{f.Location, f.Message})
 	}
 	return p
+}
+
+func tryAgain(detail string) error {
+	return huma.ErrorWithHeaders(newProblem(http.StatusServiceUnavailable, detail), http.Header{"Retry-After": {"1"}})
 }
 
 // handleError answers what goes wrong outside of huma: unknown routes, wrong methods, panics.

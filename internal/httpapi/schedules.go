@@ -47,7 +47,13 @@ func (a *api) addScheduleEditing() {
 			}}},
 		},
 	}, a.putSchedule)
-	describeBody(a.OpenAPI().Paths[scheduleURL].Put, definition, exampleDefinition, jsonType)
+	put := a.OpenAPI().Paths[scheduleURL].Put
+	describeBody(put, definition, exampleDefinition, jsonType)
+	// huma gives the headers to 200, and knows nothing of the other status.
+	created := *put.Responses["200"].Headers["Location"]
+	created.Required = true
+	put.Responses["201"].Headers = map[string]*huma.Header{"ETag": put.Responses["200"].Headers["ETag"], "Location": &created}
+	delete(put.Responses["200"].Headers, "Location")
 
 	register(a, huma.Operation{
 		OperationID: "patch-schedule", Method: http.MethodPatch, Path: scheduleURL, Tags: tags,
@@ -140,7 +146,7 @@ type putScheduleInput struct {
 
 type putScheduleAnswer struct {
 	Status   int
-	Location string `header:"Location" doc:"Where the schedule is, if it is new."`
+	Location string `header:"Location" doc:"Where the new schedule is."`
 	ETag     string `header:"ETag" doc:"The revision, for If-Match." example:"\"r1\""`
 	Body     *scheduleDocument
 }

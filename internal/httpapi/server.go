@@ -110,6 +110,8 @@ func New(cfg Config) http.Handler {
 	a.addWorkers()
 	a.addAudit()
 	a.addHealth()
+	describeAnswers(a.OpenAPI())
+	describeNulls(a.OpenAPI())
 	a.addPages(e)
 	return withRequestID(secure(cfg.LoopbackOnly, e))
 }
@@ -129,10 +131,11 @@ func Server(handler http.Handler) *http.Server {
 
 // register describes a route to huma. Every route can answer with a fault of the client, of the store or of ours.
 func register[I, O any](a *api, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
-	op.Errors = append(op.Errors, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable)
+	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusForbidden, http.StatusUnprocessableEntity,
+		http.StatusInternalServerError, http.StatusServiceUnavailable)
 	if scope := scopeOf(op.Method, op.Path); scope != open {
 		op.Security = []map[string][]string{{bearerScheme: {scope}}}
-		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests)
+		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusUnsupportedMediaType, http.StatusTooManyRequests)
 	}
 	op.MaxBodyBytes = a.MaxBodyBytes + 1 // huma refuses what is as large as its limit
 	op.BodyReadTimeout = cmp.Or(a.BodyTimeout, 30*time.Second)

@@ -35,6 +35,8 @@ func (a *api) addTasks() {
 		},
 		Errors: []int{http.StatusNotFound, http.StatusTooManyRequests},
 	}, a.getTask)
+	get := a.OpenAPI().Paths["/v1/tasks/{id}"].Get
+	get.Responses["304"].Headers = map[string]*huma.Header{"ETag": get.Responses["200"].Headers["ETag"]} // huma knows it of one status
 	a.addSteering("cancel-task", "cancel", "Cancel a task",
 		"A task that does not run is canceled at once. One that runs has its context ended, ends as canceled, and is not tried again.",
 		a.Tasks.Cancel)

@@ -3,6 +3,7 @@ package task_test
 import (
 	"encoding/json"
 	"math"
+	"regexp"
 	"testing"
 	"time"
 
@@ -75,6 +76,30 @@ func TestDurationFitsItsOwnSchema(t *testing.T) {
 		}
 		if faults := d.Validate(req.Payload); len(faults) > 0 {
 			t.Fatalf("%s: %v", req.Payload, faults)
+		}
+	})
+}
+
+// FuzzDuration: what is taken is written so that it is taken again, for the same time, and as the document says.
+func FuzzDuration(f *testing.F) {
+	for _, seed := range []string{
+		"90s", "1h30m", "0", "0s", "-1s", "+1s", ".5s", "1.s", "1.5h", "2562047h47m16.854775807s", "2562047h47m16.854775808s", "1ns", "1us", "1µs", "1μs",
+		"1e9s", "1d", "", " 1s", "1s ", "1s1s", "١s", "\x00", "99999999999999999999s",
+	} {
+		f.Add(seed)
+	}
+	pattern := regexp.MustCompile(task.Duration(0).Schema(nil).Pattern)
+	f.Fuzz(func(t *testing.T, text string) {
+		var d, again task.Duration
+		if d.UnmarshalText([]byte(text)) != nil {
+			return
+		}
+		written := d.String()
+		if err := again.UnmarshalText([]byte(written)); err != nil || again != d || d < 0 {
+			t.Errorf("%q is %q, and that is %q, %v", text, written, again, err)
+		}
+		if !pattern.MatchString(written) {
+			t.Errorf("%q is %q, which the pattern %s does not match", text, written, pattern)
 		}
 	})
 }
