@@ -174,7 +174,7 @@ var settings = []setting{
 		get: func(c *Config) string { return c.Worker.ShutdownTimeout.String() },
 	},
 	{
-		key: "worker.admin_addr", usage: "host:port that serves the worker's /healthz and /readyz", parts: onlyWorker,
+		key: "worker.admin_addr", usage: "host:port that serves the worker's /healthz, /readyz and /metrics", parts: onlyWorker,
 		set: func(c *Config, v string) error { return setIf(&c.Worker.AdminAddr, v, checkAddr(v)) },
 		get: func(*Config) string { return "" },
 	},
@@ -184,7 +184,7 @@ var settings = []setting{
 		get: func(c *Config) string { return c.Beat.LeaseTTL.String() },
 	},
 	{
-		key: "beat.admin_addr", usage: "host:port that serves beat's /healthz and /readyz", parts: onlyBeat,
+		key: "beat.admin_addr", usage: "host:port that serves beat's /healthz, /readyz and /metrics", parts: onlyBeat,
 		set: func(c *Config, v string) error { return setIf(&c.Beat.AdminAddr, v, checkAddr(v)) },
 		get: func(*Config) string { return "" },
 	},

@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// addAdmin serves the health of a program that has no API of its own, if an address is given.
+// addAdmin serves the health and the metrics of a program that has no API of its own, if an address is given.
 func (a *App) addAdmin(name, addr string, rdb redis.UniversalClient) {
 	if addr == "" {
 		return
@@ -25,6 +25,7 @@ func (a *App) addAdmin(name, addr string, rdb redis.UniversalClient) {
 		}
 		writeStatus(w, http.StatusOK, "ok")
 	})
+	mux.Handle("GET /metrics", a.metrics.Handler())
 	a.addServer(name, addr, &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute})
 }
 

@@ -25,10 +25,14 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	}
 	rdb := dial.client()
 	client := broker.NewClient(rdb, brokerQueues(cfg.Queues))
+	client.Measure(a.metrics.Client(sourceAPI))
 	// Another client for schedules: a change that is sent twice would find that somebody else was quicker.
 	store := dial.beatClient()
 	tasks := broker.BeatClient{Client: client}
 	clock := redisstore.NewClock(store, lease.SystemClock(), a.logger)
+	// A scrape asks by the client that heeds a time-out at once: Prometheus does not wait as long as callers do.
+	watched := broker.NewClient(store, brokerQueues(cfg.Queues))
+	a.metrics.WatchQueues(watched.Queues)
 	stopping := make(chan struct{})
 	monitor := asynqmon.New(asynqmon.Options{RootPath: monitorPath, RedisConnOpt: dial})
 	handler := httpapi.New(httpapi.Config{
@@ -39,6 +43,8 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 		Registry:     types,
 		Auth:         callers.asInterface(),
 		Monitor:      monitor,
+		Meter:        a.metrics.Requests(),
+		Metrics:      a.metrics.Handler(),
 		Logger:       a.logger,
 		MaxBodyBytes: cfg.API.MaxBodyBytes,
 		RateLimit:    cfg.API.RateLimit,
@@ -56,6 +62,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	a.add(part{name: "clock", start: tick.start, stop: tick.stop})
 	a.add(part{name: "task client", stop: func() {
 		client.Close()
+		watched.Close()
 		callers.close()
 		_ = monitor.Close() // nothing more to be done with either
 		_ = rdb.Close()

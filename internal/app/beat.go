@@ -22,17 +22,23 @@ func (a *App) addBeat(cfg *config.Config, dial dialer) error {
 	}
 	rdb := dial.beatClient()
 	client := broker.NewClient(rdb, brokerQueues(cfg.Queues))
+	client.Measure(a.metrics.Client(sourceBeat))
 	queues := broker.BeatClient{Client: client}
 	clock := redisstore.NewClock(rdb, lease.SystemClock(), a.logger)
 	schedules := redisstore.NewSchedules(rdb, clock, queues)
+	meter := a.metrics.Beat()
+	a.metrics.WatchSchedules(countIn(schedules))
 	leader := beat.New(beat.Config{
-		Journal: schedules, Store: schedules, Queues: queues, Types: types, Schedules: configured(cfg.Schedules), Logger: a.logger,
+		Journal: schedules, Store: schedules, Queues: queues, Types: types, Schedules: configured(cfg.Schedules), Logger: a.logger, Meter: meter,
 	})
 	elector := lease.NewElector(redisstore.NewLease(rdb), self(), cfg.Beat.LeaseTTL, a.logger, lease.SystemClock())
 
 	lead := newBackground(func(ctx context.Context) {
 		elector.Run(ctx, func(ctx context.Context, term lease.Term) {
+			meter.Leads(term.Number)
+			defer meter.StandsBy()
 			if err := leader.Lead(ctx, term.Number, term.Valid); err != nil {
+				meter.TermFailed()
 				a.logger.Error("the work of the leader has failed; whoever leads next goes on with it", "term", term.Number, "error", err)
 			}
 		})

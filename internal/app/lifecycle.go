@@ -11,9 +11,10 @@ import (
 
 // App is a program put together: parts that start in order and stop in reverse.
 type App struct {
-	name   string
-	logger *slog.Logger
-	parts  []part
+	name    string
+	logger  *slog.Logger
+	metrics *telemetry.Metrics
+	parts   []part
 	// failed receives what keeps a started part from going on.
 	failed chan error
 	// attrs say in the ready line where the program can be reached.

@@ -37,6 +37,9 @@ func (a *App) addProgram(p config.Program, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	if err := a.measure(cfg); err != nil {
+		return err
+	}
 	switch p {
 	case config.WorkerProgram:
 		return a.addWorker(cfg, dial)

@@ -37,6 +37,7 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 		Concurrency:     cfg.Worker.Concurrency,
 		ShutdownTimeout: cfg.Worker.ShutdownTimeout,
 		Logger:          a.logger,
+		Meter:           a.metrics.Worker(cfg.Worker.Queues.Names()),
 	})
 	raiseGCTarget()
 	a.addAdmin("worker admin", cfg.Worker.AdminAddr, rdb)

@@ -14,7 +14,7 @@ import (
 // Beat turns schedules into tasks while it leads.
 type Beat struct{ cfg Config }
 
-// Config is what a Beat works with. All of it is needed, but for Schedules.
+// Config is what a Beat works with. All of it is needed, but for Schedules and Meter.
 type Config struct {
 	Journal schedule.Journal
 	Store   schedule.Store
@@ -23,6 +23,8 @@ type Config struct {
 	// Schedules are those of the configuration file. They are written to the store when a term begins.
 	Schedules []Configured
 	Logger    *slog.Logger
+	// Meter is told what becomes of ticks. Default: nobody is.
+	Meter Meter
 }
 
 // Configured is a schedule of the configuration file.
@@ -57,7 +59,12 @@ type Queues interface {
 }
 
 // New returns a Beat. It does nothing before Lead.
-func New(cfg Config) *Beat { return &Beat{cfg} }
+func New(cfg Config) *Beat {
+	if cfg.Meter == nil {
+		cfg.Meter = noMeter{}
+	}
+	return &Beat{cfg}
+}
 
 // Lead does the leader's work for a term until ctx ends, valid reports that the term cannot be trusted any more, or
 // something fails. Whatever fails, the next term takes up where this one stopped: with what is owed.

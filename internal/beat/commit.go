@@ -56,6 +56,7 @@ func (l *leader) land(ctx context.Context, f *flight) error {
 		}
 		taken = append(taken, step.Owed...)
 		l.log.note(step)
+		l.count(step)
 		l.keep(step.Loaded)
 	}
 	l.noLongerOwing(refused)

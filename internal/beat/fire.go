@@ -209,10 +209,12 @@ func (s *step) ended(end schedule.End, now time.Time) {
 
 // owe plans the ticks that are owed, and makes the tasks.
 func (l *leader) owe(step *step, now time.Time) error {
+	missed := step.Missed
 	runs, err := schedule.Plan(step.Schedule, now)
 	if err != nil {
 		return err
 	}
+	step.NewMissed = step.Missed - missed
 	for _, run := range runs {
 		if run.Outcome != schedule.Fired {
 			step.Runs = append(step.Runs, run)

@@ -112,10 +112,23 @@ func (l *leader) allOwed(ctx context.Context) (owed []*schedule.Owed, unread int
 
 // settle makes tasks of ticks and strikes them off.
 func (l *leader) settle(ctx context.Context, owed []*schedule.Owed) error {
-	if err := l.Queues.EnqueueTicks(ctx, l.term, owed); err != nil {
+	if err := l.makeTasks(ctx, owed); err != nil {
 		return err
 	}
 	return l.strikeOff(ctx, owed)
+}
+
+// makeTasks makes tasks of ticks, and tells the meter how late these are.
+func (l *leader) makeTasks(ctx context.Context, owed []*schedule.Owed) error {
+	if err := l.Queues.EnqueueTicks(ctx, l.term, owed); err != nil {
+		return err
+	}
+	now := l.Journal.Now()
+	for _, o := range owed {
+		due := o.Run.FiredAt.Add(-o.Run.Lateness)
+		l.Meter.Late(now.Sub(due))
+	}
+	return nil
 }
 
 // enqueue makes tasks of what has been committed.
@@ -128,7 +141,7 @@ func (l *leader) enqueue(ctx context.Context) error {
 			if !l.valid() {
 				return schedule.ErrDeposed
 			}
-			if err := l.Queues.EnqueueTicks(ctx, l.term, owed); err != nil {
+			if err := l.makeTasks(ctx, owed); err != nil {
 				return fmt.Errorf("enqueue %d ticks: %w", len(owed), err)
 			}
 			select {

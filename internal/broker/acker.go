@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/task"
 )
 
 // ackBatch is how many ends of attempts go to Redis at once.
@@ -20,6 +22,7 @@ var errQuit = errors.New("the worker is stopping, and Redis does not answer")
 type acker struct {
 	rdb    redis.UniversalClient
 	logger *slog.Logger
+	meter  Meter
 	quit   chan struct{} // closed when even acknowledgements have no time any more
 	loop   sync.WaitGroup
 
@@ -34,8 +37,8 @@ type ack struct {
 	done    chan error
 }
 
-func newAcker(rdb redis.UniversalClient, logger *slog.Logger) *acker {
-	return &acker{rdb: rdb, logger: logger, quit: make(chan struct{}), arrived: make(chan struct{}, 1)}
+func newAcker(rdb redis.UniversalClient, cfg ServerConfig) *acker {
+	return &acker{rdb: rdb, logger: cfg.Logger, meter: cfg.Meter, quit: make(chan struct{}), arrived: make(chan struct{}, 1)}
 }
 
 func (k *acker) start() { k.loop.Go(k.run) }
@@ -124,9 +127,27 @@ func (k *acker) writeAll(queue string, acks []*ack) error {
 		if outcomes[i] == "" {
 			k.logger.Warn("attempt came too late and changed nothing", "task", one.attempt.id, "attempt", one.attempt.number)
 		}
+		k.count(one.attempt, task.State(outcomes[i]))
 		one.done <- nil
 	}
 	return nil
+}
+
+// count tells the meter what an attempt came to by the word of Redis: of one that was fenced off, or whose end was written
+// before and the answer lost, that is nothing.
+func (k *acker) count(a *attempt, outcome task.State) {
+	taskType := a.message.Type
+	switch {
+	case outcome == task.Retrying:
+		k.meter.Retried(taskType, a.queue)
+	case outcome.Terminal():
+		k.meter.Ended(taskType, a.queue, outcome)
+	default:
+		return
+	}
+	if d, ok := a.took(); ok {
+		k.meter.Ran(taskType, a.queue, d)
+	}
 }
 
 // sleep waits, and reports false as soon as quit is closed.

@@ -21,6 +21,7 @@ type attempt struct {
 	fetchedAt time.Time
 
 	mu       sync.Mutex
+	begunAt  time.Time // zero for one that was never started here
 	ended    bool
 	endedAt  time.Time
 	outcome  task.State
@@ -57,6 +58,34 @@ func (a *attempt) context(ctx context.Context) (context.Context, context.CancelF
 		return context.WithCancel(ctx)
 	}
 	return context.WithDeadline(ctx, end)
+}
+
+// begin notes that the handler is about to be called, and returns for how long the task could have been run before. That
+// is not known of further attempts, nor of tasks of stock clients, which do not say when they made them.
+func (a *attempt) begin() (waited time.Duration, known bool) {
+	now := time.Now()
+	a.mu.Lock()
+	a.begunAt = now
+	a.mu.Unlock()
+	m := a.message
+	if a.number > 1 || m.Retried > 0 || m.foreign() {
+		return 0, false
+	}
+	ready := m.time(headerCreatedAt)
+	if t := m.time(headerRunAt); t.After(ready) {
+		ready = t
+	}
+	return max(0, now.Sub(ready)), true // it is negative if somebody let it run early, or clocks differ
+}
+
+// took tells how long the attempt took. ok is false for one that was never started here or has not ended.
+func (a *attempt) took() (d time.Duration, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.begunAt.IsZero() || a.endedAt.IsZero() {
+		return 0, false
+	}
+	return a.endedAt.Sub(a.begunAt), true
 }
 
 // succeed ends the attempt with a result. The first end counts: a handler that returns after its time was up

@@ -68,7 +68,13 @@ func (c BeatClient) enqueueTicks(ctx context.Context, term int64, queue string, 
 	if err == nil && !leads {
 		return schedule.ErrDeposed
 	}
-	return wrap(err)
+	if err != nil {
+		return wrap(err)
+	}
+	for _, o := range owed {
+		c.meter.Enqueued(typeOf(o.Message), queue)
+	}
+	return nil
 }
 
 // Struck says that the tasks of ticks will not be enqueued again, because they have been struck off the list of what

@@ -237,8 +237,11 @@ func (b *bulk) act(ctx context.Context, s section, records []*record) (map[strin
 			} else {
 				b.result.Skipped++
 			}
-			if replies[i] == "requested" {
+			switch {
+			case replies[i] == "requested":
 				running = append(running, r.id)
+			case replies[i] == done && b.Action == task.ActionCancel:
+				b.meter.Ended(r.message.Type, r.queue, task.Canceled)
 			}
 		}
 		if err := b.interrupt(ctx, running); err != nil {

@@ -29,6 +29,7 @@ type Client struct {
 	enqueuer  *enqueuer
 	inspector *asynq.Inspector
 	watches   *watches
+	meter     ClientMeter
 	announced sync.Map // names of queues that asynq's tools have been told of
 }
 
@@ -39,6 +40,7 @@ func NewClient(rdb redis.UniversalClient, queues []Queue) *Client {
 		queues:    queues,
 		enqueuer:  newEnqueuer(rdb),
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
+		meter:     noMeter{},
 	}
 	c.watches = newWatches(rdb, c.readSettled)
 	return c
@@ -105,7 +107,18 @@ func (c *Client) enqueueAll(ctx context.Context, tasks []*task.Task, chosen []in
 			errs[i] = c.checkOwn(ctx, s)
 		}
 	}
+	c.count(tasks, errs)
 	return errs
+}
+
+func (c *Client) count(tasks []*task.Task, errs []error) {
+	for i, t := range tasks {
+		if errs[i] != nil {
+			c.meter.Refused(errs[i])
+		} else {
+			c.meter.Enqueued(t.Type, t.Queue)
+		}
+	}
 }
 
 // checkOwn returns nil if the task that has the id is the very one that was to be enqueued: the answer got lost, and by

@@ -17,7 +17,10 @@ func (c *Client) Cancel(ctx context.Context, id string) (*task.Task, error) {
 		if err == nil && reply == "requested" {
 			// Should nobody hear this, the worker finds the flag when it looks for such.
 			err = c.rdb.Publish(ctx, asynqCancelChannel, id).Err()
-			reply = done
+			return done, err
+		}
+		if reply == done {
+			c.meter.Ended(r.message.Type, r.queue, task.Canceled)
 		}
 		return reply, err
 	})

@@ -60,11 +60,12 @@ func (c *Client) EnqueueOnce(
 	} else {
 		err = c.enqueueOnce(ctx, t, limit > 0)
 	}
-	switch {
-	case errors.Is(err, errDoneBefore):
+	if errors.Is(err, errDoneBefore) {
 		t, err = c.replay(ctx, t, limit)
 		return t, true, err
-	case err == nil && limit > 0:
+	}
+	c.count([]*task.Task{t}, []error{err})
+	if err == nil && limit > 0 {
 		t = c.awaitEnqueued(ctx, one, t, limit)
 	}
 	return t, false, err

@@ -26,7 +26,7 @@ type lane struct {
 
 func newLane(rdb redis.UniversalClient, cfg ServerConfig, worker string) *lane {
 	l := &lane{UniversalClient: rdb, attempts: make(map[ref]*attempt)}
-	l.acks = newAcker(rdb, cfg.Logger)
+	l.acks = newAcker(rdb, cfg)
 	l.prefetch = newPrefetcher(rdb, cfg, worker, l)
 	return l
 }

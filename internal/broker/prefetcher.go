@@ -324,7 +324,8 @@ func (p *prefetcher) call(ctx context.Context, shares []share, now time.Time, ap
 // keep holds what a fetch brought, and returns how many tasks that are.
 func (p *prefetcher) keep(queue string, reply []any, now time.Time) int {
 	var brought []*attempt
-	for i := 0; i+3 < len(reply); i += 4 {
+	last := len(reply) - 1
+	for i := 0; i < last-2; i += 4 {
 		id, _ := reply[i].(string)
 		raw, _ := reply[i+1].(string)
 		number, _ := reply[i+2].(int64)
@@ -337,14 +338,23 @@ func (p *prefetcher) keep(queue string, reply []any, now time.Time) int {
 		}
 		brought = append(brought, a)
 	}
+	p.count(queue, task.Canceled, reply[last-2])
+	p.count(queue, task.Expired, reply[last-1])
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.held[queue] = append(p.held[queue], brought...)
 	p.total += len(brought)
-	if more, _ := reply[len(reply)-1].(int64); more == 0 {
+	if more, _ := reply[last].(int64); more == 0 {
 		p.empty[queue] = now.Add(emptyFor)
 	}
 	return len(brought)
+}
+
+// count tells the meter of tasks that a fetch has ended instead of bringing them, by the heads of their messages.
+func (p *prefetcher) count(queue string, as task.State, heads any) {
+	for _, taskType := range typesOf(heads) {
+		p.cfg.Meter.Ended(taskType, queue, as)
+	}
 }
 
 // discard ends a task whose message nobody can read as failed. asynq would leave it active, and trip over it

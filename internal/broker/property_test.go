@@ -184,6 +184,7 @@ func (w *world) hire() {
 		Queues:      propertyQueues,
 		Concurrency: rapid.IntRange(1, 12).Draw(w.t, "concurrency"),
 		Logger:      slog.New(slog.DiscardHandler),
+		Meter:       noMeter{},
 	}
 	id := fmt.Sprintf("w%d", len(w.workers))
 	c := &crew{

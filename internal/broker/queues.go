@@ -116,6 +116,9 @@ func (r queueRead) status(name string, weight int) task.QueueStatus {
 		Scheduled: int(r.scheduled.Val()),
 		Retrying:  int(r.retrying.Val()),
 		Succeeded: int(r.succeeded.Val()),
+		Canceled:  int(r.canceled.Val()),
+		Expired:   int(r.expired.Val()),
+		Archived:  int(r.archived.Val()),
 		// asynq's archive holds all three ends that are no success.
 		Failed:         int(max(0, r.archived.Val()-r.canceled.Val()-r.expired.Val())),
 		ProcessedToday: atoi(r.processed.Val()),

@@ -120,7 +120,7 @@ func (c *Client) settle(ctx context.Context, r *record) (*record, error) {
 }
 
 func (c *Client) expire(ctx context.Context, r *record, now time.Time) (*record, error) {
-	if err := sweep(ctx, c.rdb, r.queue, now); err != nil {
+	if err := sweep(ctx, c.rdb, r.queue, now, c.meter.Ended); err != nil {
 		return nil, err
 	}
 	records, err := c.read(ctx, []ref{{r.queue, r.id}})

@@ -94,8 +94,12 @@ func (s *Server) recoverTasks(ctx context.Context, queue string, dead []any, now
 	if err != nil {
 		return err
 	}
-	if back, _ := reply[0].(int64); back > 0 {
-		s.cfg.Logger.Warn("put tasks of a dead worker back", "queue", queue, "tasks", back)
+	back := typesOf(reply[0])
+	if len(back) > 0 {
+		s.cfg.Logger.Warn("put tasks of a dead worker back", "queue", queue, "tasks", len(back))
+	}
+	for _, taskType := range back {
+		s.cfg.Meter.Crashed(taskType, queue)
 	}
 	for i := 1; i+2 < len(reply); i += 3 {
 		id, _ := reply[i].(string)
@@ -116,6 +120,7 @@ func (s *Server) endCrashed(queue, id, raw string, number int) error {
 	if a.message, err = decodeMessage([]byte(raw)); err != nil {
 		a.message = &message{}
 	}
+	s.cfg.Meter.Crashed(a.message.Type, queue)
 	a.failure = task.Failure{Message: fmt.Sprintf("its worker died %d times", maxCrashes), Kind: task.KindCrashed}
 	return s.lane.acks.write(a)
 }

@@ -34,6 +34,8 @@ type ServerConfig struct {
 	// ShutdownTimeout is how long Stop waits for running tasks before it hands them back.
 	ShutdownTimeout time.Duration
 	Logger          *slog.Logger
+	// Meter is told what the worker does. Default: nobody is.
+	Meter Meter
 }
 
 // Server runs tasks. It is an asynq.Server behind a lane of our own, and loops that listen for work, forward what is due,
@@ -58,6 +60,9 @@ func NewServer(rdb redis.UniversalClient, cfg ServerConfig) *Server {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown-host" // as asynq calls it
+	}
+	if cfg.Meter == nil {
+		cfg.Meter = noMeter{}
 	}
 	id := workerID(host, os.Getpid())
 	s := &Server{id: id, cfg: cfg, rdb: rdb, lane: newLane(rdb, cfg, id), due: newBells(cfg.Queues), promises: newBells(cfg.Queues)}
@@ -144,6 +149,7 @@ func (s *Server) process(ctx context.Context, t *asynq.Task) error {
 	if a == nil {
 		return fmt.Errorf("task %s was not fetched by this worker", id)
 	}
+	s.begin(a)
 	runCtx, cancel := a.context(ctx)
 	defer cancel()
 	reports := &reporter{attempt: a, store: func(p task.Report) { s.storeProgress(ctx, a, p) }}
@@ -156,6 +162,14 @@ func (s *Server) process(ctx context.Context, t *asynq.Task) error {
 	}
 	s.fail(runCtx, a, t, err)
 	return err
+}
+
+func (s *Server) begin(a *attempt) {
+	waited, known := a.begin()
+	s.cfg.Meter.Began(a.message.Type, a.queue)
+	if known {
+		s.cfg.Meter.Waited(a.message.Type, a.queue, waited)
+	}
 }
 
 // call runs the handler and turns a panic into an error.

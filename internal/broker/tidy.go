@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/task"
 )
 
 const (
@@ -17,7 +19,7 @@ const (
 func (s *Server) keepTidy(ctx context.Context) {
 	for pause(ctx, tidyInterval) {
 		for _, q := range s.cfg.Queues {
-			if err := sweep(ctx, s.rdb, q.Name, time.Now()); err != nil && ctx.Err() == nil {
+			if err := sweep(ctx, s.rdb, q.Name, time.Now(), s.cfg.Meter.Ended); err != nil && ctx.Err() == nil {
 				s.cfg.Logger.Debug("queue not swept", "queue", q.Name, "error", err)
 			}
 		}
@@ -26,12 +28,20 @@ func (s *Server) keepTidy(ctx context.Context) {
 	}
 }
 
-// sweep deals with all that is due in a queue, in steps that leave Redis time for others.
-func sweep(ctx context.Context, rdb redis.Scripter, queue string, now time.Time) error {
+// sweep deals with all that is due in a queue, in steps that leave Redis time for others, and says what it has ended.
+func sweep(
+	ctx context.Context, rdb redis.Scripter, queue string, now time.Time, ended func(taskType, queue string, as task.State),
+) error {
 	for {
-		n, err := sweepScript.run(ctx, rdb, queue, now, []string{expiresKey(queue)}, sweepBatch).Int()
-		if err != nil || n == 0 {
+		reply, err := sweepScript.run(ctx, rdb, queue, now, []string{expiresKey(queue)}, sweepBatch).Slice()
+		if err != nil {
 			return wrap(err)
+		}
+		for _, taskType := range typesOf(reply[1]) {
+			ended(taskType, queue, task.Expired)
+		}
+		if n, _ := reply[0].(int64); n == 0 {
+			return nil
 		}
 	}
 }

@@ -72,6 +72,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	defer a.Close()
 	url, _ := serveBroker(t, func(c *httpapi.Config) {
 		c.Auth = a
+		c.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/plain") })
 		c.Monitor = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	})
 

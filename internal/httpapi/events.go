@@ -44,7 +44,7 @@ func (a *api) addEvents() {
 					"Cache-Control":     {Description: "no-store", Schema: &huma.Schema{Type: huma.TypeString}},
 					"X-Accel-Buffering": {Description: "no, so that proxies hand events on at once.", Schema: &huma.Schema{Type: huma.TypeString}},
 				},
-				Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
+				Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
 			},
 			"204": {Description: "The task is over, and the client has its last event."},
 		},

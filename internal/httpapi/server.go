@@ -60,6 +60,9 @@ type Config struct {
 	Auth Authenticator
 	// Monitor is the dashboard. It serves /monitor and all below.
 	Monitor http.Handler
+	// Meter is told of requests; nil: nobody is. Metrics serves /metrics; nil: nothing does.
+	Meter   RequestMeter
+	Metrics http.Handler
 	Logger  *slog.Logger
 	// MaxBodyBytes bounds request bodies; larger ones are answered with 413.
 	MaxBodyBytes int64
@@ -110,6 +113,7 @@ func New(cfg Config) http.Handler {
 	a.addWorkers()
 	a.addAudit()
 	a.addHealth()
+	a.addMetrics(e)
 	describeAnswers(a.OpenAPI())
 	describeNulls(a.OpenAPI())
 	a.addPages(e)

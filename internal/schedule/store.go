@@ -41,9 +41,10 @@ type Loaded struct {
 // Step is what a leader makes of a schedule: its new state, the tasks that this owes, and what to tell in the history.
 type Step struct {
 	*Loaded
-	Owed []*Owed
-	Runs []Run // that are no tasks
-	Ends []End
+	Owed      []*Owed
+	Runs      []Run // that are no tasks
+	NewMissed int64 // how many ticks this adds to those missed; Runs tells of the newest of them
+	Ends      []End
 }
 
 // Owed is a tick that has been decided to run and is to become a task.

@@ -14,7 +14,11 @@ type QueueStatus struct {
 	Scheduled int
 	Retrying  int
 	Failed    int
+	Canceled  int
+	Expired   int
 	Succeeded int
+	// Archived is how many tasks asynq's archive holds: all that ended without success.
+	Archived int
 
 	// Latency is how long the oldest pending task has waited.
 	Latency time.Duration

@@ -11,12 +11,14 @@
 -- ARGV[7] how many bytes of messages, after which no more are taken
 -- ARGV[8] "1" if the worker has a task already that must run apart from its like
 --
--- Returns {id, message, attempt, crashes, id, …}, and as the last element 1 if there may be more, 0 if not.
-if redis.call("EXISTS", KEYS[2]) == 1 then return {0} end
+-- Returns {id, message, attempt, crashes, id, …}, and as the last elements the heads of the messages of those that it has
+-- ended as canceled, of those as expired, and 1 if there may be more, 0 if not.
+if redis.call("EXISTS", KEYS[2]) == 1 then return {{}, {}, 0} end
 
 local APART = 2 -- so many crashes make a task suspect: it runs apart from others that are
 local most, room, apart = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == "1"
 local taken, active, leases, rotated = {}, {}, {}, {}
+local canceled, expired = {}, {}
 
 -- accept takes a task, or ends it if it is not to run. It returns false for one that has to stay for now.
 local function accept(id)
@@ -32,8 +34,10 @@ local function accept(id)
       promise(id, callback, "canceled")
       notify(id, f[6], schedule, "canceled")
       archive(id, "canceled", tonumber(retention) or DEFAULT_RETENTION)
+      canceled[#canceled + 1] = head(msg)
     else
       expire(id, retention, f[6], schedule, callback)
+      expired[#expired + 1] = head(msg)
     end
     return true
   end
@@ -72,6 +76,7 @@ if #active > 0 then
   redis.call("ZADD", KEYS[4], unpack(leases))
 end
 for _, id in ipairs(rotated) do redis.call("LPUSH", KEYS[1], id) end
+taken[#taken + 1], taken[#taken + 2] = canceled, expired
 -- What had to stay is no reason to ask again at once.
 taken[#taken + 1] = (full and not (#active == 0 and #rotated > 0)) and 1 or 0
 return taken

@@ -112,6 +112,9 @@ local function promise(id, events, outcome, fields)
   if redis.call("XLEN", backbeat .. "promises") == 1 then redis.call("PUBLISH", "backbeat:promises", backbeat) end
 end
 
+-- head returns the beginning of a message, for the caller to count the task by its type, which is the first field.
+local function head(msg) return string.sub(msg or "", 1, 300) end
+
 -- forget drops what is kept beside the queue for a task.
 local function forget(id)
   redis.call("ZREM", backbeat .. "failed", id)

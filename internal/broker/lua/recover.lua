@@ -8,8 +8,8 @@
 -- ARGV[5] how often a worker may die with a task
 -- and for each task two more: its id, and the lease that was not extended
 --
--- Returns {put back, id, message, attempt, id, …}: the tasks that have had their last crash stay active for the
--- caller to end.
+-- Returns {heads of the messages of those put back, id, message, attempt, id, …}: the tasks that have had their last
+-- crash stay active for the caller to end.
 local lost = {}
 for i = 6, #ARGV, 2 do
   local lease = redis.call("ZSCORE", KEYS[2], ARGV[i])
@@ -23,7 +23,7 @@ if #active > 0 then
   end
 end
 
-local back, over = 0, {}
+local back, over = {}, {}
 for _, id in ipairs(lost) do
   local key = asynq .. "t:" .. id
   local msg, attempt, waiters = unpack(redis.call("HMGET", key, "msg", "bb:attempt", "bb:waiters"))
@@ -39,7 +39,7 @@ for _, id in ipairs(lost) do
     redis.call("HSET", key, "state", "pending", "pending_since", int(now * 1e6))
     wake(redis.call("RPUSH", asynq .. "pending", id))
     changed(id, waiters)
-    back = back + 1
+    back[#back + 1] = head(msg)
   end
 end
 return {back, unpack(over)}

@@ -4,13 +4,15 @@
 -- KEYS[1] backbeat:{q}:expires
 -- ARGV[4] how many of each at most
 --
--- Returns the number of entries that it dealt with; if that is not 0, there may be more.
-local swept = 0
+-- Returns the number of entries that it dealt with, and the heads of the messages of those that have expired. If the
+-- number is not 0, there may be more.
+local swept, expired = 0, {}
 for _, id in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, ARGV[4])) do
-  local state, retention, waiters, schedule, callback =
-    unpack(redis.call("HMGET", asynq .. "t:" .. id, "state", "bb:retention", "bb:waiters", "bb:schedule", "bb:callback"))
+  local state, retention, waiters, schedule, callback, msg =
+    unpack(redis.call("HMGET", asynq .. "t:" .. id, "state", "bb:retention", "bb:waiters", "bb:schedule", "bb:callback", "msg"))
   if (state == "pending" or state == "scheduled") and unlist(id, state) then
     expire(id, retention, waiters, schedule, callback)
+    expired[#expired + 1] = head(msg)
   else
     redis.call("ZREM", KEYS[1], id)
   end
@@ -28,4 +30,4 @@ for _, outcome in ipairs({"failed", "canceled", "expired"}) do
     swept = swept + 1
   end
 end
-return swept
+return {swept, expired}

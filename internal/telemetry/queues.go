@@ -1,0 +1,122 @@
+package telemetry
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+const (
+	// maxForeignQueues is how many queues of foreign clients are told apart by name. Whoever can write to Redis can make
+	// any number of them.
+	maxForeignQueues = 100
+	maxQueueName     = 128 // bytes
+)
+
+// queueCollector asks Redis at each scrape what the queues hold.
+type queueCollector struct {
+	known    []string
+	read     func(context.Context) ([]task.QueueStatus, error)
+	up       *prometheus.Desc
+	tasks    *prometheus.Desc
+	archived *prometheus.Desc
+	oldest   *prometheus.Desc
+	paused   *prometheus.Desc
+
+	mu      sync.Mutex
+	foreign map[string]bool // queues of foreign clients that have a label of their own, for good
+}
+
+// WatchQueues tells at each scrape what read says of the queues, or that Redis is away. read must heed its context.
+func (m *Metrics) WatchQueues(read func(context.Context) ([]task.QueueStatus, error)) {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, labels, nil)
+	}
+	m.registry.MustRegister(&queueCollector{
+		known:    m.kinds.queues,
+		read:     read,
+		foreign:  make(map[string]bool),
+		up:       desc("backbeat_redis_up", "Whether Redis answered when this was asked for."),
+		tasks:    desc("backbeat_queue_tasks", "Tasks in a queue, by state.", "queue", "state"),
+		archived: desc("backbeat_queue_archived_tasks", "Tasks in asynq's archive: failed, canceled and expired ones.", "queue"),
+		oldest:   desc("backbeat_queue_oldest_pending_age_seconds", "How long the oldest pending task has waited; 0 if there is none.", "queue"),
+		paused:   desc("backbeat_queue_paused", "Whether the queue is paused.", "queue"),
+	})
+}
+
+// Describe implements prometheus.Collector.
+func (c *queueCollector) Describe(descs chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.up, c.tasks, c.archived, c.oldest, c.paused} {
+		descs <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *queueCollector) Collect(metrics chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	ctx, cancel := withReadTimeout()
+	defer cancel()
+	queues, err := c.read(ctx)
+	gauge(c.up, number(err == nil))
+	if err != nil {
+		return // who reads it is told by the metric, and each request that fails is in the log
+	}
+	for name, q := range c.byLabel(queues) {
+		for state, n := range map[task.State]int{
+			task.Scheduled: q.Scheduled, task.Pending: q.Pending, task.Running: q.Running, task.Retrying: q.Retrying,
+			task.Succeeded: q.Succeeded, task.Failed: q.Failed, task.Canceled: q.Canceled, task.Expired: q.Expired,
+		} {
+			gauge(c.tasks, float64(n), name, string(state))
+		}
+		gauge(c.archived, float64(q.Archived), name)
+		gauge(c.oldest, q.Latency.Seconds(), name)
+		gauge(c.paused, number(q.Paused), name)
+	}
+}
+
+// byLabel adds up the queues that have no label of their own.
+func (c *queueCollector) byLabel(queues []task.QueueStatus) map[string]task.QueueStatus {
+	sums := make(map[string]task.QueueStatus, len(queues))
+	for _, q := range queues {
+		label := c.label(q.Name)
+		sums[label] = sum(sums[label], q)
+	}
+	return sums
+}
+
+func (c *queueCollector) label(queue string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if slices.Contains(c.known, queue) || c.foreign[queue] {
+		return queue
+	}
+	if len(c.foreign) == maxForeignQueues || len(queue) > maxQueueName || !utf8.ValidString(queue) {
+		return other
+	}
+	c.foreign[queue] = true
+	return queue
+}
+
+func sum(a, b task.QueueStatus) task.QueueStatus {
+	return task.QueueStatus{
+		Paused:  a.Paused || b.Paused,
+		Pending: a.Pending + b.Pending, Running: a.Running + b.Running, Scheduled: a.Scheduled + b.Scheduled,
+		Retrying: a.Retrying + b.Retrying, Failed: a.Failed + b.Failed, Canceled: a.Canceled + b.Canceled,
+		Expired: a.Expired + b.Expired, Succeeded: a.Succeeded + b.Succeeded, Archived: a.Archived + b.Archived,
+		Latency: max(a.Latency, b.Latency),
+	}
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
