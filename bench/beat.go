@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +27,10 @@ import (
 // beats are the scenarios of schedules. Stock asynq's Scheduler keeps them in its memory, and does not fail over.
 func beats() []scenario {
 	return []scenario{
+		{
+			"PUT of 20,000 schedules over HTTP", nil, putOverHTTP,
+			[]line{{unit: "schedules/s", goal: goal{least: 5000}}},
+		},
 		{
 			"100,000 schedules due on one minute", waveOfAsynq, wave,
 			[]line{
@@ -86,22 +91,58 @@ func (b *bench) putMany(ctx context.Context, n int, trigger func(*schedule.Spec)
 	if err != nil {
 		return err
 	}
-	const writers = 32
-	errs := make(chan error, writers)
+	return atOnce(32, 0, n, func(i int) error {
+		spec := schedule.NewSpec()
+		spec.MaxInstances = 0
+		spec.Task = schedule.Template{Type: "debug.echo", Payload: fmt.Appendf(nil, `{"url":"https://example.com/%d"}`, i)}
+		trigger(&spec)
+		id := fmt.Sprintf("schedule-%06d", i)
+		_, err := store.Update(ctx, id, func(*schedule.Schedule) (*schedule.Schedule, []schedule.Run, error) {
+			s, err := schedule.Put(nil, id, spec, false, schedule.OriginAPI, store.Now())
+			return s, nil, err
+		})
+		return err
+	})
+}
+
+// putOverHTTP puts schedules through an API that is a process of its own, over 64 connections that stay open.
+func putOverHTTP(ctx context.Context, b *bench, _ system) ([]float64, error) {
+	url, stop, err := b.startPrograms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	const clients = 64
+	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = clients //nolint:forcetypeassert // it is one
+	const body = `{"cron": "*/5 9-17 * * mon-fri", "timezone": "Asia/Shanghai",
+		"task": {"type": "http.request", "payload": {"url": "https://example.com/crawl"}}}`
+	first, n := b.scaled(1000), b.scaled(20_000)
+	put := func(i int) error {
+		_, err := call(ctx, http.MethodPut, fmt.Sprintf("%s/v1/schedules/schedule-%06d", url, i), body)
+		return err
+	}
+	if err := atOnce(clients, 0, first, put); err != nil { // until connections are open and all has run
+		return nil, err
+	}
+	start := time.Now()
+	if err := atOnce(clients, first, first+n, put); err != nil {
+		return nil, err
+	}
+	took := time.Since(start).Seconds()
+	if got := b.redis.rdb.ZCard(ctx, "backbeat:schedules:{beat}:ids").Val(); got != int64(first+n) {
+		return nil, fmt.Errorf("%d of %d schedules are there", got, first+n)
+	}
+	return []float64{float64(n) / took}, nil
+}
+
+// atOnce does pieces of work, from one number until before another, so many at a time.
+func atOnce(workers, from, until int, do func(i int) error) error {
+	errs := make(chan error, workers)
 	var wg sync.WaitGroup
-	for w := range writers {
+	for w := range workers {
 		wg.Go(func() {
-			for i := w; i < n; i += writers {
-				spec := schedule.NewSpec()
-				spec.MaxInstances = 0
-				spec.Task = schedule.Template{Type: "debug.echo", Payload: fmt.Appendf(nil, `{"url":"https://example.com/%d"}`, i)}
-				trigger(&spec)
-				id := fmt.Sprintf("schedule-%06d", i)
-				_, err := store.Update(ctx, id, func(*schedule.Schedule) (*schedule.Schedule, []schedule.Run, error) {
-					s, err := schedule.Put(nil, id, spec, false, schedule.OriginAPI, store.Now())
-					return s, nil, err
-				})
-				if err != nil {
+			for i := from + w; i < until; i += workers {
+				if err := do(i); err != nil {
 					errs <- err
 					return
 				}
@@ -207,6 +248,7 @@ func everySecond(ctx context.Context, b *bench, _ system) ([]float64, error) {
 	start := time.Now().Truncate(time.Second).Add(5 * time.Second)
 	err = b.putMany(ctx, n, func(s *schedule.Spec) {
 		s.Every, s.StartAt, s.EndAt = task.Duration(time.Second), start, start.Add((measuredSeconds-1)*time.Second)
+		s.Coalesce = false // a tick that is late by more than a second is to be seen, too
 	})
 	if err != nil {
 		return nil, err

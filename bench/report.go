@@ -22,8 +22,7 @@ type figure struct {
 	Met   *bool    `json:"met,omitempty"`
 }
 
-// goal is what a figure is to reach: so many times better than stock, or no more or no less than
-// a value. At most one is set.
+// goal is what a figure is to reach: so many times better than stock, or no more or no less than a value. At most one is set.
 type goal struct{ times, most, least float64 }
 
 func (g goal) text(unit string) string {

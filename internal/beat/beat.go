@@ -41,10 +41,10 @@ type Queues interface {
 	Encode(t *task.Task) []byte
 	// Fence shuts out the leaders of earlier terms.
 	Fence(ctx context.Context, term int64) error
-	// EnqueueTicks puts the tasks of ticks into their queues, each once, until Struck is told that it will not be told
-	// to again. ForgetTicks does what Struck does for all that earlier leaders have enqueued.
-	EnqueueTicks(ctx context.Context, term int64, owed []*schedule.Owed) error
-	Struck(ctx context.Context, owed []*schedule.Owed) error
+	// EnqueueTicks puts the tasks of a batch of ticks into their queues, each once, until Struck is told that it will not
+	// be told to again. ForgetTicks does what Struck does for all that earlier leaders have enqueued.
+	EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error
+	Struck(ctx context.Context, batch *schedule.Batch) error
 	ForgetTicks(ctx context.Context, term int64) error
 	// Ends drops the oldest ends of a queue's tasks and returns the next. EndsOf says that there are some.
 	Ends(ctx context.Context, term int64, queue string, drop, limit int) ([]schedule.End, error)

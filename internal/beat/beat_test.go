@@ -171,24 +171,24 @@ func (m *mortal) survive(call func() error) error {
 	return call()
 }
 
-func (m *mortal) Commit(ctx context.Context, term int64, steps []*schedule.Step) (written []bool, err error) {
+func (m *mortal) Commit(ctx context.Context, term int64, batch string, steps []*schedule.Step) (written []bool, err error) {
 	err = m.survive(func() error {
-		written, err = m.Journal.Commit(ctx, term, steps)
+		written, err = m.Journal.Commit(ctx, term, batch, steps)
 		return err
 	})
 	return written, err
 }
 
-func (m *mortal) Strike(ctx context.Context, term int64, owed []*schedule.Owed) error {
-	return m.survive(func() error { return m.Journal.Strike(ctx, term, owed) })
+func (m *mortal) Strike(ctx context.Context, term int64, batch *schedule.Batch) error {
+	return m.survive(func() error { return m.Journal.Strike(ctx, term, batch) })
 }
 
-func (m *mortal) EnqueueTicks(ctx context.Context, term int64, owed []*schedule.Owed) error {
-	return m.survive(func() error { return m.Queues.EnqueueTicks(ctx, term, owed) })
+func (m *mortal) EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error {
+	return m.survive(func() error { return m.Queues.EnqueueTicks(ctx, term, batch) })
 }
 
-func (m *mortal) Struck(ctx context.Context, owed []*schedule.Owed) error {
-	return m.survive(func() error { return m.Queues.Struck(ctx, owed) })
+func (m *mortal) Struck(ctx context.Context, batch *schedule.Batch) error {
+	return m.survive(func() error { return m.Queues.Struck(ctx, batch) })
 }
 
 func (m *mortal) ForgetTicks(ctx context.Context, term int64) error {
@@ -282,6 +282,72 @@ func TestEachTickOnceWhileLeadersDie(t *testing.T) {
 		}
 	}
 	t.Logf("%d leaders died", deaths)
+}
+
+// dying is a leader's queues: it enqueues nothing, or dies before it can say that it is not to be told of ticks again.
+type dying struct {
+	beat.Queues
+	mute bool
+}
+
+func (q *dying) EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error {
+	if q.mute {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return q.Queues.EnqueueTicks(ctx, term, batch)
+}
+
+func (*dying) Struck(context.Context, *schedule.Batch) error { return errDied }
+
+// A leader dies before it has made tasks of many batches. The next one does, in the order of the ticks.
+func TestOwedTicksKeepTheirOrder(t *testing.T) {
+	s := newStage(t)
+	s.put("s", spec(func(sp *schedule.Spec) {
+		sp.Every, sp.Coalesce, sp.MaxInstances = task.Duration(50*time.Millisecond), false, 0
+	}))
+	cfg := s.config()
+	cfg.Queues = &dying{Queues: s.queues(), mute: true}
+	stop := s.lead(cfg)
+	s.eventually("many ticks are owed", func() bool { return s.rdb.HLen(t.Context(), "backbeat:schedules:{beat}:owed").Val() >= 8 })
+	s.must(stop())
+	s.lead(s.config())
+	s.eventually("they are tasks", func() bool { return len(s.pending("default")) >= 12 })
+	first := s.get("s").Anchor
+	for i, id := range s.pending("default") {
+		if want := schedule.TickID("s", first.Add(time.Duration(i)*50*time.Millisecond)); id != want {
+			t.Fatalf("task %d is %s, not %s", i, id, want)
+		}
+	}
+}
+
+// A Redis that lost its last second gives the number of a term once more. What is known of the batches of the first must
+// not be taken for those of the second, even where it could not be forgotten.
+func TestTermGivenTwice(t *testing.T) {
+	s := newStage(t)
+	s.must(s.rdb.HSet(t.Context(), "backbeat:schedules:{beat}:owed", "unreadable", "so nothing is forgotten").Err())
+	s.put("s", spec(func(sp *schedule.Spec) {
+		sp.Every, sp.Coalesce, sp.MaxInstances = task.Duration(50*time.Millisecond), false, 0
+	}))
+	number := s.newTerm()
+	cfg := s.config()
+	cfg.Queues = &dying{Queues: s.queues()}
+	if err := beat.New(cfg).Lead(t.Context(), number, always); !errors.Is(err, errDied) {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- beat.New(s.config()).Lead(ctx, number, always) }()
+	s.eventually("it goes on", func() bool { return len(s.pending("default")) >= 5 })
+	cancel()
+	s.must(<-done)
+	got := s.get("s")
+	first := got.Anchor
+	for i, id := range s.pending("default") {
+		if want := schedule.TickID("s", first.Add(time.Duration(i)*50*time.Millisecond)); id != want {
+			t.Fatalf("task %d is %s, not %s", i, id, want)
+		}
+	}
 }
 
 // swallow takes tasks off a queue and leaves nothing of them.

@@ -3,14 +3,15 @@ package beat
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/backbeat-go/backbeat/internal/schedule"
 )
 
-// flight is a batch of steps on its way to the store.
+// flight is steps on their way to the store, and the batch of what they owe.
 type flight struct {
 	steps []*schedule.Step
-	owed  []*schedule.Owed
+	batch *schedule.Batch
 	done  chan landing
 }
 
@@ -23,20 +24,26 @@ type landing struct {
 // launch sends steps to the store. land is to be called for what it returns, in the order of the launches, unless the
 // term has ended.
 func (l *leader) launch(ctx context.Context, steps []*schedule.Step) *flight {
-	f := &flight{steps: steps, done: make(chan landing, 1)}
+	f := &flight{steps: steps, batch: &schedule.Batch{ID: l.nextBatch()}, done: make(chan landing, 1)}
 	for _, step := range steps {
-		f.owed = append(f.owed, step.Owed...)
+		f.batch.Owed = append(f.batch.Owed, step.Owed...)
 	}
-	l.nowOwing(f.owed)
+	l.nowOwing(f.batch.Owed)
 	l.flying.Go(func() {
 		if !l.valid() {
 			f.done <- landing{err: schedule.ErrDeposed}
 			return
 		}
-		written, err := l.Journal.Commit(ctx, l.term, steps)
+		written, err := l.Journal.Commit(ctx, l.term, f.batch.ID, steps)
 		f.done <- landing{written, err}
 	})
 	return f
+}
+
+// nextBatch returns an id that no batch has had.
+func (l *leader) nextBatch() string {
+	l.batches++
+	return l.batchPrefix + strconv.Itoa(l.batches)
 }
 
 // land waits for the store, hands on what the steps owe, and holds the schedules as they are now. A step whose schedule
@@ -47,7 +54,7 @@ func (l *leader) land(ctx context.Context, f *flight) error {
 		return fmt.Errorf("commit %d schedules: %w", len(f.steps), answer.err)
 	}
 	var stale []string
-	taken, refused := f.owed[:0], []*schedule.Owed(nil)
+	taken, refused := f.batch.Owed[:0], []*schedule.Owed(nil)
 	for i, step := range f.steps {
 		if !answer.written[i] {
 			stale = append(stale, step.ID)
@@ -60,9 +67,10 @@ func (l *leader) land(ctx context.Context, f *flight) error {
 		l.keep(step.Loaded)
 	}
 	l.noLongerOwing(refused)
+	f.batch.Owed = taken
 	if len(taken) > 0 {
 		select {
-		case l.committed <- taken:
+		case l.committed <- f.batch:
 		case <-ctx.Done():
 		}
 	}

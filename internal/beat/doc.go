@@ -13,8 +13,10 @@
 //
 // load reads schedules before they are due. fire holds them, in a heap by the time at which they are. When that has come,
 // schedule.Plan decides which ticks run, are missed or skipped, and one script commits that: it moves the schedules
-// on, each unless somebody has changed it since it was read, and writes the ticks that run to a list of what is owed. enqueue makes
-// tasks of them, and strike takes them off the list. All of it goes in batches, and the parts work at the same time.
+// on, each unless somebody has changed it since it was read, and writes the ticks that run to a list of what is owed: as one
+// batch, under an id that no other batch ever has. enqueue makes tasks of a batch, in one step for each queue, and strike
+// takes it off the list and moves its schedules in the index by which load finds them. The parts work at the same time;
+// strike waits while there are ticks that would be late for it.
 //
 // fire alone changes what is held. It also reads anew what somebody has changed, and notes how tasks ended: for
 // failure_streak, max_instances and the history. The scripts that end tasks write that to a list in each queue.
@@ -23,17 +25,19 @@
 //
 //   - the leader dies before the commit: nothing has happened; the next one plans the same ticks, later.
 //   - it dies after the commit: the ticks are owed. The next leader makes tasks of what is owed before anything else.
-//   - it dies between enqueue and strike: the ticks are owed although they are tasks. Their ids are in a set beside the
-//     queue until they are struck off, so that enqueuing them again does nothing, even if the tasks have long been run
-//     and dropped.
+//   - it dies between enqueue and strike: the ticks are owed although they are tasks. The id of the batch is in a set
+//     beside the queue until it is struck off, so that enqueuing it again does nothing, even if the tasks have long been
+//     run and dropped. It may be known in one queue and not yet in another, and then is enqueued there.
+//   - it dies before the strike: the index says that schedules are due when they were before. The next leader strikes
+//     off what is owed, and with that the index is true.
 //   - it is stopped, and wakes up when another leads: a commit checks the term, and so does enqueuing: the new leader
 //     has fenced all queues with its term before it read what was owed.
 //   - Redis does not answer, or anything fails: the term ends. Whether a step was taken cannot be known then, and does not
 //     matter: the next term begins with what is owed.
 //   - somebody changes, pauses or deletes a schedule at the moment when it is due: either the commit was first, and the
 //     change is made to what came of it; or the commit finds another version, does nothing, and the schedule is read anew.
-//     A deletion waits for ticks that are owed to become tasks, so that none does so after its answer.
-//   - the word of a change is lost: the schedule is found when it is overdue by a second.
+//     A deletion waits until the batches that the schedule is in have become tasks, so that none does so after its answer.
+//   - the word of a change is lost: the schedule is found within a second after it is overdue by a second.
 //   - a stored schedule cannot be read, or its task type is gone: it is set aside, paused as invalid, with a line in the
 //     log; the others go on.
 //   - clocks differ: all go by that of Redis.

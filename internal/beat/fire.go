@@ -61,9 +61,9 @@ func (l *leader) hold(list []*schedule.Loaded) {
 	}
 }
 
-// keep holds a schedule as it is now, or leaves it to the loader if it is due after the horizon.
+// keep holds a schedule as it is now, or leaves it to the loader if it is due later than held.
 func (l *leader) keep(loaded *schedule.Loaded) {
-	if loaded.Due.After(l.Journal.Now().Add(horizon)) {
+	if loaded.Due.After(l.Journal.Now().Add(held)) {
 		l.upcoming.drop(loaded.ID)
 	} else {
 		l.upcoming.put(loaded)
@@ -95,9 +95,10 @@ func (l *leader) reload(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// overdue finds schedules that should have been held and are not, because the word of a change was lost.
+// overdue finds schedules that should have been held and are not, because the word of a change was lost. Those that have
+// just fired are no such: they are found by the time when they did until their ticks are struck off.
 func (l *leader) overdue(ctx context.Context) error {
-	ids, err := l.Journal.Due(ctx, time.Time{}, l.Journal.Now(), batch)
+	ids, err := l.Journal.Due(ctx, time.Time{}, l.Journal.Now().Add(-time.Second), batchSize)
 	if err != nil || len(ids) == 0 {
 		return err
 	}
@@ -106,27 +107,57 @@ func (l *leader) overdue(ctx context.Context) error {
 
 // fireDue moves on what is due now. While the store takes some batches, the next is planned.
 func (l *leader) fireDue(ctx context.Context) error {
+	defer l.busy.Store(false)
 	var flying []*flight
-	for {
-		due := l.upcoming.takeDue(l.Journal.Now(), batch)
-		l.busy.Store(len(due) == batch)
+	land := func() error {
+		first := flying[0]
+		flying = flying[1:]
+		return l.land(ctx, first)
+	}
+	for size := batchSize / 4; ; size = min(2*size, batchSize) { // the store need not wait for the first for long
+		due := l.upcoming.takeDue(l.Journal.Now(), size)
 		if len(due) == 0 && len(flying) == 0 {
 			return nil
 		}
+		l.busy.Store(true)
 		steps, err := l.planAll(ctx, due)
 		if err != nil {
 			return err
 		}
-		if len(steps) > 0 {
-			flying = append(flying, l.launch(ctx, steps))
+		for _, part := range parts(steps) {
+			if len(flying) == flights {
+				if err := land(); err != nil {
+					return err
+				}
+			}
+			flying = append(flying, l.launch(ctx, part))
 		}
-		if len(flying) == flights || len(steps) == 0 {
-			if err := l.land(ctx, flying[0]); err != nil {
+		if len(due) == 0 {
+			if err := land(); err != nil {
 				return err
 			}
-			flying = flying[1:]
 		}
 	}
+}
+
+// parts divides steps so that what each part owes is no more than fits into a script, unless it is one step alone.
+func parts(steps []*schedule.Step) (list [][]*schedule.Step) {
+	first, ticks, bytes := 0, 0, 0
+	for i, step := range steps {
+		size := 0
+		for _, o := range step.Owed {
+			size += len(o.Message)
+		}
+		if i > first && (ticks+len(step.Owed) > maxTicks || bytes+size > maxBytes) {
+			list = append(list, steps[first:i])
+			first, ticks, bytes = i, 0, 0
+		}
+		ticks, bytes = ticks+len(step.Owed), bytes+size
+	}
+	if first < len(steps) {
+		list = append(list, steps[first:])
+	}
+	return list
 }
 
 func (l *leader) planAll(ctx context.Context, due []*schedule.Loaded) ([]*schedule.Step, error) {

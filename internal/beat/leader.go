@@ -2,6 +2,7 @@ package beat
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"sync"
@@ -14,8 +15,14 @@ import (
 const (
 	// horizon is how long before they are due schedules are loaded: reading and decoding them takes longer than planning.
 	horizon = 10 * time.Second
-	// batch is how many schedules move on in one step of the store.
-	batch = 256
+	// held is how long before they are due schedules are kept that have just moved on: longer than the horizon, for until
+	// its ticks are struck off a schedule is not found by the time at which it is due next.
+	held = 2 * horizon
+	// batchSize is how many schedules move on in one step of the store, maxTicks how many ticks they owe at most unless it is
+	// one schedule alone, and maxBytes how large these are.
+	batchSize = 256
+	maxTicks  = 512
+	maxBytes  = 4 << 20
 	// flights is how many batches the store may be taking at a time: enough for it never to wait.
 	flights = 3
 	// inFlight is how many batches may wait for the next part of their way.
@@ -36,10 +43,13 @@ type leader struct {
 	upcoming *upcoming
 	flying   sync.WaitGroup // what launch has begun
 
-	committed chan []*schedule.Owed // to become tasks
-	enqueued  chan []*schedule.Owed // to be struck off
+	batchPrefix string // of the ids of this leader's batches
+	batches     int    // how many there are
+
+	committed chan *schedule.Batch // to become tasks
+	enqueued  chan *schedule.Batch // to be struck off
 	log       tickLog
-	busy      atomic.Bool // more is due than one batch
+	busy      atomic.Bool // fire moves on what is due
 
 	mu    sync.Mutex
 	owing map[string]bool // ids of tasks that are committed and not struck off
@@ -48,16 +58,18 @@ type leader struct {
 
 func newLeader(cfg Config, term int64, valid func() bool) *leader {
 	return &leader{
-		Config:    cfg,
-		term:      term,
-		valid:     valid,
-		loaded:    make(chan []*schedule.Loaded),
-		upcoming:  newUpcoming(),
-		committed: make(chan []*schedule.Owed, inFlight),
-		enqueued:  make(chan []*schedule.Owed, inFlight),
-		log:       tickLog{logger: cfg.Logger},
-		owing:     make(map[string]bool),
-		shown:     make(map[string]bool),
+		Config:   cfg,
+		term:     term,
+		valid:    valid,
+		loaded:   make(chan []*schedule.Loaded),
+		upcoming: newUpcoming(),
+		// The number of a term alone would not do: a Redis that has lost its last second may give it once more.
+		batchPrefix: fmt.Sprintf("%d-%s-", term, rand.Text()[:8]),
+		committed:   make(chan *schedule.Batch, inFlight),
+		enqueued:    make(chan *schedule.Batch, inFlight),
+		log:         tickLog{logger: cfg.Logger},
+		owing:       make(map[string]bool),
+		shown:       make(map[string]bool),
 	}
 }
 
@@ -71,14 +83,17 @@ func (l *leader) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(owed, func(a, b *schedule.Owed) int { return a.Run.Tick.Compare(b.Run.Tick) })
-	for part := range slices.Chunk(owed, batch) {
-		if err := l.settle(ctx, part); err != nil {
+	// A schedule is never in two batches that fired at the same time.
+	slices.SortFunc(owed, func(a, b *schedule.Batch) int { return a.Owed[0].Run.FiredAt.Compare(b.Owed[0].Run.FiredAt) })
+	ticks := 0
+	for _, batch := range owed {
+		if err := l.settle(ctx, batch); err != nil {
 			return err
 		}
+		ticks += len(batch.Owed)
 	}
-	if len(owed) > 0 {
-		l.Logger.Info("ticks that an earlier leader owed have become tasks", "ticks", len(owed))
+	if ticks > 0 {
+		l.Logger.Info("ticks that an earlier leader owed have become tasks", "ticks", ticks)
 	}
 	if unread > 0 {
 		return nil
@@ -86,22 +101,22 @@ func (l *leader) takeOver(ctx context.Context) error {
 	return l.Queues.ForgetTicks(ctx, l.term)
 }
 
-// allOwed returns the ticks that are owed, and how many of them cannot be read.
-func (l *leader) allOwed(ctx context.Context) (owed []*schedule.Owed, unread int, err error) {
+// allOwed returns the batches that are owed, and how many of them cannot be read.
+func (l *leader) allOwed(ctx context.Context) (owed []*schedule.Batch, unread int, err error) {
 	seen := make(map[string]bool) // the store may tell of one twice
 	for cursor := uint64(0); ; {
 		list, broken, next, err := l.Journal.Owed(ctx, cursor)
 		if err != nil {
 			return nil, 0, err
 		}
-		for _, o := range list {
-			if !seen[o.Run.TaskID] {
-				seen[o.Run.TaskID] = true
-				owed = append(owed, o)
+		for _, batch := range list {
+			if !seen[batch.ID] {
+				seen[batch.ID] = true
+				owed = append(owed, batch)
 			}
 		}
 		for _, err := range broken {
-			l.Logger.Error("a tick that is owed cannot be read, and is set aside", "error", err)
+			l.Logger.Error("a batch of ticks that are owed cannot be read, and is set aside", "error", err)
 		}
 		unread += len(broken)
 		if cursor = next; cursor == 0 {
@@ -110,21 +125,21 @@ func (l *leader) allOwed(ctx context.Context) (owed []*schedule.Owed, unread int
 	}
 }
 
-// settle makes tasks of ticks and strikes them off.
-func (l *leader) settle(ctx context.Context, owed []*schedule.Owed) error {
-	if err := l.makeTasks(ctx, owed); err != nil {
+// settle makes tasks of a batch and strikes it off.
+func (l *leader) settle(ctx context.Context, batch *schedule.Batch) error {
+	if err := l.makeTasks(ctx, batch); err != nil {
 		return err
 	}
-	return l.strikeOff(ctx, owed)
+	return l.strikeOff(ctx, batch)
 }
 
-// makeTasks makes tasks of ticks, and tells the meter how late these are.
-func (l *leader) makeTasks(ctx context.Context, owed []*schedule.Owed) error {
-	if err := l.Queues.EnqueueTicks(ctx, l.term, owed); err != nil {
+// makeTasks makes tasks of a batch, and tells the meter how late these are.
+func (l *leader) makeTasks(ctx context.Context, batch *schedule.Batch) error {
+	if err := l.Queues.EnqueueTicks(ctx, l.term, batch); err != nil {
 		return err
 	}
 	now := l.Journal.Now()
-	for _, o := range owed {
+	for _, o := range batch.Owed {
 		due := o.Run.FiredAt.Add(-o.Run.Lateness)
 		l.Meter.Late(now.Sub(due))
 	}
@@ -137,15 +152,15 @@ func (l *leader) enqueue(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case owed := <-l.committed:
+		case batch := <-l.committed:
 			if !l.valid() {
 				return schedule.ErrDeposed
 			}
-			if err := l.makeTasks(ctx, owed); err != nil {
-				return fmt.Errorf("enqueue %d ticks: %w", len(owed), err)
+			if err := l.makeTasks(ctx, batch); err != nil {
+				return fmt.Errorf("enqueue %d ticks: %w", len(batch.Owed), err)
 			}
 			select {
-			case l.enqueued <- owed:
+			case l.enqueued <- batch:
 			case <-ctx.Done():
 				return nil
 			}
@@ -153,42 +168,48 @@ func (l *leader) enqueue(ctx context.Context) error {
 	}
 }
 
-// strike strikes off what has become a task. That can wait while many ticks are due: they must not be late for it.
+// strike strikes off what has become a task. That can wait while ticks are on their way to be tasks: they must not be
+// late for it.
 func (l *leader) strike(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case owed := <-l.enqueued:
-			for l.busy.Load() && len(l.enqueued) < cap(l.enqueued)/2 && pause(ctx, time.Millisecond) {
+		case batch := <-l.enqueued:
+			for (l.busy.Load() || len(l.committed) > 0) && len(l.enqueued) < cap(l.enqueued)/2 && pause(ctx, time.Millisecond) {
 			}
-			if err := l.strikeOff(ctx, owed); err != nil {
-				return fmt.Errorf("strike off %d ticks: %w", len(owed), err)
+			if err := l.strikeOff(ctx, batch); err != nil {
+				return fmt.Errorf("strike off %d ticks: %w", len(batch.Owed), err)
 			}
-			l.noLongerOwing(owed)
+			l.noLongerOwing(batch.Owed)
 		}
 	}
 }
 
-func (l *leader) strikeOff(ctx context.Context, owed []*schedule.Owed) error {
-	if err := l.Journal.Strike(ctx, l.term, owed); err != nil {
+// strikeOff strikes a batch off. A deletion may go on as soon as that is done, and drops what asynq's tools are told: they
+// are told before.
+func (l *leader) strikeOff(ctx context.Context, batch *schedule.Batch) error {
+	if shown := l.shownOf(batch.Owed); len(shown) > 0 {
+		if err := l.Queues.Enqueued(ctx, shown); err != nil {
+			return err
+		}
+	}
+	if err := l.Journal.Strike(ctx, l.term, batch); err != nil {
 		return err
 	}
-	if err := l.Queues.Struck(ctx, owed); err != nil {
-		return err
-	}
-	var shown []*schedule.Owed
+	return l.Queues.Struck(ctx, batch)
+}
+
+// shownOf returns the ticks of schedules that asynq's tools show.
+func (l *leader) shownOf(owed []*schedule.Owed) (shown []*schedule.Owed) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, o := range owed {
 		if l.shown[o.ScheduleID] {
 			shown = append(shown, o)
 		}
 	}
-	l.mu.Unlock()
-	if len(shown) == 0 {
-		return nil
-	}
-	return l.Queues.Enqueued(ctx, shown)
+	return shown
 }
 
 func (l *leader) nowOwing(owed []*schedule.Owed) {

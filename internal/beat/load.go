@@ -19,7 +19,7 @@ func (l *leader) load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for page := range slices.Chunk(ids, batch) {
+		for page := range slices.Chunk(ids, batchSize) {
 			list, err := l.Journal.Load(ctx, page)
 			if err != nil {
 				return err

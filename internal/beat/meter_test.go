@@ -92,7 +92,7 @@ func TestMeterIsToldWhatBecomesOfTicks(t *testing.T) {
 // lost are queues that ticks do not get to.
 type lost struct{ beat.Queues }
 
-func (lost) EnqueueTicks(context.Context, int64, []*schedule.Owed) error { return errDied }
+func (lost) EnqueueTicks(context.Context, int64, *schedule.Batch) error { return errDied }
 
 // A tick that a leader owed when it died is late by the time until the next one leads, and was fired once.
 func TestMeterIsToldOfTicksThatAnEarlierLeaderOwed(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -240,7 +241,7 @@ func TestChangesInTheSecondTheyAreDue(t *testing.T) {
 		first := s.put(id, every(1))
 		time.Sleep(time.Until(first.Due.Add(time.Duration(round-12) * time.Millisecond / 4)))
 		s.put(id, every(2))
-		edited := time.Now()
+		edited := s.store.Now() // by the clock of the beat
 		s.eventually("the edited one fires", func() bool { return s.get(id).Runs >= 2 })
 		s.must(s.store.Delete(ctx, id))
 		deleted := s.pending("default")
@@ -301,9 +302,60 @@ type sleeper struct {
 	once         sync.Once
 }
 
-func (q *sleeper) EnqueueTicks(ctx context.Context, term int64, owed []*schedule.Owed) error {
+func (q *sleeper) EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error {
 	q.once.Do(func() { close(q.asleep); <-q.wake })
-	return q.Queues.EnqueueTicks(ctx, term, owed)
+	return q.Queues.EnqueueTicks(ctx, term, batch)
+}
+
+// Until its ticks are struck off, a schedule is not found by the time at which it is due next. The loader may pass over
+// that time meanwhile; the schedule fires all the same, and not because somebody finds that it is overdue.
+func TestDueSoonAfterALateStrike(t *testing.T) {
+	s := newStage(t)
+	const interval = 10200 * time.Millisecond // longer than what the loader looks ahead
+	s.put("s", spec(func(sp *schedule.Spec) {
+		sp.Every, sp.StartAt, sp.MaxInstances = task.Duration(interval), s.store.Now().Add(time.Second), 0
+	}))
+	cfg := s.config()
+	lag := &laggard{Journal: s.store, next: s.get("s").Next.Add(interval), passed: make(chan struct{})}
+	cfg.Journal = lag
+	s.lead(cfg)
+	<-lag.passed
+	s.eventually("the first tick is struck off", func() bool {
+		return s.rdb.HLen(t.Context(), "backbeat:schedules:{beat}:owed").Val() == 0
+	})
+	lag.ahead.Store(int64(8 * time.Second))
+	s.eventually("the second tick has fired", func() bool { return len(s.pending("default")) == 2 })
+}
+
+// laggard strikes nothing off before the loader has passed over a time, and finds nothing that is overdue. Its clock may
+// be put forward.
+type laggard struct {
+	schedule.Journal
+	ahead  atomic.Int64
+	next   time.Time
+	passed chan struct{}
+	once   sync.Once
+}
+
+func (j *laggard) Now() time.Time { return j.Journal.Now().Add(time.Duration(j.ahead.Load())) }
+
+func (j *laggard) Due(ctx context.Context, from, until time.Time, limit int) ([]string, error) {
+	if limit > 0 {
+		return nil, nil // the loader wants all
+	}
+	ids, err := j.Journal.Due(ctx, from, until, limit)
+	if until.After(j.next) {
+		j.once.Do(func() { close(j.passed) })
+	}
+	return ids, err
+}
+
+func (j *laggard) Strike(ctx context.Context, term int64, batch *schedule.Batch) error {
+	select {
+	case <-j.passed:
+	case <-ctx.Done():
+	}
+	return j.Journal.Strike(ctx, term, batch)
 }
 
 func TestPauseAndResume(t *testing.T) {

@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,23 +25,18 @@ func (c BeatClient) Fence(ctx context.Context, term int64) error {
 	})
 }
 
-// tickBatch is how many ticks go to Redis at once.
-const tickBatch = 256
-
 // Encode returns a task as asynq keeps it.
 func (c BeatClient) Encode(t *task.Task) []byte { return newMessage(t).encode() }
 
-// EnqueueTicks puts the tasks of ticks into their queues, each once, however often it is told to: until Struck is told
-// that it will not be any more. The queues must have been fenced with the term.
-func (c BeatClient) EnqueueTicks(ctx context.Context, term int64, owed []*schedule.Owed) error {
-	for queue, rest := range byQueue(owed) {
+// EnqueueTicks puts the tasks of a batch of ticks into their queues, each once, however often it is told to: until Struck
+// is told that it will not be any more. The queues must have been fenced with the term.
+func (c BeatClient) EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error {
+	for queue, owed := range byQueue(batch.Owed) {
 		if err := c.announce(ctx, queue); err != nil {
 			return err
 		}
-		for part := range slices.Chunk(rest, tickBatch) {
-			if err := c.enqueueTicks(ctx, term, queue, part); err != nil {
-				return err
-			}
+		if err := c.enqueueTicks(ctx, term, queue, batch.ID, owed); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -56,10 +50,11 @@ func byQueue(owed []*schedule.Owed) map[string][]*schedule.Owed {
 	return sorted
 }
 
-func (c BeatClient) enqueueTicks(ctx context.Context, term int64, queue string, owed []*schedule.Owed) error {
+// enqueueTicks works on what goes into one queue, all of it in one script: it is known by the batch.
+func (c BeatClient) enqueueTicks(ctx context.Context, term int64, queue, batch string, owed []*schedule.Owed) error {
 	now := time.Now()
-	args := make([]any, 0, 2+4*len(owed))
-	args = append(args, term, now.UnixNano())
+	args := make([]any, 0, 3+4*len(owed))
+	args = append(args, term, now.UnixNano(), batch)
 	for _, o := range owed {
 		args = append(args, o.Run.TaskID, o.ScheduleID, o.Message, eventsOf(o.Message))
 	}
@@ -77,23 +72,18 @@ func (c BeatClient) enqueueTicks(ctx context.Context, term int64, queue string, 
 	return nil
 }
 
-// Struck says that the tasks of ticks will not be enqueued again, because they have been struck off the list of what
-// is owed.
-func (c BeatClient) Struck(ctx context.Context, owed []*schedule.Owed) error {
+// Struck says that a batch will not be enqueued again, because it has been struck off the list of what is owed.
+func (c BeatClient) Struck(ctx context.Context, batch *schedule.Batch) error {
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for queue, some := range byQueue(owed) {
-			ids := make([]any, len(some))
-			for i, o := range some {
-				ids[i] = o.Run.TaskID
-			}
-			p.SRem(ctx, ticksKey(queue), ids...)
+		for queue := range byQueue(batch.Owed) {
+			p.SRem(ctx, ticksKey(queue), batch.ID)
 		}
 		return nil
 	})
 	return wrap(err)
 }
 
-// ForgetTicks forgets all ticks that were enqueued and not struck off. It is right only while nothing is owed: an
+// ForgetTicks forgets all batches that were enqueued and not struck off. It is right only while nothing is owed: an
 // earlier leader may have died between striking off and Struck.
 func (c BeatClient) ForgetTicks(ctx context.Context, term int64) error {
 	return c.inAllQueues(ctx, func(queue string) *redis.Cmd {

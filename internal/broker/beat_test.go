@@ -21,6 +21,16 @@ func (f *fleet) tick(n int) *schedule.Owed {
 	return &schedule.Owed{ScheduleID: "s", Run: run, Queue: "default", Message: broker.BeatClient{Client: f.client}.Encode(made)}
 }
 
+// batch is one of ticks.
+func (f *fleet) batch(id string, ticks ...int) *schedule.Batch {
+	f.t.Helper()
+	b := &schedule.Batch{ID: id}
+	for _, n := range ticks {
+		b.Owed = append(b.Owed, f.tick(n))
+	}
+	return b
+}
+
 // take takes a task off its queue and leaves nothing of it, as the end of one does that is not retained.
 func (f *fleet) take(id string) {
 	f.t.Helper()
@@ -44,11 +54,11 @@ func TestEarlierLeadersOfTheBeatAreShutOut(t *testing.T) {
 	f := newFleet(t)
 	ctx := t.Context()
 	beat := broker.BeatClient{Client: f.client}
-	first, second := []*schedule.Owed{f.tick(1)}, []*schedule.Owed{f.tick(2)}
+	first, second := f.batch("1-1", 1), f.batch("1-2", 2)
 	f.must(beat.Fence(ctx, 1))
 	f.must(beat.EnqueueTicks(ctx, 1, first))
-	f.take(first[0].Run.TaskID)
-	f.must(beat.EnqueueTicks(ctx, 1, first)) // told again: it is known, though nothing is left of it
+	f.take(first.Owed[0].Run.TaskID)
+	f.must(beat.EnqueueTicks(ctx, 1, first)) // told again: it is known, though nothing is left of its tasks
 	f.wantPending(0)
 
 	f.must(beat.Fence(ctx, 2))
@@ -61,13 +71,33 @@ func TestEarlierLeadersOfTheBeatAreShutOut(t *testing.T) {
 		}
 	}
 	f.wantPending(0)
-	f.must(beat.EnqueueTicks(ctx, 2, append(first, second...)))
+	f.must(beat.EnqueueTicks(ctx, 2, first))
+	f.must(beat.EnqueueTicks(ctx, 2, second))
 	f.wantPending(1)
-	f.take(second[0].Run.TaskID)
+	f.take(second.Owed[0].Run.TaskID)
 
-	f.must(beat.Struck(ctx, append(first, second...)))
+	f.must(beat.Struck(ctx, first))
+	f.must(beat.EnqueueTicks(ctx, 2, second)) // it is not the one that was struck off
+	f.wantPending(0)
+	f.must(beat.Struck(ctx, second))
 	if keys := f.rdb.Exists(ctx, "backbeat:{default}:ticks").Val(); keys != 0 {
-		t.Error("ticks that were struck off are still known")
+		t.Error("batches that were struck off are still known")
+	}
+}
+
+// A task that somebody else made under the id of a tick stands in its place; the others of the batch are made.
+func TestForeignTaskUnderTheIDOfATick(t *testing.T) {
+	f := newFleet(t)
+	beat := broker.BeatClient{Client: f.client}
+	batch := f.batch("1-1", 1, 2, 3)
+	foreign := batch.Owed[1].Run.TaskID
+	f.enqueue(task.Request{Type: "echo", ID: foreign, Metadata: map[string]string{"of": "somebody"}})
+	f.must(beat.EnqueueTicks(t.Context(), 1, batch))
+	f.wantPending(3)
+	got, err := f.client.Get(t.Context(), foreign)
+	f.must(err)
+	if got.Metadata["of"] != "somebody" {
+		t.Errorf("the task of somebody else was overwritten: %+v", got)
 	}
 }
 
@@ -76,7 +106,7 @@ func TestEndsOfTicksAreTold(t *testing.T) {
 	f := newFleet(t)
 	ctx := t.Context()
 	beat := broker.BeatClient{Client: f.client}
-	f.must(beat.EnqueueTicks(ctx, 1, []*schedule.Owed{f.tick(1), f.tick(2), f.tick(3)}))
+	f.must(beat.EnqueueTicks(ctx, 1, f.batch("1-1", 1, 2, 3)))
 	_, err := f.client.Cancel(ctx, f.tick(2).Run.TaskID)
 	f.must(err)
 	f.must(f.client.Delete(ctx, f.tick(3).Run.TaskID))

@@ -396,7 +396,7 @@ func TestTicksBringTheirCallback(t *testing.T) {
 		made.ID = fmt.Sprint("tick-", n)
 		owed = append(owed, &schedule.Owed{ScheduleID: "s", Run: schedule.Run{Tick: at, TaskID: made.ID}, Queue: "default", Message: beat.Encode(made)})
 	}
-	f.must(beat.EnqueueTicks(t.Context(), 1, owed))
+	f.must(beat.EnqueueTicks(t.Context(), 1, &schedule.Batch{ID: "1-1", Owed: owed}))
 	f.worker(p.with)
 	if calls := p.wait(1); calls[0].TaskID != "tick-1" {
 		t.Errorf("%+v", calls)

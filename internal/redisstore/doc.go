@@ -12,10 +12,15 @@
 // against its term.
 //
 //	update.lua   API:    state, spec, due time ◀─ if the state is the one that was read
-//	commit.lua   leader: state, due time, what is owed, history ◀─ the same, for hundreds of schedules, and the term
-//	strike.lua   leader: what is owed ─▶ history, once it is in its queue
+//	commit.lua   leader: state, what is owed, history ◀─ the same, for hundreds of schedules, and the term
+//	strike.lua   leader: what is owed ─▶ history, due time, once it is in its queues
 //	delete.lua   API:    all of it goes, but for what is owed
 //	disown.lua   API:    waits for that to become tasks; drops it, and begins a new term, where nobody leads
+//
+// What a commit owes is one value, a batch: its rows one after the other. It does not change until it is struck off as a
+// whole, except that a deletion where nobody leads takes the rows of one schedule out. The index of due times may lag behind
+// the state of a schedule that is in a batch: a commit leaves it alone, and strike.lua sets it to what the state says by then,
+// whoever wrote that. So it names no schedule later than it is due, and the state is what counts.
 //
 // A Lease is a lease.Store. Which answer Acquire gives depends on what Redis knows and on what the candidate says
 // about itself, its term (0 for a standby) and the highest term that it has seen:

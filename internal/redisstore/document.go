@@ -110,13 +110,21 @@ func encodeState(s *schedule.State) []byte {
 	return append(b, '}')
 }
 
-// appendText is for ids and names, of which none has characters that JSON and Go quote differently.
+// appendText is for ids and names, of which none has characters that need quoting otherwise than Go does it. Nearly all
+// need none, and then are copied: quoting took most of the time here.
 func appendText(b []byte, name, text string) []byte {
 	if text == "" {
 		return b
 	}
-	return strconv.AppendQuote(append(b, name...), text)
+	b = append(b, name...)
+	if strings.ContainsFunc(text, needsQuoting) {
+		return strconv.AppendQuote(b, text)
+	}
+	b = append(append(b, '"'), text...)
+	return append(b, '"')
 }
+
+func needsQuoting(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }
 
 func appendNumber(b []byte, name string, n int64) []byte {
 	if n == 0 {
@@ -170,23 +178,69 @@ func decodeRun(text string) (schedule.Run, error) {
 	}, nil
 }
 
-// encodeOwed writes a tick that is to become a task: four lines, of which the last, the message, may have any bytes.
-func encodeOwed(o *schedule.Owed) []byte {
-	b := make([]byte, 0, 256+len(o.Message))
-	b = append(append(b, o.ScheduleID...), '\n')
-	b = append(append(b, o.Queue...), '\n')
-	b = append(appendRun(b, &o.Run), '\n')
-	return append(b, o.Message...)
+// encodeRows writes the ticks that a step owes one after the other. A row is two lines, the schedule and the queue; a
+// third, the times of the tick, of its firing and of its lateness in ms and the length of the message; and the message,
+// which may have any bytes. disown.lua reads it as well.
+func encodeRows(b []byte, owed []*schedule.Owed) []byte {
+	for _, o := range owed {
+		b = append(append(b, o.ScheduleID...), '\n')
+		b = append(append(b, o.Queue...), '\n')
+		b = append(strconv.AppendInt(b, o.Run.Tick.UnixMilli(), 10), ' ')
+		b = append(strconv.AppendInt(b, o.Run.FiredAt.UnixMilli(), 10), ' ')
+		b = append(strconv.AppendInt(b, o.Run.Lateness.Milliseconds(), 10), ' ')
+		b = append(strconv.AppendInt(b, int64(len(o.Message)), 10), '\n')
+		b = append(b, o.Message...)
+	}
+	return b
 }
 
-func decodeOwed(row string) (*schedule.Owed, error) {
-	parts := strings.SplitN(row, "\n", 4)
-	if len(parts) != 4 {
-		return nil, errors.New("it has no four lines")
+// rowsSize is how much room rows need, or a little more.
+func rowsSize(owed []*schedule.Owed) (size int) {
+	const numbers = 64 // their line
+	for _, o := range owed {
+		size += len(o.ScheduleID) + len(o.Queue) + numbers + len(o.Message)
 	}
-	run, err := decodeRun(parts[2])
-	if err != nil {
-		return nil, err
+	return size
+}
+
+func decodeRows(rows string) (owed []*schedule.Owed, err error) {
+	for rest := rows; rest != ""; {
+		var o *schedule.Owed
+		if o, rest, err = decodeRow(rest); err != nil {
+			return nil, fmt.Errorf("after %d ticks: %w", len(owed), err)
+		}
+		owed = append(owed, o)
 	}
-	return &schedule.Owed{ScheduleID: parts[0], Queue: parts[1], Run: run, Message: []byte(parts[3])}, nil
+	return owed, nil
+}
+
+// decodeRow reads the first of some rows.
+func decodeRow(rows string) (o *schedule.Owed, rest string, err error) {
+	lines := strings.SplitN(rows, "\n", 4)
+	if len(lines) != 4 {
+		return nil, "", errors.New("it has no three lines and a message")
+	}
+	var numbers [4]int64
+	fields := strings.Fields(lines[2])
+	if len(fields) != len(numbers) {
+		return nil, "", fmt.Errorf("%q are not %d numbers", lines[2], len(numbers))
+	}
+	for i, field := range fields {
+		if numbers[i], err = strconv.ParseInt(field, 10, 64); err != nil {
+			return nil, "", err
+		}
+	}
+	tick, firedAt, late, size := time.UnixMilli(numbers[0]), time.UnixMilli(numbers[1]), numbers[2], numbers[3]
+	if size < 0 || size > int64(len(lines[3])) {
+		return nil, "", fmt.Errorf("a message of %d bytes is not there", size)
+	}
+	return &schedule.Owed{
+		ScheduleID: lines[0],
+		Queue:      lines[1],
+		Run: schedule.Run{
+			Tick: tick, FiredAt: firedAt, Lateness: time.Duration(late) * time.Millisecond,
+			TaskID: schedule.TickID(lines[0], tick), Outcome: schedule.Fired,
+		},
+		Message: []byte(lines[3][:size]),
+	}, lines[3][size:], nil
 }

@@ -25,21 +25,13 @@ func (s *Schedules) Due(ctx context.Context, from, until time.Time, limit int) (
 }
 
 // Commit moves schedules on and writes down what this owes.
-func (s *Schedules) Commit(ctx context.Context, term int64, steps []*schedule.Step) ([]bool, error) {
-	args := make([]any, 0, 5+8*len(steps))
-	args = append(args, term, runsPrefix, schedule.RunsKept, int(runsTTL.Seconds()), len(steps))
-	for _, step := range steps {
-		args = append(args, step.ID)
-	}
-	for _, step := range steps {
-		args = append(args, step.Version)
-	}
+func (s *Schedules) Commit(ctx context.Context, term int64, batch string, steps []*schedule.Step) ([]bool, error) {
 	states := make([]string, len(steps))
 	for i, step := range steps {
 		states[i] = string(encodeState(&step.State))
-		args = appendStep(args, step, states[i])
 	}
-	reply, err := commitScript.Run(ctx, s.rdb, []string{termKey, statesKey, dueKey, owedKey}, args...).Int64Slice()
+	keys := []string{termKey, statesKey, dueKey, owedKey}
+	refused, err := commitScript.Run(ctx, s.rdb, keys, commitArgs(term, batch, steps, states)...).Int64Slice()
 	if errors.Is(err, redis.Nil) {
 		return nil, schedule.ErrDeposed
 	}
@@ -47,25 +39,62 @@ func (s *Schedules) Commit(ctx context.Context, term int64, steps []*schedule.St
 		return nil, unavailable(err)
 	}
 	written := make([]bool, len(steps))
+	for i := range written {
+		written[i] = true
+	}
+	for _, number := range refused {
+		written[number-1] = false
+	}
 	for i, step := range steps {
-		if written[i] = reply[i] == 1; written[i] {
+		if written[i] {
 			step.Version = states[i]
 		}
 	}
 	return written, nil
 }
 
-// appendStep writes a step the way commit.lua reads it. Most owe one tick, and no more.
-func appendStep(args []any, step *schedule.Step, state string) []any {
-	args = append(args, state, dueMillis(&step.State))
-	if len(step.Owed) == 1 && len(step.Runs) == 0 && len(step.Ends) == 0 {
-		return append(args, "-", step.Owed[0].Run.TaskID, encodeOwed(step.Owed[0]))
+// commitArgs are the ARGV of commit.lua.
+func commitArgs(term int64, batch string, steps []*schedule.Step, states []string) []any {
+	args := make([]any, 0, 8+3*len(steps))
+	args = append(args, term, runsPrefix, schedule.RunsKept, int(runsTTL.Seconds()), batch, len(steps))
+	for _, step := range steps {
+		args = append(args, step.ID)
 	}
-	args = append(args, len(step.Owed))
-	for _, o := range step.Owed {
-		args = append(args, o.Run.TaskID, encodeOwed(o))
+	for _, step := range steps {
+		args = append(args, step.Version)
 	}
-	args = append(args, len(step.Runs))
+	for _, state := range states {
+		args = append(args, state)
+	}
+	args = appendRows(args, steps)
+	for i, step := range steps {
+		// Most steps owe a tick and do nothing else.
+		if len(step.Owed) == 0 || step.Due.IsZero() || len(step.Runs)+len(step.Ends) > 0 {
+			args = appendStep(args, i+1, step)
+		}
+	}
+	return args
+}
+
+// appendRows writes what steps owe as one argument, and how much of it is of each as another: Lua hashes each byte of each
+// string, and so it should make a string of them only where one was refused.
+func appendRows(args []any, steps []*schedule.Step) []any {
+	size := 0
+	for _, step := range steps {
+		size += rowsSize(step.Owed)
+	}
+	rows, sizes := make([]byte, 0, size), make([]byte, 0, 4*len(steps))
+	for _, step := range steps {
+		before := len(rows)
+		rows = encodeRows(rows, step.Owed)
+		sizes = append(strconv.AppendInt(sizes, int64(len(rows)-before), 10), ' ')
+	}
+	return append(args, rows, sizes)
+}
+
+// appendStep writes what else there is to a step.
+func appendStep(args []any, number int, step *schedule.Step) []any {
+	args = append(args, number, dueMillis(&step.State), len(step.Runs))
 	for _, run := range step.Runs {
 		args = append(args, encodeRun(&run))
 	}
@@ -76,31 +105,34 @@ func appendStep(args []any, step *schedule.Step, state string) []any {
 	return args
 }
 
-// Owed returns some of the ticks that were written down and have not been struck off.
-func (s *Schedules) Owed(ctx context.Context, cursor uint64) (list []*schedule.Owed, broken []error, next uint64, err error) {
-	rows, next, err := s.rdb.HScan(ctx, owedKey, cursor, "", 1000).Result()
+// owedPage is how many batches are read at a time: hundreds of ticks may be in each.
+const owedPage = 8
+
+// Owed returns some of the batches that were written down and have not been struck off.
+func (s *Schedules) Owed(ctx context.Context, cursor uint64) (list []*schedule.Batch, broken []error, next uint64, err error) {
+	fields, next, err := s.rdb.HScan(ctx, owedKey, cursor, "", owedPage).Result()
 	if err != nil {
 		return nil, nil, 0, unavailable(err)
 	}
-	for i := 0; i+1 < len(rows); i += 2 {
-		o, err := decodeOwed(rows[i+1])
+	for i := 0; i+1 < len(fields); i += 2 {
+		owed, err := decodeRows(fields[i+1])
 		if err != nil {
-			broken = append(broken, fmt.Errorf("%s in %s: %w", rows[i], owedKey, err))
+			broken = append(broken, fmt.Errorf("%s in %s: %w", fields[i], owedKey, err))
 			continue
 		}
-		list = append(list, o)
+		list = append(list, &schedule.Batch{ID: fields[i], Owed: owed})
 	}
 	return list, broken, next, nil
 }
 
-// Strike strikes off what is in its queue now, and tells it in the history.
-func (s *Schedules) Strike(ctx context.Context, term int64, owed []*schedule.Owed) error {
-	args := make([]any, 0, 4+3*len(owed))
-	args = append(args, term, runsPrefix, schedule.RunsKept, int(runsTTL.Seconds()))
-	for _, o := range owed {
-		args = append(args, o.Run.TaskID, o.ScheduleID, encodeRun(&o.Run))
+// Strike strikes a batch off that is in its queues now, and tells its ticks in the history.
+func (s *Schedules) Strike(ctx context.Context, term int64, batch *schedule.Batch) error {
+	args := make([]any, 0, 5+2*len(batch.Owed))
+	args = append(args, term, runsPrefix, schedule.RunsKept, int(runsTTL.Seconds()), batch.ID)
+	for _, o := range batch.Owed {
+		args = append(args, o.ScheduleID, encodeRun(&o.Run))
 	}
-	err := strikeScript.Run(ctx, s.rdb, []string{termKey, owedKey, statesKey}, args...).Err()
+	err := strikeScript.Run(ctx, s.rdb, []string{termKey, owedKey, statesKey, dueKey}, args...).Err()
 	if errors.Is(err, redis.Nil) {
 		return schedule.ErrDeposed
 	}

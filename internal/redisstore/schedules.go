@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -186,8 +187,13 @@ func (s *Schedules) Delete(ctx context.Context, id string) error {
 func (s *Schedules) disown(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	batches, err := s.batchesWith(ctx, id)
+	if err != nil || len(batches) == 0 {
+		return err
+	}
+	args := append([]any{id}, batches...)
 	for {
-		left, err := disownScript.Run(ctx, s.rdb, []string{owedKey, leaderKey, termKey}, id+"@").Int64Slice()
+		left, err := disownScript.Run(ctx, s.rdb, []string{owedKey, leaderKey, termKey}, args...).Int64Slice()
 		if err != nil {
 			return unavailable(err)
 		}
@@ -200,7 +206,25 @@ func (s *Schedules) disown(ctx context.Context, id string) error {
 		select {
 		case <-time.After(5 * time.Millisecond):
 		case <-ctx.Done():
-			return task.Unavailable(fmt.Errorf("%d ticks of schedule %s are still to become tasks: %w", left[0], id, ctx.Err()))
+			return task.Unavailable(fmt.Errorf("ticks of schedule %s are still to become tasks: %w", id, ctx.Err()))
+		}
+	}
+}
+
+// batchesWith returns the ids of batches in which a schedule owes ticks.
+func (s *Schedules) batchesWith(ctx context.Context, id string) (batches []any, err error) {
+	for cursor := uint64(0); ; {
+		list, _, next, err := s.Owed(ctx, cursor)
+		if err != nil {
+			return nil, err
+		}
+		for _, batch := range list {
+			if slices.ContainsFunc(batch.Owed, func(o *schedule.Owed) bool { return o.ScheduleID == id }) {
+				batches = append(batches, batch.ID)
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return batches, nil
 		}
 	}
 }

@@ -56,6 +56,13 @@ type Owed struct {
 	Message []byte
 }
 
+// Batch is the ticks that one commit owes. They become tasks together, and are struck off together, under an id that no
+// other batch ever has.
+type Batch struct {
+	ID   string
+	Owed []*Owed
+}
+
 // End is how a task of a schedule ended.
 type End struct {
 	ScheduleID string
@@ -68,19 +75,20 @@ type End struct {
 type Journal interface {
 	Now() time.Time
 	// Due returns the ids of schedules that are due from one time until before another, earliest first, limit of them
-	// or all for -1.
+	// or all for -1. A schedule that owes ticks may still be found at a time when it was due before: what Load returns
+	// is true.
 	Due(ctx context.Context, from, until time.Time, limit int) ([]string, error)
 	// Load returns the schedules with the ids, in order, and nil for those that are gone.
 	Load(ctx context.Context, ids []string) ([]*Loaded, error)
 	// Commit writes steps down, each unless its schedule has been changed since it was loaded, and reports for each
-	// whether it was written; those that were have their new Version then. It fails with ErrDeposed, and writes nothing,
-	// if another has led since the term.
-	Commit(ctx context.Context, term int64, steps []*Step) (written []bool, err error)
-	// Owed returns some of the ticks that were written down and have not been struck off, and the cursor for the next
+	// whether it was written; those that were have their new Version then. What they owe is a batch under the id, if it
+	// is anything. It fails with ErrDeposed, and writes nothing, if another has led since the term.
+	Commit(ctx context.Context, term int64, batch string, steps []*Step) (written []bool, err error)
+	// Owed returns some of the batches that were written down and have not been struck off, and the cursor for the next
 	// of them; 0 begins and ends. Those that cannot be read are in broken.
-	Owed(ctx context.Context, cursor uint64) (list []*Owed, broken []error, next uint64, err error)
-	// Strike strikes off what is in its queue now, and tells it in the history. ErrDeposed as for Commit.
-	Strike(ctx context.Context, term int64, owed []*Owed) error
+	Owed(ctx context.Context, cursor uint64) (list []*Batch, broken []error, next uint64, err error)
+	// Strike strikes a batch off that is in its queues now, and tells its ticks in the history. ErrDeposed as for Commit.
+	Strike(ctx context.Context, term int64, batch *Batch) error
 	// Changes tells the ids of schedules that somebody has changed, and "" when some may have been overheard, until
 	// ctx ends.
 	Changes(ctx context.Context) <-chan string

@@ -10,7 +10,7 @@
 --   backbeat:{q}:ends                          LIST how tasks of schedules ended, for the beat: schedule, id, state
 --   backbeat:{q}:promises                      STREAM callbacks that are owed: the fields of the task's hash as it ended
 --   backbeat:{q}:promises:worker               the worker that is making tasks of those
---   backbeat:{q}:ticks                         SET of ids of ticks that the beat has enqueued and not yet struck off
+--   backbeat:{q}:ticks                         SET of ids of batches that the beat has enqueued and not yet struck off
 --   backbeat:{q}:once:ID                       STRING with a TTL: the task, of a request with an idempotency key, has been in
 --                                              the queue
 --   backbeat:{q}:term                          the newest leader of the beat, whose predecessors may enqueue no more

@@ -1,5 +1,8 @@
 -- Moves schedules on, each unless it has been changed since it was read, and writes down what this owes.
 --
+-- What does nothing but owe ticks keeps its place in the index of what is due until they are struck off: moving it takes
+-- as long as all else here, and the ticks would be late for it.
+--
 -- KEYS[1] term
 -- KEYS[2] states
 -- KEYS[3] due
@@ -8,26 +11,47 @@
 -- ARGV[2] prefix of the keys of runs
 -- ARGV[3] how many runs to keep
 -- ARGV[4] how long to keep them, in s
--- ARGV[5] how many schedules there are
--- and then the ids; then the states that were read; then for each schedule:
---   the new state, when it is due in ms ("" = never),
---   and either "-" and the id and row of the one tick that it owes; or
---   how many ticks it owes, and for each its task's id and the row,
+-- ARGV[5] id of the batch of what they owe
+-- ARGV[6] how many schedules there are
+-- and then the ids; the states that were read; the new ones; the rows of what they owe, as one string; how many bytes of it
+-- are of each, as another, such as "17 0 21 ";
+-- and then for each schedule of which there is more to say:
+--   its place among them, from 1,
+--   when it is due in ms, "" = never,
 --   how many runs there are to tell, and the runs,
 --   how many tasks have ended, and for each its id and state
 --
--- Returns for each schedule 1 if it was moved on, else 0; false if another leads by now.
+-- Returns the places of those that were not moved on; false if another leads by now.
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then return false end
-local n = tonumber(ARGV[5])
-local ids = {}
-for i = 1, n do ids[i] = ARGV[5 + i] end
-local current = redis.call("HMGET", KEYS[2], unpack(ids))
+local first, n = 7, tonumber(ARGV[6])
+local current = redis.call("HMGET", KEYS[2], unpack(ARGV, first, first + n - 1))
 
-local at = 5 + 2 * n -- the last argument that has been read
-local function read()
-  at = at + 1
-  return ARGV[at]
+local states, refused, moved = {}, {}, {}
+for i = 1, n do
+  local at = first + i - 1
+  if current[i] == ARGV[at + n] then
+    moved[i] = true
+    states[#states + 1], states[#states + 2] = ARGV[at], ARGV[at + 2 * n]
+  else
+    refused[#refused + 1] = i
+  end
 end
+if #states > 0 then redis.call("HSET", KEYS[2], unpack(states)) end
+
+-- of_those_moved returns their rows.
+local function of_those_moved(rows, sizes)
+  local some, i, at = {}, 0, 1
+  for size in string.gmatch(sizes, "%d+") do
+    i = i + 1
+    if moved[i] then some[#some + 1] = string.sub(rows, at, at + size - 1) end
+    at = at + size
+  end
+  return table.concat(some)
+end
+
+local rows = ARGV[first + 3 * n]
+if #refused > 0 then rows = of_those_moved(rows, ARGV[first + 3 * n + 1]) end
+if rows ~= "" then redis.call("HSET", KEYS[4], ARGV[5], rows) end
 
 local function tell(id, runs)
   local key = ARGV[2] .. id
@@ -51,36 +75,23 @@ local function ended(id, task, state)
   end
 end
 
-local written, states, due, idle, owed = {}, {}, {}, {}, {}
-for i, id in ipairs(ids) do
-  local ok = current[i] == ARGV[5 + n + i]
-  written[i] = ok and 1 or 0
-  local state, when = read(), read()
-  if ok then
-    states[#states + 1], states[#states + 2] = id, state
-    if when ~= "" then
-      due[#due + 1], due[#due + 2] = when, id
-    else
-      idle[#idle + 1] = id
-    end
-  end
-  local shape = read()
-  for _ = 1, tonumber(shape) or 1 do
-    local task, row = read(), read()
-    if ok then owed[#owed + 1], owed[#owed + 2] = task, row end
-  end
-  if shape ~= "-" then
-    local runs = {}
-    for r = 1, tonumber(read()) do runs[r] = read() end
-    if ok and #runs > 0 then tell(id, runs) end
-    for _ = 1, tonumber(read()) do
-      local task, state = read(), read()
-      if ok then ended(id, task, state) end
-    end
+local at = first + 3 * n + 1 -- the last argument that has been read
+local function read()
+  at = at + 1
+  return ARGV[at]
+end
+
+while at < #ARGV do
+  local i = tonumber(read())
+  local id, ok, when = ARGV[first + i - 1], moved[i], read()
+  if ok and when ~= "" then redis.call("ZADD", KEYS[3], when, id) end
+  if ok and when == "" then redis.call("ZREM", KEYS[3], id) end
+  local runs = {}
+  for r = 1, tonumber(read()) do runs[r] = read() end
+  if ok and #runs > 0 then tell(id, runs) end
+  for _ = 1, tonumber(read()) do
+    local task, state = read(), read()
+    if ok then ended(id, task, state) end
   end
 end
-if #states > 0 then redis.call("HSET", KEYS[2], unpack(states)) end
-if #due > 0 then redis.call("ZADD", KEYS[3], unpack(due)) end
-if #idle > 0 then redis.call("ZREM", KEYS[3], unpack(idle)) end
-for i = 1, #owed, 4000 do redis.call("HSET", KEYS[4], unpack(owed, i, math.min(i + 3999, #owed))) end
-return written
+return refused

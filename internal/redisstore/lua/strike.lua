@@ -1,29 +1,33 @@
--- Strikes ticks off that have become tasks, and tells them in the history.
+-- Strikes a batch off whose ticks have become tasks, tells them in the history, and moves their schedules in the index of
+-- what is due to where their states say.
 --
 -- KEYS[1] term
 -- KEYS[2] owed
 -- KEYS[3] states
+-- KEYS[4] due
 -- ARGV[1] the leader's term
 -- ARGV[2] prefix of the keys of runs
 -- ARGV[3] how many runs to keep
 -- ARGV[4] how long to keep them, in s
--- and for each tick three more: its task's id, the schedule, the run
+-- ARGV[5] id of the batch
+-- and for each tick two more: the schedule, the run
 --
 -- Returns 1, or false if another leads by now.
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then return false end
-local tasks, ids = {}, {}
-for i = 5, #ARGV, 3 do
-  tasks[#tasks + 1], ids[#ids + 1] = ARGV[i], ARGV[i + 1]
-end
-local owed = redis.call("HMGET", KEYS[2], unpack(tasks))
+if redis.call("HDEL", KEYS[2], ARGV[5]) == 0 then return 1 end -- what was struck off already is told already
+local ids = {}
+for i = 6, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
 local states = redis.call("HMGET", KEYS[3], unpack(ids))
+local kept, due = tonumber(ARGV[3]), {}
 for n, id in ipairs(ids) do
-  -- A schedule that was deleted meanwhile leaves no history, and what was struck off already is told already.
-  if owed[n] and states[n] then
+  if states[n] then -- a schedule that was deleted meanwhile leaves no history
     local key = ARGV[2] .. id
-    if redis.call("LPUSH", key, ARGV[4 + 3 * n]) > tonumber(ARGV[3]) then redis.call("LTRIM", key, 0, ARGV[3] - 1) end
+    if redis.call("LPUSH", key, ARGV[5 + 2 * n]) > kept then redis.call("LTRIM", key, 0, kept - 1) end
     redis.call("EXPIRE", key, ARGV[4])
+    -- Whoever wrote a state that is due at no time has taken it out of the index.
+    local when = string.match(states[n], '"due":(%d+)')
+    if when then due[#due + 1], due[#due + 2] = when, id end
   end
 end
-redis.call("HDEL", KEYS[2], unpack(tasks))
+if #due > 0 then redis.call("ZADD", KEYS[4], unpack(due)) end
 return 1
