@@ -27,6 +27,7 @@ type Client struct {
 	rdb       redis.UniversalClient
 	queues    []Queue
 	enqueuer  *enqueuer
+	lookups   *lookups
 	inspector *asynq.Inspector
 	watches   *watches
 	meter     ClientMeter
@@ -39,6 +40,7 @@ func NewClient(rdb redis.UniversalClient, queues []Queue) *Client {
 		rdb:       rdb,
 		queues:    queues,
 		enqueuer:  newEnqueuer(rdb),
+		lookups:   &lookups{rdb: rdb},
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
 		meter:     noMeter{},
 	}
@@ -46,11 +48,12 @@ func NewClient(rdb redis.UniversalClient, queues []Queue) *Client {
 	return c
 }
 
-// Close ends the client's subscription, and waits for what is being enqueued. Those who still watch tasks hear
+// Close ends the client's subscription, and waits for what is being enqueued and looked up. Those who still watch tasks hear
 // nothing any more.
 func (c *Client) Close() {
 	c.watches.close()
 	c.enqueuer.close()
+	c.lookups.close()
 }
 
 // Ping returns an error with CodeUnavailable unless Redis answers.

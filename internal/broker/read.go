@@ -47,11 +47,11 @@ func (c *Client) findIn(ctx context.Context, id string, queues []string) (*recor
 	for i, queue := range queues {
 		refs[i] = ref{queue, id}
 	}
-	records, err := c.read(ctx, refs)
+	cmds, err := c.lookups.read(ctx, refs)
 	if err != nil {
-		return nil, err
+		return nil, wrap(err)
 	}
-	for _, r := range records {
+	for _, r := range recordsOf(refs, cmds) {
 		if r != nil {
 			return c.settle(ctx, r)
 		}
@@ -67,16 +67,18 @@ func (c *Client) read(ctx context.Context, refs []ref) ([]*record, error) {
 	if len(refs) == 0 {
 		return nil, nil
 	}
-	cmds := make([]*redis.SliceCmd, len(refs))
+	var cmds []*redis.SliceCmd
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, f := range refs {
-			cmds[i] = p.HMGet(ctx, taskKey(f.queue, f.id), recordFields...)
-		}
+		cmds = appendReads(ctx, p, refs)
 		return nil
 	})
 	if err != nil {
 		return nil, wrap(err)
 	}
+	return recordsOf(refs, cmds), nil
+}
+
+func recordsOf(refs []ref, cmds []*redis.SliceCmd) []*record {
 	now := time.Now()
 	records := make([]*record, len(refs))
 	for i, f := range refs {
@@ -84,7 +86,7 @@ func (c *Client) read(ctx context.Context, refs []ref) ([]*record, error) {
 			records[i] = r
 		}
 	}
-	return records, nil
+	return records
 }
 
 // readSettled reads tasks and settles them.
