@@ -37,7 +37,8 @@
 //   - somebody changes, pauses or deletes a schedule at the moment when it is due: either the commit was first, and the
 //     change is made to what came of it; or the commit finds another version, does nothing, and the schedule is read anew.
 //     A deletion waits until the batches that the schedule is in have become tasks, so that none does so after its answer.
-//   - the word of a change is lost: the schedule is found within a second after it is overdue by a second.
+//   - the word of a change may have been missed, because the connection was lost or there was none yet: load reads all
+//     that is due soon once more. Should one be lost all the same, the schedule is found when it is overdue by a second or two.
 //   - a stored schedule cannot be read, or its task type is gone: it is set aside, paused as invalid, with a line in the
 //     log; the others go on.
 //   - clocks differ: all go by that of Redis.

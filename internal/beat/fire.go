@@ -52,10 +52,15 @@ func (l *leader) untilNext() time.Duration {
 	return max(0, next.Sub(l.Journal.Now()))
 }
 
-// hold takes schedules over from the loader. What is held already was read or written later.
+// hold takes schedules over from the loader. What is held already was read or written later, unless word of a change was
+// missed. So of two that differ the one counts that is due earlier: should it be the older, its commit is refused.
 func (l *leader) hold(list []*schedule.Loaded) {
 	for _, loaded := range list {
-		if loaded != nil && l.upcoming.held(loaded.ID) == nil {
+		if loaded == nil {
+			continue
+		}
+		held := l.upcoming.held(loaded.ID)
+		if held == nil || !loaded.Due.IsZero() && loaded.Due.Before(held.Due) {
 			l.upcoming.put(loaded)
 		}
 	}
@@ -75,7 +80,11 @@ func (l *leader) changed(ctx context.Context, id string) error {
 	if id != "" {
 		return l.reload(ctx, []string{id})
 	}
-	return l.overdue(ctx) // the rest is found when it is due
+	select {
+	case l.unheard <- struct{}{}:
+	default: // the loader knows
+	}
+	return nil
 }
 
 // reload reads schedules anew.

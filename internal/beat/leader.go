@@ -40,6 +40,7 @@ type leader struct {
 	valid func() bool // whether the term can still be trusted
 
 	loaded   chan []*schedule.Loaded // read ahead of time
+	unheard  chan struct{}           // word of a change may have been missed
 	upcoming *upcoming
 	flying   sync.WaitGroup // what launch has begun
 
@@ -62,6 +63,7 @@ func newLeader(cfg Config, term int64, valid func() bool) *leader {
 		term:     term,
 		valid:    valid,
 		loaded:   make(chan []*schedule.Loaded),
+		unheard:  make(chan struct{}, 1),
 		upcoming: newUpcoming(),
 		// The number of a term alone would not do: a Redis that has lost its last second may give it once more.
 		batchPrefix: fmt.Sprintf("%d-%s-", term, rand.Text()[:8]),

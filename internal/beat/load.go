@@ -10,7 +10,7 @@ import (
 const loadInterval = time.Second
 
 // load reads schedules before they are due. It goes over each stretch of time once: what changes in a stretch that it
-// has been over, fire hears of.
+// has been over, fire hears of. When fire may not have heard, load goes over all of it again.
 func (l *leader) load(ctx context.Context) error {
 	var until time.Time
 	for {
@@ -30,9 +30,13 @@ func (l *leader) load(ctx context.Context) error {
 				return nil
 			}
 		}
-		until = end
-		if !pause(ctx, loadInterval) {
+		select {
+		case <-ctx.Done():
 			return nil
+		case <-time.After(loadInterval):
+			until = end
+		case <-l.unheard:
+			until = time.Time{}
 		}
 	}
 }

@@ -327,6 +327,41 @@ func TestDueSoonAfterALateStrike(t *testing.T) {
 	s.eventually("the second tick has fired", func() bool { return len(s.pending("default")) == 2 })
 }
 
+// A schedule is put after the leader has read what is due soon, and before it hears of changes. It is on time all the same,
+// and not because somebody finds that it is overdue.
+func TestChangeBeforeTheLeaderListens(t *testing.T) {
+	s := newStage(t)
+	cfg := s.config()
+	late := &lateListener{Journal: s.store, read: make(chan struct{}), listen: make(chan struct{})}
+	cfg.Journal = late
+	s.lead(cfg)
+	<-late.read
+	s.put("s", spec(func(sp *schedule.Spec) { sp.Every = task.Duration(time.Second) }))
+	close(late.listen)
+	s.eventually("it has fired", func() bool { return s.get("s").Runs > 0 })
+}
+
+// lateListener hears of changes only when it is told to listen, and finds nothing that is overdue.
+type lateListener struct {
+	schedule.Journal
+	read, listen chan struct{}
+	once         sync.Once
+}
+
+func (j *lateListener) Due(ctx context.Context, from, until time.Time, limit int) ([]string, error) {
+	if limit > 0 {
+		return nil, nil // the loader wants all
+	}
+	ids, err := j.Journal.Due(ctx, from, until, limit)
+	j.once.Do(func() { close(j.read) })
+	return ids, err
+}
+
+func (j *lateListener) Changes(ctx context.Context) <-chan string {
+	<-j.listen
+	return j.Journal.Changes(ctx)
+}
+
 // laggard strikes nothing off before the loader has passed over a time, and finds nothing that is overdue. Its clock may
 // be put forward.
 type laggard struct {
