@@ -26,7 +26,7 @@ lint: ## Run golangci-lint in the version that go.mod pins
 	go tool golangci-lint run
 
 race: ## Run the tests with the race detector
-	go test -race -timeout 6m ./...
+	go test -race -timeout 15m ./...
 
 build: ## Build the programs into bin/
 	scripts/build bin "$(VERSION)"
