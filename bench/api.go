@@ -170,7 +170,7 @@ func (b *bench) postsAtRate(ctx context.Context, url string) (float64, error) {
 		if err != nil {
 			return err
 		}
-		defer w.Close()
+		defer w.close()
 		own := make([]time.Duration, n)
 		tick := time.NewTicker(time.Duration(float64(time.Second) / perWorker))
 		defer tick.Stop()
@@ -232,7 +232,7 @@ func sendTooMuch(ctx context.Context, url string, body io.Reader) error {
 	req.Header.Set("Content-Type", "application/json")
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil //nolint:nilerr // it closed the connection before it had read all, as it may
+		return nil // it closed the connection before it had read all, as it may
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusRequestEntityTooLarge {

@@ -18,8 +18,10 @@ import (
 func beBare(ctx context.Context, redisAddr string) error {
 	redis := asynq.RedisClientOpt{Addr: redisAddr}
 	client, inspector := asynq.NewClient(redis), asynq.NewInspector(redis)
-	defer client.Close()
-	defer inspector.Close()
+	defer func() {
+		_ = client.Close() // the process ends
+		_ = inspector.Close()
+	}()
 	e := echo.New()
 	e.POST("/v1/tasks", func(c echo.Context) error {
 		var in struct {

@@ -33,13 +33,14 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	// A scrape asks by the client that heeds a time-out at once: Prometheus does not wait as long as callers do.
 	watched := broker.NewClient(store, brokerQueues(cfg.Queues))
 	a.metrics.WatchQueues(watched.Queues)
+	log := redisstore.NewAudit(store)
 	stopping := make(chan struct{})
 	monitor := asynqmon.New(asynqmon.Options{RootPath: monitorPath, RedisConnOpt: dial})
 	handler := httpapi.New(httpapi.Config{
 		Tasks:        tasks,
 		Schedules:    redisstore.NewSchedules(store, clock, tasks),
 		Beats:        redisstore.NewLease(store),
-		Audit:        redisstore.NewAudit(store),
+		Audit:        log,
 		Registry:     types,
 		Auth:         callers.asInterface(),
 		Monitor:      monitor,
@@ -63,6 +64,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	a.add(part{name: "task client", stop: func() {
 		client.Close()
 		watched.Close()
+		log.Close()
 		callers.close()
 		_ = monitor.Close() // nothing more to be done with either
 		_ = rdb.Close()

@@ -32,8 +32,10 @@ func serveRedis(t testing.TB, rdb *redis.Client, change ...func(*httpapi.Config)
 	t.Cleanup(client.Close)
 	tasks := broker.BeatClient{Client: client}
 	clock := redisstore.NewClock(rdb, lease.SystemClock(), slog.New(slog.DiscardHandler))
+	log := redisstore.NewAudit(rdb)
+	t.Cleanup(log.Close)
 	stores := func(c *httpapi.Config) {
-		c.Audit = redisstore.NewAudit(rdb)
+		c.Audit = log
 		c.Schedules, c.Beats = redisstore.NewSchedules(rdb, clock, tasks), redisstore.NewLease(rdb)
 	}
 	return serve(t, tasks, append([]func(*httpapi.Config){stores}, change...)...)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -17,21 +18,73 @@ const auditKept = 10_000
 
 const auditField = "entry" // of an element of the stream; its value is JSON
 
-// Audit keeps the newest entries of the audit log, in the order in which they reached Redis.
-type Audit struct{ rdb redis.UniversalClient }
+// Audit keeps the newest entries of the audit log, in the order in which they reached Redis. Entries that come while
+// others are on their way go together, as one pipeline: a busy API does not pay for a round trip each.
+type Audit struct {
+	rdb    redis.UniversalClient
+	flying sync.WaitGroup
 
-// NewAudit returns the audit log in a Redis.
-func NewAudit(rdb redis.UniversalClient) *Audit { return &Audit{rdb} }
+	mu      sync.Mutex
+	waiting []*auditWrite
+	flies   bool // a pipeline is on its way, and takes along what waits when it is back
+}
 
-// Record adds an entry, and drops the oldest beyond 10,000. Errors: CodeUnavailable.
+// auditWrite is an entry that is to be written.
+type auditWrite struct {
+	data []byte
+	done chan error
+}
+
+// NewAudit returns the audit log in a Redis. Close it before the client of Redis.
+func NewAudit(rdb redis.UniversalClient) *Audit { return &Audit{rdb: rdb} }
+
+// Close waits for what is being written.
+func (a *Audit) Close() { a.flying.Wait() }
+
+// Record adds an entry, and drops the oldest beyond 10,000. If ctx ends first, the entry may come to be there all the same.
+// Errors: CodeUnavailable.
 func (a *Audit) Record(ctx context.Context, e *audit.Entry) error {
 	data, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	return unavailable(a.rdb.XAdd(ctx, &redis.XAddArgs{
-		Stream: auditKey, MaxLen: auditKept, Values: []any{auditField, data},
-	}).Err())
+	own := &auditWrite{data, make(chan error, 1)}
+	a.mu.Lock()
+	a.waiting = append(a.waiting, own)
+	if !a.flies {
+		a.flies = true
+		a.flying.Go(a.fly)
+	}
+	a.mu.Unlock()
+	select {
+	case err := <-own.done:
+		return unavailable(err)
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	}
+}
+
+func (a *Audit) fly() {
+	for batch := a.take(); len(batch) > 0; batch = a.take() {
+		_, err := a.rdb.Pipelined(context.Background(), func(p redis.Pipeliner) error {
+			for _, w := range batch {
+				p.XAdd(context.Background(), &redis.XAddArgs{Stream: auditKey, MaxLen: auditKept, Values: []any{auditField, w.data}})
+			}
+			return nil
+		})
+		for _, w := range batch {
+			w.done <- err
+		}
+	}
+}
+
+func (a *Audit) take() []*auditWrite {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	batch := a.waiting
+	a.waiting = nil
+	a.flies = len(batch) > 0
+	return batch
 }
 
 // Entries returns up to limit entries, newest first, from a cursor on, which is "" for the newest; and the cursor of the

@@ -2,6 +2,9 @@ package redisstore_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 func TestAuditKeepsTheNewest(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	log := redisstore.NewAudit(rdb)
+	t.Cleanup(log.Close)
 	if entries, next, err := log.Entries(t.Context(), "", 10); len(entries) > 0 || next != "" || err != nil {
 		t.Errorf("before the first: %v, %q, %v", entries, next, err)
 	}
@@ -58,11 +62,36 @@ func TestAuditKeepsTheNewest(t *testing.T) {
 	}
 }
 
+// An entry is there when Record returns, however many are recorded at once.
+func TestAuditOfManyAtOnce(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	log := redisstore.NewAudit(rdb)
+	t.Cleanup(log.Close)
+	var recording sync.WaitGroup
+	for i := range 500 {
+		recording.Go(func() {
+			if err := log.Record(t.Context(), &audit.Entry{Target: fmt.Sprint(i)}); err != nil {
+				t.Error(err)
+			}
+			if entries := rdb.XRevRange(t.Context(), "backbeat:audit", "+", "-").Val(); !slices.ContainsFunc(entries, func(m redis.XMessage) bool {
+				return strings.Contains(fmt.Sprint(m.Values["entry"]), fmt.Sprintf(`"target":"%d"`, i))
+			}) {
+				t.Errorf("entry %d is not there", i)
+			}
+		})
+	}
+	recording.Wait()
+	if n := rdb.XLen(t.Context(), "backbeat:audit").Val(); n != 500 {
+		t.Errorf("%d entries", n)
+	}
+}
+
 func TestAuditErrors(t *testing.T) {
 	server := redistest.Start(t)
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, DialerRetries: 1})
 	t.Cleanup(func() { rdb.Close() })
 	log := redisstore.NewAudit(rdb)
+	t.Cleanup(log.Close)
 	for _, cursor := range []string{"x", "1", "+", "1-18446744073709551616"} {
 		if _, _, err := log.Entries(t.Context(), cursor, 1); task.CodeOf(err) != task.CodeInvalid {
 			t.Errorf("cursor %s: %v", cursor, err)
