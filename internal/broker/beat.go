@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,10 +54,17 @@ func byQueue(owed []*schedule.Owed) map[string][]*schedule.Owed {
 // enqueueTicks works on what goes into one queue, all of it in one script: it is known by the batch.
 func (c BeatClient) enqueueTicks(ctx context.Context, term int64, queue, batch string, owed []*schedule.Owed) error {
 	now := time.Now()
-	args := make([]any, 0, 3+4*len(owed))
-	args = append(args, term, now.UnixNano(), batch)
+	size := 3
+	if slices.ContainsFunc(owed, func(o *schedule.Owed) bool { return eventsOf(o.Message) != "" }) {
+		size = 4 // few have callbacks, and the others are not to pay for them
+	}
+	args := make([]any, 0, 4+size*len(owed))
+	args = append(args, term, now.UnixNano(), batch, size)
 	for _, o := range owed {
-		args = append(args, o.Run.TaskID, o.ScheduleID, o.Message, eventsOf(o.Message))
+		args = append(args, o.Run.TaskID, o.ScheduleID, o.Message)
+		if size == 4 {
+			args = append(args, eventsOf(o.Message))
+		}
 	}
 	keys := []string{termKey(queue), ticksKey(queue), pendingKey(queue)}
 	leads, err := tickScript.run(ctx, c.rdb, queue, now, keys, args...).Bool()

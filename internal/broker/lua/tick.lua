@@ -7,7 +7,8 @@
 -- ARGV[4] term of the leader
 -- ARGV[5] the current time in ns, for asynq's pending_since
 -- ARGV[6] id of the batch
--- and for each task four more: id, schedule, message, the states that its callback is for ("" for none)
+-- ARGV[7] how many arguments a task has: 4 if one of them has a callback, else 3
+-- and for each task: id, schedule, message, and if there are four the states that its callback is for, "" for none
 --
 -- Returns 1, or 0 if another leads by now and nothing was done.
 local newest = tonumber(redis.call("GET", KEYS[1]) or 0)
@@ -16,7 +17,8 @@ if newest < tonumber(ARGV[4]) then redis.call("SET", KEYS[1], ARGV[4]) end -- a 
 if redis.call("SISMEMBER", KEYS[2], ARGV[6]) == 1 then return 1 end
 
 local ids, keys = {}, {}
-for at = 7, #ARGV, 4 do
+local size = tonumber(ARGV[7])
+for at = 8, #ARGV, size do
   ids[#ids + 1], keys[#keys + 1] = ARGV[at], asynq .. "t:" .. ARGV[at]
 end
 -- A task that somebody else made under the id of a tick stands in its place. Nobody does: one question for all will do.
@@ -30,9 +32,9 @@ end
 -- The list first: should it be of a wrong type, nothing has been done.
 local length = #ready > 0 and redis.call("LPUSH", KEYS[3], unpack(ready))
 for _, n in ipairs(places) do
-  local at = 3 + 4 * n
+  local at = 8 + (n - 1) * size
   redis.call("HSET", keys[n], "msg", ARGV[at + 2], "state", "pending", "pending_since", ARGV[5], "bb:schedule", ARGV[at + 1])
-  if ARGV[at + 3] ~= "" then redis.call("HSET", keys[n], "bb:callback", ARGV[at + 3]) end
+  if size == 4 and ARGV[at + 3] ~= "" then redis.call("HSET", keys[n], "bb:callback", ARGV[at + 3]) end
 end
 redis.call("SADD", KEYS[2], ARGV[6])
 if length then wake(length, #ready) end
