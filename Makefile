@@ -40,7 +40,7 @@ fmt: ## Format the code and its imports
 fuzz: ## Run each fuzz target for FUZZTIME (1m)
 	scripts/fuzz $(FUZZTIME)
 
-bench: ## Measure Backbeat beside stock asynq, in about nine minutes; on a machine that does nothing else
+bench: ## Measure Backbeat beside stock asynq, in about ten minutes; on a machine that does nothing else
 	@go run ./bench $(BENCHFLAGS)
 
 cover: ## Measure what the tests cover, into bin/cover.html

@@ -46,7 +46,7 @@ func main() {
 
 func help() {
 	fmt.Fprint(flag.CommandLine.Output(), `bench measures Backbeat beside stock asynq on a redis-server of its own, and prints a table of both, how many times
-better Backbeat is, and whether that meets the goal, where there is one. A whole run takes about nine minutes; let the
+better Backbeat is, and whether that meets the goal, where there is one. A whole run takes about ten minutes; let the
 machine do nothing else meanwhile. The exit code tells whether it could measure, whatever the figures.
 
 Flags:
