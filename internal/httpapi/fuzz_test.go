@@ -50,7 +50,7 @@ func bodySeeds(v *victim) []attack {
 	return eachOperation(v, func(op openapitest.Operation) (all []attack) {
 		bodies := append([]string{""}, hostileBodies...)
 		if len(op.Body.Content) == 0 {
-			bodies = []string{"", "{}", "[", "\xff", everyMinute} // nobody reads them
+			bodies = []string{"", "{}", "[", "\xff", everyMinute, strings.Repeat(" ", maxBodyBytes+1)} // nobody reads them
 		}
 		for _, body := range bodies {
 			all = append(all, attack{body: body})

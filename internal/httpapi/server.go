@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -140,6 +141,9 @@ func register[I, O any](a *api, op huma.Operation, handler func(context.Context,
 	if scope := scopeOf(op.Method, op.Path); scope != open {
 		op.Security = []map[string][]string{{bearerScheme: {scope}}}
 		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusUnsupportedMediaType, http.StatusTooManyRequests)
+	}
+	if strings.HasPrefix(op.Path, "/v1/") {
+		op.Errors = append(op.Errors, http.StatusRequestEntityTooLarge, http.StatusRequestTimeout) // of any body, read or not
 	}
 	op.MaxBodyBytes = a.MaxBodyBytes + 1 // huma refuses what is as large as its limit
 	op.BodyReadTimeout = cmp.Or(a.BodyTimeout, 30*time.Second)
