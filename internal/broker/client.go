@@ -40,7 +40,7 @@ func NewClient(rdb redis.UniversalClient, queues []Queue) *Client {
 		rdb:       rdb,
 		queues:    queues,
 		enqueuer:  newEnqueuer(rdb),
-		lookups:   &lookups{rdb: rdb},
+		lookups:   newLookups(rdb),
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
 		meter:     noMeter{},
 	}

@@ -19,21 +19,12 @@ const (
 	enqueueBytes = 4 << 20
 )
 
-// enqueuer puts tasks into queues. While one batch of a queue is on its way, the tasks that come together meanwhile
-// make the next: batches are as large as the load is, and a single task goes at once.
+// enqueuer puts tasks into queues. Those that come together for a queue go in one script.
 type enqueuer struct {
-	rdb    redis.UniversalClient
-	flying sync.WaitGroup
+	rdb redis.UniversalClient
 
 	mu    sync.Mutex
-	lines map[string]*line
-}
-
-// line is what waits to go into a queue.
-type line struct {
-	queue   string
-	waiting []*submission
-	flights int // batches under way: one, and a second while there is enough for a full one
+	lines map[string]*batcher[*submission] // by queue
 }
 
 // submission is a task that is to be enqueued.
@@ -46,10 +37,16 @@ type submission struct {
 }
 
 func newEnqueuer(rdb redis.UniversalClient) *enqueuer {
-	return &enqueuer{rdb: rdb, lines: make(map[string]*line)}
+	return &enqueuer{rdb: rdb, lines: make(map[string]*batcher[*submission])}
 }
 
-func (e *enqueuer) close() { e.flying.Wait() }
+func (e *enqueuer) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, l := range e.lines {
+		l.close()
+	}
+}
 
 // submit puts a task that has an id on its way. The end of one that is awaited is announced, however soon it comes.
 func (e *enqueuer) submit(t *task.Task, awaited bool) *submission {
@@ -63,19 +60,28 @@ func (e *enqueuer) submitOnce(t *task.Task, awaited bool) *submission {
 }
 
 func (e *enqueuer) add(s *submission) *submission {
+	e.line(s.task.Queue).add(s)
+	return s
+}
+
+// line returns what takes tasks to a queue.
+func (e *enqueuer) line(queue string) *batcher[*submission] {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	l := e.lines[s.task.Queue]
+	l := e.lines[queue]
 	if l == nil {
-		l = &line{queue: s.task.Queue}
-		e.lines[s.task.Queue] = l
+		l = &batcher[*submission]{most: enqueueBatch, fits: fitting, write: func(batch []*submission) { e.write(queue, batch) }}
+		e.lines[queue] = l
 	}
-	l.waiting = append(l.waiting, s)
-	if l.flights == 0 || l.flights == 1 && len(l.waiting) >= enqueueBatch {
-		l.flights++
-		e.flying.Go(func() { e.fly(l) })
+	return l
+}
+
+// fitting returns how many submissions are not too heavy to go at once.
+func fitting(waiting []*submission) (n int) {
+	for room := enqueueBytes; n < len(waiting) && room > 0; n++ {
+		room -= len(waiting[n].message)
 	}
-	return s
+	return n
 }
 
 // await waits for the answer. If ctx ends first, the task may come to be in its queue all the same.
@@ -86,29 +92,6 @@ func (s *submission) await(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-func (e *enqueuer) fly(l *line) {
-	for batch := e.take(l); len(batch) > 0; batch = e.take(l) {
-		e.write(l.queue, batch)
-	}
-}
-
-// take returns the next batch. When there is none, the flight is over.
-func (e *enqueuer) take(l *line) []*submission {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	n := 0
-	for room := enqueueBytes; n < min(len(l.waiting), enqueueBatch) && room > 0; n++ {
-		room -= len(l.waiting[n].message)
-	}
-	batch := l.waiting[:n:n]
-	l.waiting = l.waiting[n:]
-	if n == 0 {
-		l.flights--
-		l.waiting = nil // and with it what it was cut from
-	}
-	return batch
 }
 
 // write sends a batch, and tells each task of it how it went.

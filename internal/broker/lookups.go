@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -10,16 +9,9 @@ import (
 // lookupBatch is how many lookups go to Redis at once.
 const lookupBatch = 64
 
-// lookups reads tasks for many who ask at the same time. While Redis answers one batch, those who come meanwhile make the
-// next, as with the enqueuer: a busy API asks Redis seldom and for much, which takes half the time of asking for each.
-type lookups struct {
-	rdb    redis.UniversalClient
-	flying sync.WaitGroup
-
-	mu      sync.Mutex
-	waiting []*lookup
-	flights int // batches under way: one, and a second while there is enough for a full one
-}
+// lookups reads tasks for many who ask at the same time: a busy API asks Redis seldom and for much, which takes half the
+// time of asking for each.
+type lookups struct{ batcher[*lookup] }
 
 // lookup is one who asks.
 type lookup struct {
@@ -28,18 +20,14 @@ type lookup struct {
 	done chan error
 }
 
-func (l *lookups) close() { l.flying.Wait() }
+func newLookups(rdb redis.UniversalClient) *lookups {
+	return &lookups{batcher[*lookup]{most: lookupBatch, write: func(batch []*lookup) { readAll(rdb, batch) }}}
+}
 
 // read returns the fields of tasks as HMGET does. If ctx ends first, so does the waiting.
 func (l *lookups) read(ctx context.Context, refs []ref) ([]*redis.SliceCmd, error) {
 	one := &lookup{refs: refs, done: make(chan error, 1)}
-	l.mu.Lock()
-	l.waiting = append(l.waiting, one)
-	if l.flights == 0 || l.flights == 1 && len(l.waiting) >= lookupBatch {
-		l.flights++
-		l.flying.Go(l.fly)
-	}
-	l.mu.Unlock()
+	l.add(one)
 	select {
 	case err := <-one.done:
 		return one.cmds, err
@@ -48,18 +36,16 @@ func (l *lookups) read(ctx context.Context, refs []ref) ([]*redis.SliceCmd, erro
 	}
 }
 
-func (l *lookups) fly() {
-	for batch := l.take(); len(batch) > 0; batch = l.take() {
-		// Each command has its own error: a key of a wrong type spoils the lookup of its own task, not those of others.
-		_, _ = l.rdb.Pipelined(context.Background(), func(p redis.Pipeliner) error {
-			for _, one := range batch {
-				one.cmds = appendReads(context.Background(), p, one.refs)
-			}
-			return nil
-		})
+func readAll(rdb redis.UniversalClient, batch []*lookup) {
+	// Each command has its own error: a key of a wrong type spoils the lookup of its own task, not those of others.
+	_, _ = rdb.Pipelined(context.Background(), func(p redis.Pipeliner) error {
 		for _, one := range batch {
-			one.done <- one.err()
+			one.cmds = appendReads(context.Background(), p, one.refs)
 		}
+		return nil
+	})
+	for _, one := range batch {
+		one.done <- one.err()
 	}
 }
 
@@ -70,20 +56,6 @@ func (one *lookup) err() error {
 		}
 	}
 	return nil
-}
-
-// take returns the next batch. When there is none, the flight is over.
-func (l *lookups) take() []*lookup {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := min(len(l.waiting), lookupBatch)
-	batch := l.waiting[:n:n]
-	l.waiting = l.waiting[n:]
-	if n == 0 {
-		l.flights--
-		l.waiting = nil // and with it what it was cut from
-	}
-	return batch
 }
 
 func appendReads(ctx context.Context, p redis.Pipeliner, refs []ref) []*redis.SliceCmd {
