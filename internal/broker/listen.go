@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -10,12 +9,7 @@ import (
 // listen hears which queues have something to do, which have something due, and which callbacks are to be made. After a
 // lost connection anything may have been missed, so everything is looked at.
 func (s *Server) listen(ctx context.Context) {
-	pubsub := s.rdb.Subscribe(ctx, wakeChannel, dueChannel, promisesChannel)
-	defer pubsub.Close()
-	// Receive does not watch its context while it reads.
-	defer context.AfterFunc(ctx, func() { pubsub.Close() })()
-	for ctx.Err() == nil {
-		received, err := pubsub.Receive(ctx)
+	subscribe(ctx, s.rdb, func(received any) {
 		switch m := received.(type) {
 		case *redis.Subscription:
 			s.lane.prefetch.wake("")
@@ -32,8 +26,5 @@ func (s *Server) listen(ctx context.Context) {
 				s.promises.ring(queue)
 			}
 		}
-		if err != nil {
-			pause(ctx, 100*time.Millisecond) // Redis is away
-		}
-	}
+	}, wakeChannel, dueChannel, promisesChannel)
 }

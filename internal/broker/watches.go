@@ -169,15 +169,9 @@ func (w *watches) leave(one *watcher) {
 	}
 }
 
-// listen hears announcements. go-redis subscribes again after a lost connection, and says so: what was announced in
-// between was missed, so everything is looked at.
+// listen hears announcements. What was announced while there was no connection was missed, so everything is looked at.
 func (w *watches) listen(ctx context.Context) {
-	pubsub := w.rdb.Subscribe(ctx, watchedChannel)
-	defer pubsub.Close()
-	// Receive does not watch its context while it reads.
-	defer context.AfterFunc(ctx, func() { pubsub.Close() })()
-	for ctx.Err() == nil {
-		received, err := pubsub.Receive(ctx)
+	subscribe(ctx, w.rdb, func(received any) {
 		switch m := received.(type) {
 		case *redis.Subscription:
 			w.firstHear.Do(func() { close(w.hears) })
@@ -188,10 +182,7 @@ func (w *watches) listen(ctx context.Context) {
 				w.heard(&n)
 			}
 		}
-		if err != nil {
-			pause(ctx, 100*time.Millisecond) // Redis is away
-		}
-	}
+	}, watchedChannel)
 }
 
 // heard has a task read again of which something was announced. An end replaces what was announced before it.
