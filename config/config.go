@@ -65,6 +65,7 @@ type API struct {
 	Keys         []Key
 	JWT          JWT
 	Insecure     bool
+	AllowedHosts []string // names that an API without authentication answers to, besides localhost; in lower case
 	MaxBodyBytes int64
 	RateLimit    ratelimit.Rate // what each caller is held to
 	MaxWaiters   int

@@ -81,6 +81,7 @@ var everything = []struct{ key, env, yaml, text string }{
 	{"log.format", "BACKBEAT_LOG_FORMAT", "json", "json"},
 	{"api.addr", "BACKBEAT_API_ADDR", `"127.0.0.1:1"`, "127.0.0.1:1"},
 	{"api.insecure", "BACKBEAT_API_INSECURE", "true", "true"},
+	{"api.allowed_hosts", "BACKBEAT_API_ALLOWED_HOSTS", "[api, Tasks.example.com.]", "api, Tasks.example.com."},
 	{"api.max_body_bytes", "BACKBEAT_API_MAX_BODY_BYTES", "2048", "2048"},
 	{"api.rate_limit", "BACKBEAT_API_RATE_LIMIT", "100/m burst=9", "100/m burst=9"},
 	{"api.max_waiters", "BACKBEAT_API_MAX_WAITERS", "500", "500"},
@@ -103,7 +104,7 @@ func TestEveryKeyBySource(t *testing.T) {
 		SMTP:           config.SMTP{URL: "smtp://u:p@mail:587", From: "a@b.example"},
 		Log:            config.Log{Level: "warn", Format: "json"},
 		API: config.API{
-			Addr: "127.0.0.1:1", Insecure: true, MaxBodyBytes: 2048, MaxWaiters: 500, RateLimit: ratelimit.Rate{Limit: 100, Period: time.Minute, Burst: 9},
+			Addr: "127.0.0.1:1", Insecure: true, AllowedHosts: []string{"api", "tasks.example.com"}, MaxBodyBytes: 2048, MaxWaiters: 500, RateLimit: ratelimit.Rate{Limit: 100, Period: time.Minute, Burst: 9},
 		},
 		Worker: config.Worker{
 			Concurrency: 3, Queues: config.Queues{{Name: "b", Weight: 2}, {Name: "a", Weight: 9}}, ShutdownTimeout: 7 * time.Second, AdminAddr: "127.0.0.1:2",
@@ -383,4 +384,12 @@ func FuzzKeys(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAllowedHostsAreNames(t *testing.T) {
+	for _, text := range []string{"https://a.example", "a.example:80", "*", "a..example", ".", "a b", "a,,b", "[::1]"} {
+		if f := faults(t, config.APIProgram, nil, "BACKBEAT_API_ALLOWED_HOSTS="+text)["api.allowed_hosts"]; f.Message == "" {
+			t.Errorf("%q is taken", text)
+		}
+	}
 }

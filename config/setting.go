@@ -7,6 +7,7 @@ import (
 	"net/mail"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -144,6 +145,11 @@ var settings = []setting{
 		get: func(c *Config) string { return strconv.FormatBool(c.API.Insecure) },
 	},
 	{
+		key: "api.allowed_hosts", usage: "host names, with a comma between them, that an API without authentication answers to besides localhost and IP addresses", parts: onlyAPI,
+		set: func(c *Config, v string) (err error) { c.API.AllowedHosts, err = parseHosts(v); return err },
+		get: func(*Config) string { return "" },
+	},
+	{
 		key: "api.max_body_bytes", usage: "largest request body", parts: onlyAPI,
 		set: func(c *Config, v string) error { return setInt(&c.API.MaxBodyBytes, v, 1, 1<<30) },
 		get: func(c *Config) string { return strconv.FormatInt(c.API.MaxBodyBytes, 10) },
@@ -269,6 +275,21 @@ func checkSMTP(value string) error {
 		return fmt.Errorf("tls must be required, opportunistic or none, not %q", mode)
 	}
 	return nil
+}
+
+var hostName = regexp.MustCompile(`^[a-z0-9_-]+(\.[a-z0-9_-]+)*$`)
+
+// parseHosts reads host names with a comma between them.
+func parseHosts(value string) ([]string, error) {
+	var hosts []string
+	for part := range strings.SplitSeq(value, ",") {
+		host := strings.ToLower(strings.TrimSuffix(strings.TrimSpace(part), "."))
+		if !hostName.MatchString(host) {
+			return nil, fmt.Errorf("must be host names without ports, such as backbeat.example.com, not %q", part)
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts, nil
 }
 
 func parsePrefixes(value string) ([]netip.Prefix, error) {

@@ -53,8 +53,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 		MaxWaiters:   cfg.API.MaxWaiters,
 		Stopping:     stopping,
 		Version:      Version(),
-		// Without authentication, only this machine may ask, and not through a name that a web page has bent.
-		LoopbackOnly: callers.Authenticator == nil && config.Loopback(cfg.API.Addr),
+		AllowedHosts: cfg.API.AllowedHosts,
 	})
 	// It serves before Redis answers, and says so at /readyz.
 	watch := newBackground(func(ctx context.Context) { _ = awaitRedis(ctx, rdb, a.logger) })

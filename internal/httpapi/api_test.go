@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/backbeat-go/backbeat/internal/auth"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
 	"github.com/backbeat-go/backbeat/internal/openapitest"
 	"github.com/backbeat-go/backbeat/internal/task"
@@ -112,6 +113,7 @@ func registry(t testing.TB) *task.Registry {
 func newHandler(t testing.TB, change ...func(*httpapi.Config)) http.Handler {
 	cfg := httpapi.Config{
 		Tasks: &stub{}, Audit: noAudit{}, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes,
+		AllowedHosts: []string{"example.com"}, // the host of httptest.NewRequest
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -435,18 +437,35 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
-func TestLoopbackOnly(t *testing.T) {
-	base := serve(t, &stub{}, func(c *httpapi.Config) { c.LoopbackOnly = true })
+func TestHostsWithoutAuthentication(t *testing.T) {
+	base := serve(t, &stub{}, func(c *httpapi.Config) { c.AllowedHosts = []string{"api", "tasks.example.com"} })
 	for host, want := range map[string]int{
-		"localhost": 200, "localhost:8080": 200, "a.localhost:1": 200, "127.0.0.1:80": 200, "127.9.9.9": 200, "[::1]:80": 200, "[::1]": 200,
-		"evil.example": 403, "localhost.evil.example": 403, "10.0.0.1:8080": 403, "0.0.0.0": 403, "127.0.0.1.nip.io": 403,
+		"localhost": 200, "localhost:8080": 200, "LocalHost.": 200, "a.localhost:1": 200, "127.0.0.1:80": 200, "127.9.9.9": 200,
+		"[::1]:80": 200, "[::1]": 200, "10.0.0.1:8080": 200, "0.0.0.0": 200, "192.0.2.7": 200, "[2001:db8::1]:80": 200,
+		"api": 200, "api:8080": 200, "tasks.example.com": 200, "Tasks.Example.Com.:80": 200,
+		"evil.example": 403, "localhost.evil.example": 403, "127.0.0.1.nip.io": 403, "tasks.example.com.evil.example": 403,
+		"example.com": 403, "api.example.com": 403, "evillocalhost": 403,
 	} {
-		if got := ask(t, "GET", base+"/v1/tasks", "", "Host", host); got.status != want {
-			t.Errorf("Host %s: %d, want %d", host, got.status, want)
+		for _, path := range []string{"/v1/tasks", "/monitor", "/metrics", "/openapi.json"} {
+			if got := ask(t, "GET", base+path, "", "Host", host); (got.status == 403) != (want == 403) {
+				t.Errorf("GET %s, Host %s: %d, want %d", path, host, got.status, want)
+			}
+		}
+		// A page that was rebound is of the same origin to its browser.
+		if got := ask(t, "POST", base+"/v1/tasks", `{"type":"echo"}`, "Host", host, "Origin", "http://"+host); (got.status == 403) != (want == 403) {
+			t.Errorf("POST, Host and Origin %s: %d, want %d", host, got.status, want)
 		}
 	}
-	open := serve(t, &stub{})
-	if got := ask(t, "GET", open+"/v1/tasks", "", "Host", "backbeat.example"); got.status != 200 {
+}
+
+func TestAnyHostWithAuthentication(t *testing.T) {
+	a, err := auth.New(auth.Config{Keys: []auth.Key{{Name: "all", Secret: "key-of-all", Scopes: []string{"*"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	base := serve(t, &stub{}, func(c *httpapi.Config) { c.Auth = a })
+	if got := ask(t, "GET", base+"/v1/tasks", "", "Host", "backbeat.example", "Authorization", "Bearer key-of-all"); got.status != 200 {
 		t.Errorf("with credentials any name is fine, but: %d", got.status)
 	}
 }

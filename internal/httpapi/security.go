@@ -6,14 +6,16 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 )
 
 // secure keeps web pages of other origins from changing anything, and from reading where there is no
-// authentication.
-func secure(loopbackOnly bool, next http.Handler) http.Handler {
+// authentication: a page whose own name has been made to point at this API (DNS rebinding) is of the same origin to
+// its browser, and only the Host header tells. An address as the host is safe, because there is no name to rebind.
+func secure(cfg Config, next http.Handler) http.Handler {
 	origins := http.NewCrossOriginProtection()
 	origins.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, newProblem(http.StatusForbidden, "a page of another origin may not change anything here"))
@@ -27,25 +29,26 @@ func secure(loopbackOnly bool, next http.Handler) http.Handler {
 		if strings.HasPrefix(r.URL.Path, "/v1/") {
 			h.Set("Cache-Control", "no-store")
 		}
-		if loopbackOnly && !isLoopbackHost(r.Host) {
-			writeProblem(w, newProblem(http.StatusForbidden,
-				"an API without authentication answers only to localhost and the loopback addresses"))
+		if cfg.Auth == nil && !isAllowedHost(r.Host, cfg.AllowedHosts) {
+			writeProblem(w, newProblem(http.StatusForbidden, "an API without authentication answers only to localhost, "+
+				"to IP addresses and to the names in api.allowed_hosts, and the Host header is none of these"))
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-func isLoopbackHost(hostport string) bool {
+// isAllowedHost reports whether a Host header is an address, localhost, or one of the allowed names.
+func isAllowedHost(hostport string, allowed []string) bool {
 	host, _, err := net.SplitHostPort(hostport)
 	if err != nil {
-		host = strings.Trim(hostport, "[]")
+		host = strings.TrimSuffix(strings.TrimPrefix(hostport, "["), "]")
 	}
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if _, err := netip.ParseAddr(host); err == nil {
 		return true
 	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || slices.Contains(allowed, host)
 }
 
 // requireForm refuses queries of which a part would be passed over because it cannot be read, and bodies that do not

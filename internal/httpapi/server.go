@@ -80,9 +80,9 @@ type Config struct {
 	// Stopping is closed when the server is to stop, which ends streams of events; nil: it never does.
 	Stopping <-chan struct{}
 	Version  string
-	// LoopbackOnly refuses requests for any host name but those of the machine itself. It protects an API without
-	// authentication from web pages whose names have been made to point at it.
-	LoopbackOnly bool
+	// AllowedHosts are the host names, besides localhost, that an API without Auth answers to. Addresses are always
+	// allowed.
+	AllowedHosts []string
 }
 
 // api holds what the handlers share.
@@ -118,7 +118,7 @@ func New(cfg Config) http.Handler {
 	describeAnswers(a.OpenAPI())
 	describeNulls(a.OpenAPI())
 	a.addPages(e)
-	return withRequestID(secure(cfg.LoopbackOnly, e))
+	return withRequestID(secure(cfg, e))
 }
 
 // Server returns an HTTP server for the handler, with limits on what clients may take their time for. Streams of events set
