@@ -24,6 +24,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const maxBodyBytes = 64 << 10
 
+// testHosts is the host of httptest.NewRequest.
+var testHosts = []string{"example.com"}
+
 // stub stands in for a store where only what HTTP makes of its answers matters. Its other methods panic.
 type stub struct {
 	httpapi.Tasks
@@ -112,8 +115,7 @@ func registry(t testing.TB) *task.Registry {
 
 func newHandler(t testing.TB, change ...func(*httpapi.Config)) http.Handler {
 	cfg := httpapi.Config{
-		Tasks: &stub{}, Audit: noAudit{}, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes,
-		AllowedHosts: []string{"example.com"}, // the host of httptest.NewRequest
+		AllowedHosts: testHosts, Tasks: &stub{}, Audit: noAudit{}, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes,
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -125,7 +127,7 @@ func newHandler(t testing.TB, change ...func(*httpapi.Config)) http.Handler {
 func serve(t testing.TB, store httpapi.Tasks, change ...func(*httpapi.Config)) string {
 	t.Helper()
 	cfg := httpapi.Config{
-		Tasks: store, Audit: noAudit{}, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes, Version: "1.2.3",
+		AllowedHosts: testHosts, Tasks: store, Audit: noAudit{}, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes, Version: "1.2.3",
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -390,7 +392,7 @@ func TestErrorsOfTheStore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			handler := httpapi.New(httpapi.Config{
-				Tasks: &stub{err: tt.err}, Registry: registry(t), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+				AllowedHosts: testHosts, Tasks: &stub{err: tt.err}, Registry: registry(t), Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			})
 			req := httptest.NewRequest(http.MethodGet, "/v1/tasks/x", nil)
 			req.Header.Set("X-Request-Id", "mine-17")
@@ -444,7 +446,7 @@ func TestHostsWithoutAuthentication(t *testing.T) {
 		"[::1]:80": 200, "[::1]": 200, "10.0.0.1:8080": 200, "0.0.0.0": 200, "192.0.2.7": 200, "[2001:db8::1]:80": 200,
 		"api": 200, "api:8080": 200, "tasks.example.com": 200, "Tasks.Example.Com.:80": 200,
 		"evil.example": 403, "localhost.evil.example": 403, "127.0.0.1.nip.io": 403, "tasks.example.com.evil.example": 403,
-		"example.com": 403, "api.example.com": 403, "evillocalhost": 403,
+		"example.net": 403, "api.example.com": 403, "evillocalhost": 403,
 	} {
 		for _, path := range []string{"/v1/tasks", "/monitor", "/metrics", "/openapi.json"} {
 			if got := ask(t, "GET", base+path, "", "Host", host); (got.status == 403) != (want == 403) {
@@ -489,7 +491,7 @@ func TestSafetyHeaders(t *testing.T) {
 func TestWaitEndsWithTheClient(t *testing.T) {
 	ended := make(chan struct{})
 	store := &stub{waiting: make(chan struct{})}
-	handler := httpapi.New(httpapi.Config{Tasks: store, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes})
+	handler := httpapi.New(httpapi.Config{AllowedHosts: testHosts, Tasks: store, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r)
 		close(ended)

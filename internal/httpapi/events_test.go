@@ -104,7 +104,7 @@ func (s *shop) api(change ...func(*httpapi.Config)) http.Handler {
 		s.tasks = client
 	}
 	cfg := httpapi.Config{
-		Tasks: broker.BeatClient{Client: client}, Audit: noAudit{}, Registry: s.registry, Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: 4 << 20,
+		AllowedHosts: testHosts, Tasks: broker.BeatClient{Client: client}, Audit: noAudit{}, Registry: s.registry, Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: 4 << 20,
 	}
 	for _, f := range change {
 		f(&cfg)
