@@ -99,6 +99,8 @@ type ScheduleRun struct {
 	TaskID     string `json:"task_id,omitempty"`
 	// Outcome is fired, missed, skipped or triggered.
 	Outcome string `json:"outcome"`
+	// Reason is why no task was made: grace, coalesced, catch_up, max_instances or paused; "" if one was.
+	Reason string `json:"reason,omitempty"`
 	// State is that of the task; "" if there is none, or not any more.
 	State State `json:"state,omitempty"`
 }

@@ -12,7 +12,12 @@ import (
 )
 
 // Beat turns schedules into tasks while it leads.
-type Beat struct{ cfg Config }
+type Beat struct {
+	cfg Config
+	// doubts counts, over terms, how often the store has refused steps of a schedule, so that one that it never takes
+	// does not keep the others from moving on.
+	doubts map[string]int
+}
 
 // Config is what a Beat works with. All of it is needed, but for Schedules and Meter.
 type Config struct {
@@ -39,17 +44,18 @@ type Configured struct {
 type Queues interface {
 	// Encode returns a task as a queue keeps it.
 	Encode(t *task.Task) []byte
-	// Fence shuts out the leaders of earlier terms.
+	// Fence shuts out the leaders of earlier terms, from each queue that can be reached.
 	Fence(ctx context.Context, term int64) error
 	// EnqueueTicks puts the tasks of a batch of ticks into their queues, each once, until Struck is told that it will not
-	// be told to again. ForgetTicks does what Struck does for all that earlier leaders have enqueued.
+	// be told to again; an earlier leader can do so no more. ForgetTicks does what Struck does for all that earlier leaders
+	// have enqueued.
 	EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error
 	Struck(ctx context.Context, batch *schedule.Batch) error
 	ForgetTicks(ctx context.Context, term int64) error
 	// Ends drops the oldest ends of a queue's tasks and returns the next. EndsOf says that there are some.
 	Ends(ctx context.Context, term int64, queue string, drop, limit int) ([]schedule.End, error)
 	EndsOf(ctx context.Context) <-chan struct{}
-	// States returns the states of tasks, "" for those that are gone.
+	// States returns the states of tasks, "" for those that are gone. With an error it tells those that it could find.
 	States(ctx context.Context, ids []string) ([]task.State, error)
 	QueueNames(ctx context.Context) ([]string, error)
 	// Show shows schedules in asynq's own tools until an instant or until Hide. Enqueued adds to what they tell of one.
@@ -63,21 +69,22 @@ func New(cfg Config) *Beat {
 	if cfg.Meter == nil {
 		cfg.Meter = noMeter{}
 	}
-	return &Beat{cfg}
+	return &Beat{cfg, make(map[string]int)}
 }
 
 // Lead does the leader's work for a term until ctx ends, valid reports that the term cannot be trusted any more, or
 // something fails. Whatever fails, the next term takes up where this one stopped: with what is owed.
 func (b *Beat) Lead(ctx context.Context, term int64, valid func() bool) error {
 	ctx, cancel := context.WithCancel(ctx)
+	l := newLeader(b.cfg, b.doubts, term, valid)
+	defer l.flying.Wait()
 	defer cancel()
-	l := newLeader(b.cfg, term, valid)
 	if err := l.takeOver(ctx); err != nil {
 		return ignoreEnd(ctx, err)
 	}
 	var parts sync.WaitGroup
 	var failed atomic.Pointer[error]
-	for _, part := range []func(context.Context) error{l.load, l.fire, l.enqueue, l.strike, l.show, l.configure} {
+	for _, part := range []func(context.Context) error{l.load, l.fire, l.enqueue, l.strike, l.readEnds, l.show, l.configure} {
 		parts.Go(func() {
 			// What fails because ctx has ended is no failure.
 			if err := ignoreEnd(ctx, part(ctx)); err != nil {
@@ -87,7 +94,6 @@ func (b *Beat) Lead(ctx context.Context, term int64, valid func() bool) error {
 		})
 	}
 	parts.Wait()
-	l.flying.Wait()
 	if err := failed.Load(); err != nil {
 		return *err
 	}

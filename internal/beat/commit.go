@@ -2,6 +2,7 @@ package beat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -29,6 +30,7 @@ func (l *leader) launch(ctx context.Context, steps []*schedule.Step) *flight {
 		f.batch.Owed = append(f.batch.Owed, step.Owed...)
 	}
 	l.nowOwing(f.batch.Owed)
+	l.outbox.add(f.batch.Size())
 	l.flying.Go(func() {
 		if !l.valid() {
 			f.done <- landing{err: schedule.ErrDeposed}
@@ -51,9 +53,11 @@ func (l *leader) nextBatch() string {
 func (l *leader) land(ctx context.Context, f *flight) error {
 	answer := <-f.done
 	if answer.err != nil {
+		l.doubt(f.steps, answer.err)
 		return fmt.Errorf("commit %d schedules: %w", len(f.steps), answer.err)
 	}
 	var stale []string
+	size := f.batch.Size()
 	taken, refused := f.batch.Owed[:0], []*schedule.Owed(nil)
 	for i, step := range f.steps {
 		if !answer.written[i] {
@@ -62,12 +66,14 @@ func (l *leader) land(ctx context.Context, f *flight) error {
 			continue
 		}
 		taken = append(taken, step.Owed...)
+		delete(l.doubts, step.ID)
 		l.log.note(step)
 		l.count(step)
 		l.keep(step.Loaded)
 	}
 	l.noLongerOwing(refused)
 	f.batch.Owed = taken
+	l.outbox.remove(size - f.batch.Size())
 	if len(taken) > 0 {
 		select {
 		case l.committed <- f.batch:
@@ -78,4 +84,15 @@ func (l *leader) land(ctx context.Context, f *flight) error {
 		return l.reload(ctx, stale)
 	}
 	return nil
+}
+
+// doubt notes that the store has refused steps. The next leader of this process writes each of them alone, so that only
+// the schedule at fault is paused, and the others go on.
+func (l *leader) doubt(steps []*schedule.Step, err error) {
+	if !errors.Is(err, schedule.ErrRefused) {
+		return
+	}
+	for _, step := range steps {
+		l.doubts[step.ID]++
+	}
 }

@@ -31,9 +31,16 @@
 //   - it dies before the strike: the index says that schedules are due when they were before. The next leader strikes
 //     off what is owed, and with that the index is true.
 //   - it is stopped, and wakes up when another leads: a commit checks the term, and so does enqueuing: the new leader
-//     has fenced all queues with its term before it read what was owed.
-//   - Redis does not answer, or anything fails: the term ends. Whether a step was taken cannot be known then, and does not
-//     matter: the next term begins with what is owed.
+//     has fenced all queues with its term before it read what was owed, or does so with the first ticks that it puts into
+//     a queue that could not be reached then.
+//   - the store does not answer, or a commit or a strike fails: the term ends. Whether a step was taken cannot be known
+//     then, and does not matter: the next term begins with what is owed.
+//   - a queue cannot be reached, or takes no tasks: its batches wait, and are tried every second. Schedules that make tasks
+//     for it are not moved on meanwhile; their ticks count as found late after that. A batch is of one queue, and so
+//     those of other queues go on.
+//   - ticks are large, or there are many: a step writes 4 MiB of them at most, unless it is one tick alone. The rest of a
+//     schedule's ticks comes with the next step. Of what is committed and not yet struck off there are 128 MiB at most.
+//   - the store refuses a step of a schedule again and again: the schedule is paused as invalid, with a line in the log.
 //   - somebody changes, pauses or deletes a schedule at the moment when it is due: either the commit was first, and the
 //     change is made to what came of it; or the commit finds another version, does nothing, and the schedule is read anew.
 //     A deletion waits until the batches that the schedule is in have become tasks, so that none does so after its answer.

@@ -2,117 +2,180 @@ package beat
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/backbeat-go/backbeat/internal/schedule"
 )
 
-// endsBatch is how many ends are noted before fire looks again at what is due.
-const endsBatch = 256
+const (
+	// endsBatch is how many ends are noted before fire looks again at what is due.
+	endsBatch = 256
+	// endsTimeout bounds how long one queue may keep the ends of others waiting, and endsRest is how long one is left alone
+	// that could not be read.
+	endsTimeout = 2 * time.Second
+	endsRest    = 10 * time.Second
+)
 
-// ends notes how tasks of schedules ended. It forgets them in the queue only when that is written down.
-type ends struct {
-	l     *leader
-	noted map[string]int // by queue: how many of its ends are written down and not dropped yet
+// endsRead is ends that have been read from a queue, and where to tell how many of them are written down.
+type endsRead struct {
+	list  []schedule.End
+	noted chan int
 }
 
-func newEnds(l *leader) *ends { return &ends{l, make(map[string]int)} }
+// endsReader reads how tasks of schedules ended, for fire to note. It forgets them in the queue only when that is
+// written down.
+type endsReader struct {
+	*leader
+	queues  []string
+	noted   map[string]int       // by queue: how many of its ends are written down and not dropped yet
+	resting map[string]time.Time // queues that could not be read, until when
+}
 
-// note notes the ends that there are, as long as nothing is due.
-func (e *ends) note(ctx context.Context) error {
-	queues, err := e.l.Queues.QueueNames(ctx)
-	if err != nil {
-		return err
+// readEnds reads ends from all queues. One that cannot be reached hinders neither the others nor fire.
+func (l *leader) readEnds(ctx context.Context) error {
+	r := &endsReader{leader: l, noted: make(map[string]int), resting: make(map[string]time.Time)}
+	ended := l.Queues.EndsOf(ctx)
+	look := time.NewTicker(loadInterval)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ended:
+		case <-look.C:
+		}
+		if err := r.readAll(ctx); err != nil {
+			return err
+		}
 	}
-	for _, queue := range queues {
-		for {
-			more, err := e.noteSome(ctx, queue)
-			if err != nil {
-				return err
-			}
-			if !more {
-				break
-			}
-			if err := e.l.fireDue(ctx); err != nil {
-				return err
-			}
+}
+
+func (r *endsReader) readAll(ctx context.Context) error {
+	if queues, err := r.Queues.QueueNames(ctx); err == nil {
+		r.queues = queues
+	} else if ctx.Err() == nil {
+		r.Logger.Debug("the names of queues cannot be read; going on with those known", "error", err)
+	}
+	for _, queue := range r.queues {
+		if time.Now().Before(r.resting[queue]) {
+			continue
+		}
+		err := r.readQueue(ctx, queue)
+		if errors.Is(err, schedule.ErrDeposed) || ctx.Err() != nil {
+			return err
+		}
+		if err != nil {
+			r.Logger.Warn("how tasks of schedules ended cannot be read", "queue", queue, "error", err)
+			r.resting[queue] = time.Now().Add(endsRest)
+			r.noted[queue] = 0 // they may be dropped already; whoever notes an end twice notes nothing new
 		}
 	}
 	return nil
 }
 
-// noteSome reports whether there may be more.
-func (e *ends) noteSome(ctx context.Context, queue string) (more bool, err error) {
-	list, err := e.l.Queues.Ends(ctx, e.l.term, queue, e.noted[queue], endsBatch)
-	if err != nil {
-		return false, err
+// readQueue reads ends of a queue until there are no more, or none that can be noted yet.
+func (r *endsReader) readQueue(ctx context.Context, queue string) error {
+	for {
+		list, err := r.read(ctx, queue)
+		if err != nil {
+			return err
+		}
+		r.noted[queue] = 0
+		if len(list) == 0 {
+			return nil
+		}
+		read := endsRead{list, make(chan int, 1)}
+		select {
+		case r.ended <- read:
+		case <-ctx.Done():
+			return nil
+		}
+		select {
+		case r.noted[queue] = <-read.noted:
+		case <-ctx.Done():
+			return nil
+		}
+		if r.noted[queue] == 0 {
+			return nil
+		}
 	}
-	e.noted[queue] = 0
-	if len(list) == 0 {
-		return false, nil
-	}
+}
+
+func (r *endsReader) read(ctx context.Context, queue string) ([]schedule.End, error) {
+	ctx, cancel := context.WithTimeout(ctx, endsTimeout)
+	defer cancel()
+	return r.Queues.Ends(ctx, r.term, queue, r.noted[queue], endsBatch)
+}
+
+// noteEnds writes ends down, and tells the reader how many.
+func (l *leader) noteEnds(ctx context.Context, read endsRead) error {
+	list := read.list
 	for i, end := range list {
-		if e.l.owes(end.TaskID) {
-			list = list[:i] // its run is not in the history yet; the ticker comes back to it
+		if l.owes(end.TaskID) {
+			list = list[:i] // its run is not in the history yet; the reader comes back to it
 			break
 		}
 	}
-	if err := e.apply(ctx, list); err != nil {
-		return false, err
+	if err := l.applyEnds(ctx, list); err != nil {
+		return err
 	}
-	e.noted[queue] = len(list)
-	return len(list) > 0, nil
+	read.noted <- len(list)
+	return nil
 }
 
-func (e *ends) apply(ctx context.Context, list []schedule.End) error {
+func (l *leader) applyEnds(ctx context.Context, list []schedule.End) error {
 	bySchedule := make(map[string][]schedule.End)
 	for _, end := range list {
 		bySchedule[end.ScheduleID] = append(bySchedule[end.ScheduleID], end)
 	}
 	for len(bySchedule) > 0 {
-		steps, err := e.steps(ctx, bySchedule)
+		steps, err := l.endSteps(ctx, bySchedule)
 		if err != nil || len(steps) == 0 {
 			return err
 		}
-		if err := e.l.land(ctx, e.l.launch(ctx, steps)); err != nil {
-			return err
+		for _, part := range l.parts(steps) {
+			if err := l.land(ctx, l.launch(ctx, part)); err != nil {
+				return err
+			}
 		}
 		// What was written is not unfinished any more, and so makes no further step; what was not is tried again.
 	}
 	return nil
 }
 
-// steps makes a step of each schedule that the ends are news to.
-func (e *ends) steps(ctx context.Context, bySchedule map[string][]schedule.End) ([]*schedule.Step, error) {
-	list, err := e.schedules(ctx, bySchedule)
+// endSteps makes a step of each schedule that the ends are news to.
+func (l *leader) endSteps(ctx context.Context, bySchedule map[string][]schedule.End) ([]*schedule.Step, error) {
+	list, err := l.schedulesOf(ctx, bySchedule)
 	if err != nil {
 		return nil, err
 	}
-	now := e.l.Journal.Now()
+	now := l.Journal.Now()
 	var steps []*schedule.Step
 	for _, loaded := range list {
-		step := e.l.step(loaded)
+		step := l.step(loaded)
 		for _, end := range bySchedule[loaded.ID] {
 			step.ended(end, now)
 		}
-		if len(step.Ends) > 0 {
+		if len(step.Ends) > 0 && l.doubts[loaded.ID] <= maxDoubts {
 			steps = append(steps, &step.Step)
 		}
 	}
 	return steps, nil
 }
 
-// schedules returns those that are held, and reads the others.
-func (e *ends) schedules(ctx context.Context, bySchedule map[string][]schedule.End) ([]*schedule.Loaded, error) {
+// schedulesOf returns the schedules that are held, and reads the others.
+func (l *leader) schedulesOf(ctx context.Context, bySchedule map[string][]schedule.End) ([]*schedule.Loaded, error) {
 	var list []*schedule.Loaded
 	var missing []string
 	for id := range bySchedule {
-		if held := e.l.upcoming.held(id); held != nil {
+		if held := l.upcoming.held(id); held != nil {
 			list = append(list, held)
 		} else if id != "" {
 			missing = append(missing, id)
 		}
 	}
-	read, err := e.l.Journal.Load(ctx, missing)
+	read, err := l.Journal.Load(ctx, missing)
 	if err != nil {
 		return nil, err
 	}

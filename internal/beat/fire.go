@@ -2,16 +2,18 @@ package beat
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/backbeat-go/backbeat/internal/schedule"
+	"github.com/backbeat-go/backbeat/internal/task"
 )
 
 // fire moves schedules on when they are due, when somebody has changed them, and when their tasks have ended.
 func (l *leader) fire(ctx context.Context) error {
 	changes := l.Journal.Changes(ctx)
-	ends := newEnds(l)
-	ended := l.Queues.EndsOf(ctx)
 	look := time.NewTicker(loadInterval)
 	defer look.Stop()
 	alarm := time.NewTimer(0)
@@ -32,11 +34,10 @@ func (l *leader) fire(ctx context.Context) error {
 			err = l.changed(ctx, id)
 		case <-look.C:
 			l.log.flush()
-			if err = l.overdue(ctx); err == nil {
-				err = ends.note(ctx)
-			}
-		case <-ended:
-			err = ends.note(ctx)
+			err = l.overdue(ctx)
+			l.holdWaiting()
+		case read := <-l.ended:
+			err = l.noteEnds(ctx, read)
 		}
 		if err != nil {
 			return err
@@ -62,6 +63,16 @@ func (l *leader) hold(list []*schedule.Loaded) {
 		held := l.upcoming.held(loaded.ID)
 		if held == nil || !loaded.Due.IsZero() && loaded.Due.Before(held.Due) {
 			l.upcoming.put(loaded)
+		}
+	}
+}
+
+// holdWaiting takes back the schedules whose queue can be reached again.
+func (l *leader) holdWaiting() {
+	for queue, waiting := range l.waiting {
+		if !l.backlog.blocks(queue) {
+			l.hold(slices.Collect(maps.Values(waiting)))
+			delete(l.waiting, queue)
 		}
 	}
 }
@@ -133,7 +144,13 @@ func (l *leader) fireDue(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, part := range parts(steps) {
+		for _, part := range l.parts(steps) {
+			for l.outbox.full() && len(flying) > 0 {
+				if err := land(); err != nil {
+					return err
+				}
+			}
+			l.outbox.wait(ctx)
 			if len(flying) == flights {
 				if err := land(); err != nil {
 					return err
@@ -149,15 +166,15 @@ func (l *leader) fireDue(ctx context.Context) error {
 	}
 }
 
-// parts divides steps so that what each part owes is no more than fits into a script, unless it is one step alone.
-func parts(steps []*schedule.Step) (list [][]*schedule.Step) {
+// parts divides steps so that each part has one queue, and is no more than one step of the store should write, unless it
+// is one schedule alone. What one queue does not take keeps no schedule of another waiting.
+func (l *leader) parts(steps []*schedule.Step) (list [][]*schedule.Step) {
+	slices.SortStableFunc(steps, func(a, b *schedule.Step) int { return strings.Compare(a.Queue(), b.Queue()) })
 	first, ticks, bytes := 0, 0, 0
 	for i, step := range steps {
-		size := 0
-		for _, o := range step.Owed {
-			size += len(o.Message)
-		}
-		if i > first && (ticks+len(step.Owed) > maxTicks || bytes+size > maxBytes) {
+		size := step.Size()
+		full := ticks+len(step.Owed) > maxTicks || bytes+size > maxBytes
+		if i > first && (full || l.standsAlone(steps[i-1], step)) {
 			list = append(list, steps[first:i])
 			first, ticks, bytes = i, 0, 0
 		}
@@ -169,18 +186,43 @@ func parts(steps []*schedule.Step) (list [][]*schedule.Step) {
 	return list
 }
 
+// standsAlone reports whether two steps are not to be written together.
+func (l *leader) standsAlone(a, b *schedule.Step) bool {
+	return a.Queue() != b.Queue() || l.doubts[a.ID]+l.doubts[b.ID] > 0
+}
+
 func (l *leader) planAll(ctx context.Context, due []*schedule.Loaded) ([]*schedule.Step, error) {
 	full, err := l.verify(ctx, due)
 	if err != nil {
 		return nil, err
 	}
-	steps := make([]*schedule.Step, len(due))
+	steps := make([]*schedule.Step, 0, len(due))
 	now := l.Journal.Now()
-	for i, loaded := range due {
-		steps[i] = l.plan(loaded, full[loaded.ID], now)
+	for _, loaded := range due {
+		step := l.plan(loaded, full[loaded.ID], now)
+		if queue := step.Queue(); l.backlog.blocks(queue) {
+			l.wait(queue, loaded)
+		} else if l.doubts[loaded.ID] <= maxDoubts {
+			steps = append(steps, step)
+		}
 	}
 	return steps, nil
 }
+
+// wait leaves a schedule as it is until its queue can be reached.
+func (l *leader) wait(queue string, loaded *schedule.Loaded) {
+	if l.waiting[queue] == nil {
+		l.waiting[queue] = make(map[string]*schedule.Loaded)
+	}
+	l.waiting[queue][loaded.ID] = loaded
+}
+
+// setAsideAfter is how many steps of a schedule the store may refuse before it is paused. If it refuses even that, up to
+// maxDoubts, the schedule is left alone.
+const (
+	setAsideAfter = 2
+	maxDoubts     = 4
+)
 
 // verify asks how the tasks of those schedules do that would skip a tick because of them: a stock asynq server, or a
 // person with asynq's tools, ends tasks without a word.
@@ -197,21 +239,39 @@ func (l *leader) verify(ctx context.Context, due []*schedule.Loaded) (map[string
 			}
 		}
 	}
-	if len(ids) == 0 {
+	if len(ids) == 0 || time.Now().Before(l.verifyAfter) {
 		return nil, nil
 	}
-	states, err := l.Queues.States(ctx, ids)
-	if err != nil {
+	states, err := l.states(ctx, ids)
+	if ctx.Err() != nil {
 		return nil, err
+	}
+	if err != nil {
+		l.Logger.Warn("whether tasks of schedules still run cannot be asked of all queues; they count as unfinished", "error", err)
+		l.verifyAfter = time.Now().Add(verifyRest)
 	}
 	ends := make(map[string][]schedule.End)
 	for i, state := range states {
 		s := owners[i]
-		if state.Terminal() || state == "" && !s.JustMade(ids[i], l.Journal.Now()) {
+		gone := state == "" && err == nil && !s.JustMade(ids[i], l.Journal.Now())
+		if state.Terminal() || gone {
 			ends[s.ID] = append(ends[s.ID], schedule.End{ScheduleID: s.ID, TaskID: ids[i], State: state})
 		}
 	}
 	return ends, nil
+}
+
+// verifyTimeout bounds how long a queue that cannot be reached may keep ticks waiting, and verifyRest is how long none is
+// asked after that.
+const (
+	verifyTimeout = time.Second
+	verifyRest    = 10 * time.Second
+)
+
+func (l *leader) states(ctx context.Context, ids []string) ([]task.State, error) {
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	return l.Queues.States(ctx, ids)
 }
 
 // plan decides what becomes of a schedule's ticks. One that cannot be understood is set aside; the others go on.
@@ -221,6 +281,9 @@ func (l *leader) plan(loaded *schedule.Loaded, ends []schedule.End, now time.Tim
 		step.ended(end, now)
 	}
 	err := loaded.Broken
+	if err == nil && l.doubts[loaded.ID] >= setAsideAfter {
+		err = schedule.ErrRefused
+	}
 	if err == nil && !step.Paused {
 		err = l.owe(step, now)
 	}
@@ -247,10 +310,21 @@ func (s *step) ended(end schedule.End, now time.Time) {
 	}
 }
 
-// owe plans the ticks that are owed, and makes the tasks.
+// owe plans the ticks that are owed, and makes the tasks: as many as one step of the store should write.
 func (l *leader) owe(step *step, now time.Time) error {
-	missed := step.Missed
-	runs, err := schedule.Plan(step.Schedule, now)
+	missed, bytes := step.Missed, 0
+	runs, err := schedule.Plan(step.Schedule, now, func(run schedule.Run) (bool, error) {
+		made, err := step.Task(l.Types, run, now)
+		if err != nil {
+			return false, err
+		}
+		message := l.Queues.Encode(made)
+		if bytes += len(message); bytes > maxBytes && len(step.Owed) > 0 {
+			return false, nil
+		}
+		step.Owed = append(step.Owed, &schedule.Owed{ScheduleID: step.ID, Run: run, Queue: made.Queue, Message: message})
+		return true, nil
+	})
 	if err != nil {
 		return err
 	}
@@ -258,13 +332,7 @@ func (l *leader) owe(step *step, now time.Time) error {
 	for _, run := range runs {
 		if run.Outcome != schedule.Fired {
 			step.Runs = append(step.Runs, run)
-			continue
 		}
-		made, err := step.Task(l.Types, run, now)
-		if err != nil {
-			return err
-		}
-		step.Owed = append(step.Owed, &schedule.Owed{ScheduleID: step.ID, Run: run, Queue: made.Queue, Message: l.Queues.Encode(made)})
 	}
 	return nil
 }

@@ -1,8 +1,10 @@
 package beat
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -19,7 +21,7 @@ const (
 	// its ticks are struck off a schedule is not found by the time at which it is due next.
 	held = 2 * horizon
 	// batchSize is how many schedules move on in one step of the store, maxTicks how many ticks they owe at most unless it is
-	// one schedule alone, and maxBytes how large these are.
+	// one schedule alone, and maxBytes how many bytes it takes to write that down, unless it is one tick alone.
 	batchSize = 256
 	maxTicks  = 512
 	maxBytes  = 4 << 20
@@ -44,20 +46,27 @@ type leader struct {
 	upcoming *upcoming
 	flying   sync.WaitGroup // what launch has begun
 
-	batchPrefix string // of the ids of this leader's batches
-	batches     int    // how many there are
+	doubts      map[string]int // by schedule: how often the store has refused a step of it; see Beat
+	batchPrefix string         // of the ids of this leader's batches
+	batches     int            // how many there are
 
-	committed chan *schedule.Batch // to become tasks
-	enqueued  chan *schedule.Batch // to be struck off
-	log       tickLog
-	busy      atomic.Bool // fire moves on what is due
+	committed   chan *schedule.Batch // to become tasks
+	enqueued    chan *schedule.Batch // to be struck off
+	outbox      *outbox
+	backlog     backlog
+	retryFailed chan error                             // the term is over, as a retry has found
+	waiting     map[string]map[string]*schedule.Loaded // by queue and id: schedules whose queue cannot be reached
+	ended       chan endsRead
+	verifyAfter time.Time // when queues are asked again that could not be
+	log         tickLog
+	busy        atomic.Bool // fire moves on what is due
 
 	mu    sync.Mutex
 	owing map[string]bool // ids of tasks that are committed and not struck off
 	shown map[string]bool // ids of schedules that asynq's tools show
 }
 
-func newLeader(cfg Config, term int64, valid func() bool) *leader {
+func newLeader(cfg Config, doubts map[string]int, term int64, valid func() bool) *leader {
 	return &leader{
 		Config:   cfg,
 		term:     term,
@@ -69,6 +78,12 @@ func newLeader(cfg Config, term int64, valid func() bool) *leader {
 		batchPrefix: fmt.Sprintf("%d-%s-", term, rand.Text()[:8]),
 		committed:   make(chan *schedule.Batch, inFlight),
 		enqueued:    make(chan *schedule.Batch, inFlight),
+		outbox:      newOutbox(),
+		backlog:     backlog{batches: make(map[string][]*schedule.Batch)},
+		retryFailed: make(chan error, 1),
+		waiting:     make(map[string]map[string]*schedule.Loaded),
+		ended:       make(chan endsRead),
+		doubts:      doubts,
 		log:         tickLog{logger: cfg.Logger},
 		owing:       make(map[string]bool),
 		shown:       make(map[string]bool),
@@ -76,17 +91,23 @@ func newLeader(cfg Config, term int64, valid func() bool) *leader {
 }
 
 // takeOver shuts out earlier leaders and makes tasks of what they still owed. Whatever they did before they died, they
-// cannot do more; so what is not owed after this has become a task once.
+// cannot do more; so what is not owed after this has become a task once. A queue that cannot be reached is fenced when
+// the first ticks are put into it.
 func (l *leader) takeOver(ctx context.Context) error {
-	if err := l.Queues.Fence(ctx, l.term); err != nil {
+	if err := l.Queues.Fence(ctx, l.term); errors.Is(err, schedule.ErrDeposed) || ctx.Err() != nil {
 		return err
+	} else if err != nil {
+		l.Logger.Warn("queues cannot be reached; ticks for them will wait", "error", err)
 	}
 	owed, unread, err := l.allOwed(ctx)
 	if err != nil {
 		return err
 	}
 	// A schedule is never in two batches that fired at the same time.
-	slices.SortFunc(owed, func(a, b *schedule.Batch) int { return a.Owed[0].Run.FiredAt.Compare(b.Owed[0].Run.FiredAt) })
+	slices.SortFunc(owed, func(a, b *schedule.Batch) int {
+		first, second := a.Owed[0].Run, b.Owed[0].Run
+		return cmp.Or(first.FiredAt.Compare(second.FiredAt), first.Tick.Compare(second.Tick))
+	})
 	ticks := 0
 	for _, batch := range owed {
 		if err := l.settle(ctx, batch); err != nil {
@@ -97,10 +118,15 @@ func (l *leader) takeOver(ctx context.Context) error {
 	if ticks > 0 {
 		l.Logger.Info("ticks that an earlier leader owed have become tasks", "ticks", ticks)
 	}
-	if unread > 0 {
+	if unread > 0 || !l.backlog.empty() {
 		return nil
 	}
-	return l.Queues.ForgetTicks(ctx, l.term)
+	err = l.Queues.ForgetTicks(ctx, l.term)
+	if err != nil && !errors.Is(err, schedule.ErrDeposed) {
+		l.Logger.Debug("old batches of ticks are not forgotten", "error", err) // which only takes memory
+		return nil
+	}
+	return err
 }
 
 // allOwed returns the batches that are owed, and how many of them cannot be read.
@@ -127,46 +153,18 @@ func (l *leader) allOwed(ctx context.Context) (owed []*schedule.Batch, unread in
 	}
 }
 
-// settle makes tasks of a batch and strikes it off.
+// settle makes tasks of a batch and strikes it off, or leaves both for later if its queue cannot be reached.
 func (l *leader) settle(ctx context.Context, batch *schedule.Batch) error {
-	if err := l.makeTasks(ctx, batch); err != nil {
+	l.nowOwing(batch.Owed)
+	l.outbox.add(batch.Size())
+	if err := l.enqueueBatch(ctx, batch); err != nil {
 		return err
 	}
-	return l.strikeOff(ctx, batch)
-}
-
-// makeTasks makes tasks of a batch, and tells the meter how late these are.
-func (l *leader) makeTasks(ctx context.Context, batch *schedule.Batch) error {
-	if err := l.Queues.EnqueueTicks(ctx, l.term, batch); err != nil {
-		return err
-	}
-	now := l.Journal.Now()
-	for _, o := range batch.Owed {
-		due := o.Run.FiredAt.Add(-o.Run.Lateness)
-		l.Meter.Late(now.Sub(due))
-	}
-	return nil
-}
-
-// enqueue makes tasks of what has been committed.
-func (l *leader) enqueue(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case batch := <-l.committed:
-			if !l.valid() {
-				return schedule.ErrDeposed
-			}
-			if err := l.makeTasks(ctx, batch); err != nil {
-				return fmt.Errorf("enqueue %d ticks: %w", len(batch.Owed), err)
-			}
-			select {
-			case l.enqueued <- batch:
-			case <-ctx.Done():
-				return nil
-			}
-		}
+	select {
+	case done := <-l.enqueued:
+		return l.complete(ctx, done)
+	default:
+		return nil
 	}
 }
 
@@ -178,22 +176,36 @@ func (l *leader) strike(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case batch := <-l.enqueued:
-			for (l.busy.Load() || len(l.committed) > 0) && len(l.enqueued) < cap(l.enqueued)/2 && pause(ctx, time.Millisecond) {
+			for l.mayWait() && pause(ctx, time.Millisecond) {
 			}
-			if err := l.strikeOff(ctx, batch); err != nil {
+			if err := l.complete(ctx, batch); err != nil {
 				return fmt.Errorf("strike off %d ticks: %w", len(batch.Owed), err)
 			}
-			l.noLongerOwing(batch.Owed)
 		}
 	}
+}
+
+// mayWait reports whether it is better to strike nothing off at the moment.
+func (l *leader) mayWait() bool {
+	return (l.busy.Load() || len(l.committed) > 0) && len(l.enqueued) < cap(l.enqueued)/2 && !l.outbox.halfFull()
+}
+
+// complete strikes a batch off and forgets it.
+func (l *leader) complete(ctx context.Context, batch *schedule.Batch) error {
+	if err := l.strikeOff(ctx, batch); err != nil {
+		return err
+	}
+	l.noLongerOwing(batch.Owed)
+	l.outbox.remove(batch.Size())
+	return nil
 }
 
 // strikeOff strikes a batch off. A deletion may go on as soon as that is done, and drops what asynq's tools are told: they
 // are told before.
 func (l *leader) strikeOff(ctx context.Context, batch *schedule.Batch) error {
 	if shown := l.shownOf(batch.Owed); len(shown) > 0 {
-		if err := l.Queues.Enqueued(ctx, shown); err != nil {
-			return err
+		if err := l.Queues.Enqueued(ctx, shown); err != nil { // it is only shown
+			l.Logger.Debug("ticks not shown in asynq's tools", "error", err)
 		}
 	}
 	if err := l.Journal.Strike(ctx, l.term, batch); err != nil {

@@ -2,6 +2,7 @@ package beat
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/backbeat-go/backbeat/internal/schedule"
@@ -11,6 +12,9 @@ const (
 	showInterval = 5 * time.Second
 	// showLimit is how many schedules asynq's tools show: those that are due next.
 	showLimit = 300
+	// showBytes bounds the payloads of those, and showPage is how many are read at a time.
+	showBytes = 4 << 20
+	showPage  = 16
 )
 
 // show shows the next schedules in asynq's own tools. Nothing but what people see depends on it, so it ends no term.
@@ -36,16 +40,22 @@ func (l *leader) showNext(ctx context.Context, limit int, until time.Time) error
 	if err != nil {
 		return err
 	}
-	list, err := l.Journal.Load(ctx, ids)
-	if err != nil {
-		return err
-	}
-	next := make([]*schedule.Schedule, 0, len(list))
-	shown := make(map[string]bool, len(list))
-	for _, s := range list {
-		if s != nil && s.Broken == nil {
-			next = append(next, s.Schedule)
-			shown[s.ID] = true
+	next := make([]*schedule.Schedule, 0, len(ids))
+	shown, bytes := make(map[string]bool, len(ids)), 0
+	for page := range slices.Chunk(ids, showPage) {
+		list, err := l.Journal.Load(ctx, page)
+		if err != nil {
+			return err
+		}
+		for _, s := range list {
+			if s != nil && s.Broken == nil && bytes < showBytes {
+				next = append(next, s.Schedule)
+				shown[s.ID] = true
+				bytes += len(s.Spec.Task.Payload)
+			}
+		}
+		if bytes >= showBytes {
+			break
 		}
 	}
 	l.mu.Lock()

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -32,15 +33,17 @@ func (c BeatClient) Encode(t *task.Task) []byte { return newMessage(t).encode() 
 // EnqueueTicks puts the tasks of a batch of ticks into their queues, each once, however often it is told to: until Struck
 // is told that it will not be any more. The queues must have been fenced with the term.
 func (c BeatClient) EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error {
+	var failed error
 	for queue, owed := range byQueue(batch.Owed) {
-		if err := c.announce(ctx, queue); err != nil {
+		// The list of queues may be out of reach where the queue is not. It is tried again with the next batch.
+		_ = c.announce(ctx, queue)
+		err := c.enqueueTicks(ctx, term, queue, batch.ID, owed)
+		if errors.Is(err, schedule.ErrDeposed) {
 			return err
 		}
-		if err := c.enqueueTicks(ctx, term, queue, batch.ID, owed); err != nil {
-			return err
-		}
+		failed = cmp.Or(failed, err)
 	}
-	return nil
+	return failed
 }
 
 func byQueue(owed []*schedule.Owed) map[string][]*schedule.Owed {
@@ -99,22 +102,21 @@ func (c BeatClient) ForgetTicks(ctx context.Context, term int64) error {
 	})
 }
 
-// inAllQueues runs a script for each queue, which answers 0 if a later leader uses it.
+// inAllQueues runs a script for each queue, which answers 0 if a later leader uses it. A queue that fails keeps it from
+// none of the others.
 func (c BeatClient) inAllQueues(ctx context.Context, run func(queue string) *redis.Cmd) error {
 	queues, err := c.queueNames(ctx)
 	if err != nil {
 		return err
 	}
 	for _, queue := range queues {
-		newest, err := run(queue).Bool()
-		if err != nil {
-			return wrap(err)
-		}
-		if !newest {
+		newest, failed := run(queue).Bool()
+		if failed == nil && !newest {
 			return schedule.ErrDeposed
 		}
+		err = cmp.Or(err, failed)
 	}
-	return nil
+	return wrap(err)
 }
 
 // Ends drops the oldest ends of a queue, which have been noted, and returns the next, at most limit of them.
@@ -167,11 +169,15 @@ func (c BeatClient) EndsOf(ctx context.Context) <-chan struct{} {
 	return words
 }
 
-// States returns the states of tasks, "" for those that are gone, whichever queue they are in.
+// stateReads is how many tasks are asked for in one round trip.
+const stateReads = 1024
+
+// States returns the states of tasks, "" for those that are gone, whichever queue they are in. With an error, those that
+// were found have a state all the same: one queue that cannot be reached does not hide those of others.
 func (c BeatClient) States(ctx context.Context, ids []string) ([]task.State, error) {
 	queues, err := c.queueNames(ctx)
 	if err != nil {
-		return nil, err
+		return make([]task.State, len(ids)), err
 	}
 	refs := make([]ref, 0, len(ids)*len(queues))
 	for _, id := range ids {
@@ -179,17 +185,44 @@ func (c BeatClient) States(ctx context.Context, ids []string) ([]task.State, err
 			refs = append(refs, ref{queue, id})
 		}
 	}
-	records, err := c.read(ctx, refs)
-	if err != nil {
-		return nil, err
+	found := make([]task.State, 0, len(refs))
+	for some := range slices.Chunk(refs, stateReads) {
+		part, failed := c.readStates(ctx, some)
+		found = append(found, part...)
+		err = cmp.Or(err, failed)
 	}
 	states := make([]task.State, len(ids))
-	for i, r := range records {
-		if r != nil {
-			states[i/len(queues)] = r.taskState()
+	for i, state := range found {
+		states[i/len(queues)] = cmp.Or(states[i/len(queues)], state)
+	}
+	if !slices.Contains(states, "") {
+		return states, nil
+	}
+	return states, wrap(err)
+}
+
+// readStates reads nothing else of the tasks, which may be large.
+func (c BeatClient) readStates(ctx context.Context, refs []ref) (states []task.State, err error) {
+	cmds := make([]*redis.SliceCmd, len(refs))
+	_, _ = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each answer has its own error
+		for i, f := range refs {
+			cmds[i] = p.HMGet(ctx, taskKey(f.queue, f.id), fieldState, fieldOutcome)
+		}
+		return nil
+	})
+	states = make([]task.State, len(refs))
+	for i, cmd := range cmds {
+		values, failed := cmd.Result()
+		if failed != nil {
+			err = cmp.Or(err, failed)
+			continue
+		}
+		if state, ok := values[0].(string); ok {
+			outcome, _ := values[1].(string)
+			states[i] = (&record{state: state, fields: map[string]string{fieldOutcome: outcome}}).taskState()
 		}
 	}
-	return states, nil
+	return states, err
 }
 
 // QueueNames returns the names of all queues, those of foreign clients too.

@@ -151,6 +151,7 @@ type runDocument struct {
 	FiredAt  int64            `json:"fired"`
 	Lateness int64            `json:"late"`
 	Outcome  schedule.Outcome `json:"outcome"`
+	Reason   schedule.Reason  `json:"reason"`
 	TaskID   string           `json:"task"`
 	State    task.State       `json:"state"`
 }
@@ -162,6 +163,7 @@ func appendRun(b []byte, r *schedule.Run) []byte {
 	b = appendMillis(b, `,"fired":`, r.FiredAt)
 	b = appendNumber(b, `,"late":`, r.Lateness.Milliseconds())
 	b = appendText(b, `,"outcome":`, string(r.Outcome))
+	b = appendText(b, `,"reason":`, string(r.Reason))
 	b = appendText(b, `,"task":`, r.TaskID)
 	b = appendText(b, `,"state":`, string(r.State))
 	return append(b, '}')
@@ -174,7 +176,7 @@ func decodeRun(text string) (schedule.Run, error) {
 	}
 	return schedule.Run{
 		Tick: time.UnixMilli(d.Tick), FiredAt: fromMillis(d.FiredAt), Lateness: time.Duration(d.Lateness) * time.Millisecond,
-		Outcome: d.Outcome, TaskID: d.TaskID, State: d.State,
+		Outcome: d.Outcome, Reason: d.Reason, TaskID: d.TaskID, State: d.State,
 	}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -36,7 +37,7 @@ func (s *Schedules) Commit(ctx context.Context, term int64, batch string, steps 
 		return nil, schedule.ErrDeposed
 	}
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, refusedOr(err)
 	}
 	written := make([]bool, len(steps))
 	for i := range written {
@@ -51,6 +52,20 @@ func (s *Schedules) Commit(ctx context.Context, term int64, batch string, steps 
 		}
 	}
 	return written, nil
+}
+
+// refusedOr tells an answer of Redis that is about what was sent, such as that a value would be too large, from those that
+// are about Redis itself.
+func refusedOr(err error) error {
+	answer, ok := errors.AsType[redis.Error](err)
+	if !ok {
+		return unavailable(err)
+	}
+	code, _, _ := strings.Cut(answer.Error(), " ")
+	if code == "ERR" || code == "WRONGTYPE" {
+		return fmt.Errorf("%w: %w", schedule.ErrRefused, err)
+	}
+	return unavailable(err)
 }
 
 // commitArgs are the ARGV of commit.lua.

@@ -18,6 +18,8 @@ const (
 	// patience is how long a deletion waits for the leader to make tasks of what the schedule owes: longer than it takes
 	// another to take over from one that has died.
 	patience = 15 * time.Second
+	// maxAnswer is after how many bytes of schedules an answer of Redis ends.
+	maxAnswer = 8 << 20
 )
 
 // Schedules keeps schedules, and is what a leader of the beat works on.
@@ -73,30 +75,43 @@ func (s *Schedules) load(ctx context.Context, id string) (*schedule.Loaded, erro
 
 // Load returns the schedules with the ids, in order, and nil for those that are gone.
 func (s *Schedules) Load(ctx context.Context, ids []string) ([]*schedule.Loaded, error) {
-	if len(ids) == 0 {
-		return nil, nil
+	list := make([]*schedule.Loaded, 0, len(ids))
+	for len(list) < len(ids) {
+		some, err := s.loadSome(ctx, ids[len(list):])
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, some...)
 	}
-	var specs, states *redis.SliceCmd
-	// In one transaction: a state must not come with the spec of another revision.
-	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		specs, states = p.HMGet(ctx, specsKey, ids...), p.HMGet(ctx, statesKey, ids...)
-		return nil
-	})
+	return list, nil
+}
+
+// loadSome returns the first of the schedules, as many as one answer of Redis should hold.
+func (s *Schedules) loadSome(ctx context.Context, ids []string) ([]*schedule.Loaded, error) {
+	args := make([]any, 0, 1+len(ids))
+	args = append(args, maxAnswer)
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	values, err := loadScript.Run(ctx, s.rdb, []string{specsKey, statesKey}, args...).Slice()
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	list := make([]*schedule.Loaded, len(ids))
-	for i, id := range ids {
-		spec, hasSpec := specs.Val()[i].(string)
-		state, hasState := states.Val()[i].(string)
+	if len(values) < 2 || len(values)/2 > len(ids) {
+		return nil, fmt.Errorf("load.lua answers %d values for %d schedules", len(values), len(ids))
+	}
+	list := make([]*schedule.Loaded, len(values)/2)
+	for i := range list {
+		spec, hasSpec := values[2*i].(string)
+		state, hasState := values[2*i+1].(string)
 		if hasSpec || hasState {
-			list[i] = decode(id, spec, state)
+			list[i] = decode(ids[i], spec, state)
 		}
 	}
 	return list, nil
 }
 
-// List returns schedules by id.
+// List returns schedules by id. A page is as long as one answer of Redis should be.
 func (s *Schedules) List(ctx context.Context, cursor string, limit int) (list []*schedule.Schedule, next string, err error) {
 	from := "-"
 	if cursor != "" {
@@ -108,13 +123,16 @@ func (s *Schedules) List(ctx context.Context, cursor string, limit int) (list []
 	if err != nil {
 		return nil, "", unavailable(err)
 	}
-	if len(ids) > limit {
-		ids = ids[:limit]
-		next = ids[limit-1]
+	page := ids[:min(len(ids), limit)]
+	if len(page) == 0 {
+		return nil, "", nil
 	}
-	loaded, err := s.Load(ctx, ids)
+	loaded, err := s.loadSome(ctx, page)
 	if err != nil {
 		return nil, "", err
+	}
+	if len(loaded) < len(ids) {
+		next = page[len(loaded)-1]
 	}
 	for _, l := range loaded {
 		if l != nil { // it has not been deleted since

@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -90,5 +91,45 @@ func TestOwedThatCannotBeRead(t *testing.T) {
 	}
 	if len(good) != 1 || len(good[0].Owed) != 2 || string(good[0].Owed[1].Message) != "hello" {
 		t.Errorf("read %+v", good)
+	}
+}
+
+// Pages and answers are bounded in bytes, and all schedules are read all the same.
+func TestLargeSchedules(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	schedules := newSchedules(t, rdb, &storetest.Queues{})
+	payload := []byte(`"` + strings.Repeat("x", 1<<20) + `"`)
+	var ids []string
+	for i := range 20 {
+		id := fmt.Sprintf("s%02d", i)
+		ids = append(ids, id)
+		_, err := schedules.Update(t.Context(), id, func(*schedule.Schedule) (*schedule.Schedule, []schedule.Run, error) {
+			s := &schedule.Schedule{ID: id}
+			s.Spec.Task.Payload = payload
+			return s, nil, nil
+		})
+		must(t, err)
+	}
+	var listed []string
+	for cursor, first := "", true; first || cursor != ""; first = false {
+		list, next, err := schedules.List(t.Context(), cursor, 1000)
+		must(t, err)
+		if len(list) > 10 {
+			t.Errorf("a page has %d schedules of 1 MiB", len(list))
+		}
+		for _, s := range list {
+			listed = append(listed, s.ID)
+		}
+		cursor = next
+	}
+	if !slices.Equal(listed, ids) {
+		t.Errorf("listed %q", listed)
+	}
+	loaded, err := schedules.Load(t.Context(), ids)
+	must(t, err)
+	for i, l := range loaded {
+		if l == nil || l.ID != ids[i] {
+			t.Errorf("%s was not loaded", ids[i])
+		}
 	}
 }

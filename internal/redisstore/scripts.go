@@ -19,6 +19,7 @@ var (
 	leadershipScript = script("lease_leadership")
 	timeScript       = script("lease_time")
 
+	loadScript   = script("load")
 	updateScript = script("update")
 	deleteScript = script("delete")
 	disownScript = script("disown")

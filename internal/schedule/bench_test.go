@@ -38,7 +38,7 @@ func BenchmarkPlan(b *testing.B) {
 			i := 0
 			for b.Loop() {
 				s := *due[i%schedules]
-				if runs, err := schedule.Plan(&s, s.Due); err != nil || len(runs) != 1 {
+				if runs, err := schedule.Plan(&s, s.Due, nil); err != nil || len(runs) != 1 {
 					b.Fatal(runs, err)
 				}
 				i++

@@ -15,14 +15,19 @@ const (
 )
 
 // Plan decides what becomes of the ticks that the schedule owes at now. It changes the schedule's state accordingly and
-// returns the runs, oldest first, of missed ones the newest RunsKept: those whose Outcome is Fired are to become tasks. It
-// is pure: the same schedule and now give the same plan. An error means that the schedule cannot be understood any more.
-func Plan(s *Schedule, now time.Time) ([]Run, error) {
+// returns the runs, oldest first, of missed ones the newest RunsKept: those whose Outcome is Fired are to become tasks.
+//
+// Each run that may fire is offered to fits, nil for no limit. The first that does not fit, and all ticks after it, stay
+// undecided, and the schedule is due at once for them. The first run of a plan should always fit.
+//
+// Plan is as pure as fits: the same schedule and now give the same plan. An error is one of fits, or means that the
+// schedule cannot be understood any more; its state is of no use then.
+func Plan(s *Schedule, now time.Time, fits func(Run) (bool, error)) ([]Run, error) {
 	t, err := s.ticks(s.Anchor)
 	if err != nil {
 		return nil, err
 	}
-	p := plan{s: s, now: now}
+	p := plan{s: s, now: now, fits: fits}
 	graceful := now.Add(-time.Duration(s.MisfireGraceTime) - time.Duration(s.Jitter))
 	tick, due := s.Next, s.Due
 	for n := 1; !tick.IsZero() && !due.After(now); n++ {
@@ -35,8 +40,14 @@ func Plan(s *Schedule, now time.Time) ([]Run, error) {
 		// and has not become late by it.
 		due = later(due, s.due(tick))
 	}
-	runs := p.settle()
+	runs, rest, err := p.run()
+	if err != nil {
+		return nil, err
+	}
 	s.setNext(tick)
+	if rest != nil {
+		s.Next, s.Due = rest.Tick, now.Add(-rest.Lateness)
+	}
 	return runs, nil
 }
 
@@ -44,6 +55,7 @@ func Plan(s *Schedule, now time.Time) ([]Run, error) {
 type plan struct {
 	s      *Schedule
 	now    time.Time
+	fits   func(Run) (bool, error)
 	missed []Run // the newest of them
 	owed   []Run // of ticks within the grace time, the newest of them
 }
@@ -51,50 +63,58 @@ type plan struct {
 func (p *plan) owe(tick, due time.Time) {
 	run := Run{Tick: tick, Lateness: p.now.Sub(due)}
 	if run.Lateness > time.Duration(p.s.MisfireGraceTime) {
-		p.miss(run)
+		p.miss(run, ReasonGrace)
 		return
 	}
-	if most := p.mostOwed(); len(p.owed) == most {
-		p.miss(p.owed[0])
+	if most, reason := p.mostOwed(); len(p.owed) == most {
+		p.miss(p.owed[0], reason)
 		p.owed = p.owed[1:]
 	}
 	p.owed = append(p.owed, run)
 }
 
-func (p *plan) mostOwed() int {
+// mostOwed is how many ticks may run, and why an older one does not.
+func (p *plan) mostOwed() (int, Reason) {
 	if p.s.Coalesce {
-		return 1
+		return 1, ReasonCoalesced
 	}
-	return maxCatchUp
+	return maxCatchUp, ReasonCatchUp
 }
 
-func (p *plan) miss(run Run) {
+func (p *plan) miss(run Run, reason Reason) {
 	p.s.Missed++
 	if len(p.missed) == RunsKept {
 		p.missed = p.missed[1:]
 	}
-	run.Outcome = Missed
+	run.Outcome, run.Reason = Missed, reason
 	p.missed = append(p.missed, run)
 }
 
-// settle runs what is owed, as far as MaxInstances and MaxRuns allow.
-func (p *plan) settle() []Run {
-	runs := p.missed
+// run decides the owed ticks, as far as MaxInstances, MaxRuns and fits allow. The first that does not fit is the rest.
+func (p *plan) run() (runs []Run, rest *Run, err error) {
+	runs = p.missed
 	for _, run := range p.owed {
 		if p.s.complete() {
 			break
 		}
 		if p.s.Full() {
-			run.Outcome = Skipped
+			run.Outcome, run.Reason = Skipped, ReasonMaxInstances
 			p.s.Skipped++
-		} else {
-			run.Outcome, run.FiredAt, run.TaskID = Fired, p.now, TickID(p.s.ID, run.Tick)
-			p.s.started(run.TaskID, p.now)
-			p.s.Runs++
+			runs = append(runs, run)
+			continue
 		}
-		runs = append(runs, run)
+		fired := run
+		fired.Outcome, fired.FiredAt, fired.TaskID = Fired, p.now, TickID(p.s.ID, run.Tick)
+		if p.fits != nil {
+			if ok, err := p.fits(fired); err != nil || !ok {
+				return runs, &run, err
+			}
+		}
+		p.s.started(fired.TaskID, p.now)
+		p.s.Runs++
+		runs = append(runs, fired)
 	}
-	return runs
+	return runs, nil, nil
 }
 
 // complete reports whether the schedule has had its MaxRuns.

@@ -148,7 +148,7 @@ func TestPlanTellsWhatBecameOfATick(t *testing.T) {
 			Tick: after(10 * time.Second), FiredAt: now, Lateness: 15 * time.Second, TaskID: "s1@20261121T100010Z",
 			Outcome: schedule.Fired,
 		},
-		{Tick: after(20 * time.Second), Lateness: 5 * time.Second, Outcome: schedule.Skipped},
+		{Tick: after(20 * time.Second), Lateness: 5 * time.Second, Outcome: schedule.Skipped, Reason: schedule.ReasonMaxInstances},
 	}
 	if diff := cmp.Diff(want, plan(t, s, now)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -425,7 +425,7 @@ func TestPlanOfWhatCannotBeUnderstood(t *testing.T) {
 		"a lost zone": spec(cronIn("* * * * *", "Mars/Olympus")),
 	} {
 		s := &schedule.Schedule{ID: "s1", Spec: sp, State: schedule.State{Next: created, Due: created}}
-		if runs, err := schedule.Plan(s, after(time.Second)); err == nil || runs != nil {
+		if runs, err := schedule.Plan(s, after(time.Second), nil); err == nil || runs != nil {
 			t.Errorf("%s: got %v, %v", name, runs, err)
 		}
 	}

@@ -89,27 +89,32 @@ func (m *model) plan(t testing.TB, now time.Time) (runs []schedule.Run) {
 			break
 		}
 		m.cursor, m.due = tick, due
-		run := schedule.Run{Tick: tick, Outcome: schedule.Missed, Lateness: now.Sub(due)}
+		run := schedule.Run{Tick: tick, Outcome: schedule.Missed, Reason: schedule.ReasonGrace, Lateness: now.Sub(due)}
 		if run.Lateness <= time.Duration(m.spec.MisfireGraceTime) {
 			owed = append(owed, run)
 		} else {
 			runs = append(runs, run)
 		}
 	}
-	most := 1000
+	most, reason := 1000, schedule.ReasonCatchUp
 	if m.spec.Coalesce {
-		most = 1
+		most, reason = 1, schedule.ReasonCoalesced
 	}
 	tooMany := max(0, len(owed)-most)
-	runs = append(runs, owed[:tooMany]...)
+	for _, run := range owed[:tooMany] {
+		run.Reason = reason
+		runs = append(runs, run)
+	}
 	m.Missed += int64(len(runs))
 	runs = runs[max(0, len(runs)-200):]
 	for _, run := range owed[tooMany:] {
 		if m.over() {
 			break
 		}
-		if run.Outcome = schedule.Skipped; m.spec.MaxInstances == 0 || len(m.open) < m.spec.MaxInstances {
-			run.Outcome, run.FiredAt, run.TaskID = schedule.Fired, now, schedule.TickID("s1", run.Tick)
+		run.Outcome, run.Reason = schedule.Skipped, schedule.ReasonMaxInstances
+		if m.spec.MaxInstances == 0 || len(m.open) < m.spec.MaxInstances {
+			run.Outcome, run.Reason = schedule.Fired, ""
+			run.FiredAt, run.TaskID = now, schedule.TickID("s1", run.Tick)
 			m.start(run.TaskID)
 			m.Runs++
 		} else {
@@ -156,6 +161,23 @@ func (m *model) keep(now, due time.Time) {
 	if m.due = due; due.After(now) {
 		m.due = now
 	}
+}
+
+// planInParts plans until nothing is due, with so many tasks at a time.
+func planInParts(t testing.TB, s *schedule.Schedule, now time.Time, size int) (runs []schedule.Run) {
+	t.Helper()
+	for first := true; first || !s.Next.IsZero() && !s.Due.After(now); first = false {
+		left := size
+		part, err := schedule.Plan(s, now, func(schedule.Run) (bool, error) {
+			left--
+			return left >= 0, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, part...)
+	}
+	return runs
 }
 
 func anchorOf(sp schedule.Spec, now time.Time) time.Time {
@@ -214,7 +236,7 @@ func TestLifeOfASchedule(t *testing.T) {
 		made := 0
 
 		beat := func(at time.Time) {
-			got, want := plan(t, s, at), m.plan(t, at)
+			got, want := planInParts(t, s, at, rapid.IntRange(1, 5).Draw(r, "size of a part")), m.plan(t, at)
 			if diff := cmp.Diff(want, got); diff != "" {
 				r.Fatalf("at %s (-want +got):\n%s", at, diff)
 			}

@@ -88,7 +88,7 @@ func putPaused(t testing.TB, old *schedule.Schedule, sp schedule.Spec, paused bo
 
 func plan(t testing.TB, s *schedule.Schedule, now time.Time) []schedule.Run {
 	t.Helper()
-	runs, err := schedule.Plan(s, now)
+	runs, err := schedule.Plan(s, now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,6 +47,29 @@ type Step struct {
 	Ends      []End
 }
 
+// stateSize is about how many bytes a State needs without its Unfinished, and runSize a run in the history or an id there.
+const (
+	stateSize = 300
+	runSize   = 150
+)
+
+// Size is about how many bytes it takes to write the step down.
+func (s *Step) Size() int {
+	size := 2*len(s.Version) + stateSize + runSize*(len(s.Owed)+len(s.Runs)+len(s.Ends))
+	for _, o := range s.Owed {
+		size += len(o.Message)
+	}
+	return size
+}
+
+// Queue is where the tasks of the step go, "" if it makes none. They all go to one queue.
+func (s *Step) Queue() string {
+	if len(s.Owed) == 0 {
+		return ""
+	}
+	return s.Owed[0].Queue
+}
+
 // Owed is a tick that has been decided to run and is to become a task.
 type Owed struct {
 	ScheduleID string
@@ -61,6 +84,14 @@ type Owed struct {
 type Batch struct {
 	ID   string
 	Owed []*Owed
+}
+
+// Size is about how many bytes the batch takes.
+func (b *Batch) Size() (size int) {
+	for _, o := range b.Owed {
+		size += len(o.Message) + runSize
+	}
+	return size
 }
 
 // End is how a task of a schedule ended.
@@ -82,7 +113,8 @@ type Journal interface {
 	Load(ctx context.Context, ids []string) ([]*Loaded, error)
 	// Commit writes steps down, each unless its schedule has been changed since it was loaded, and reports for each
 	// whether it was written; those that were have their new Version then. What they owe is a batch under the id, if it
-	// is anything. It fails with ErrDeposed, and writes nothing, if another has led since the term.
+	// is anything. It fails with ErrDeposed, and writes nothing, if another has led since the term, and with ErrRefused if
+	// the store is in order but does not take these steps.
 	Commit(ctx context.Context, term int64, batch string, steps []*Step) (written []bool, err error)
 	// Owed returns some of the batches that were written down and have not been struck off, and the cursor for the next
 	// of them; 0 begins and ends. Those that cannot be read are in broken.
@@ -96,3 +128,6 @@ type Journal interface {
 
 // ErrDeposed says that another leads by now.
 var ErrDeposed = errors.New("another leads by now")
+
+// ErrRefused says that a store does not take what is to be written, though it takes other things.
+var ErrRefused = errors.New("the store refuses this")

@@ -53,8 +53,17 @@ local rows = ARGV[first + 3 * n]
 if #refused > 0 then rows = of_those_moved(rows, ARGV[first + 3 * n + 1]) end
 if rows ~= "" then redis.call("HSET", KEYS[4], ARGV[5], rows) end
 
-local function tell(id, runs)
+-- history returns the key of a schedule's runs. Should it be of another type it is begun anew: one schedule's history must
+-- not keep the others from being moved on.
+local function history(id)
   local key = ARGV[2] .. id
+  local type = redis.call("TYPE", key).ok
+  if type ~= "list" and type ~= "none" then redis.call("DEL", key) end
+  return key
+end
+
+local function tell(id, runs)
+  local key = history(id)
   redis.call("LPUSH", key, unpack(runs))
   redis.call("LTRIM", key, 0, ARGV[3] - 1)
   redis.call("EXPIRE", key, ARGV[4])
@@ -62,7 +71,7 @@ end
 
 -- ended writes into the history how a task ended. Most ends are of the newest runs.
 local function ended(id, task, state)
-  local key, name = ARGV[2] .. id, '"task":"' .. task .. '"'
+  local key, name = history(id), '"task":"' .. task .. '"'
   for _, range in ipairs({{0, 9}, {10, -1}}) do
     for i, run in ipairs(redis.call("LRANGE", key, range[1], range[2])) do
       if string.find(run, name, 1, true) then

@@ -21,8 +21,14 @@ local states = redis.call("HMGET", KEYS[3], unpack(ids))
 local kept, due = tonumber(ARGV[3]), {}
 for n, id in ipairs(ids) do
   if states[n] then -- a schedule that was deleted meanwhile leaves no history
-    local key = ARGV[2] .. id
-    if redis.call("LPUSH", key, ARGV[5 + 2 * n]) > kept then redis.call("LTRIM", key, 0, kept - 1) end
+    local key, run = ARGV[2] .. id, ARGV[5 + 2 * n]
+    local length = redis.pcall("LPUSH", key, run)
+    if type(length) == "table" then
+      -- A key of another type is begun anew: it must not keep the other schedules from being told.
+      if string.find(length.err, "WRONGTYPE", 1, true) then redis.call("DEL", key) end
+      length = redis.call("LPUSH", key, run)
+    end
+    if length > kept then redis.call("LTRIM", key, 0, kept - 1) end
     redis.call("EXPIRE", key, ARGV[4])
     -- Whoever wrote a state that is due at no time has taken it out of the index.
     local when = string.match(states[n], '"due":(%d+)')
