@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -18,11 +19,13 @@ import (
 
 // Server is a redis-server on a loopback port of its own. It ends with the test.
 type Server struct {
-	t    testing.TB
-	addr string
-	dir  string
-	args []string
-	proc *process
+	t      testing.TB
+	addr   string
+	bus    string // port of the cluster bus; empty outside a cluster
+	dir    string
+	args   []string
+	proc   *process
+	frozen atomic.Bool
 }
 
 // Option changes how the server is started.
@@ -37,12 +40,18 @@ func WithAOF() Option {
 // Start starts a server, without persistence unless an option says otherwise, and waits until it answers.
 func Start(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	s := &Server{t: t, dir: t.TempDir(), args: []string{"--appendonly", "no"}}
-	for _, opt := range opts {
-		opt(s)
-	}
-	// The port is free when it is picked; should somebody take it before Redis does, another is picked.
+	return startServer(t, opts...)
+}
+
+func startServer(t testing.TB, opts ...Option) *Server {
+	t.Helper()
+	s := &Server{t: t, dir: t.TempDir()}
+	// The ports are free when they are picked; should somebody take one before Redis does, others are picked.
 	for range 10 {
+		s.args = []string{"--appendonly", "no"}
+		for _, opt := range opts {
+			opt(s)
+		}
 		s.addr = freeAddr(t)
 		if err := s.launch(); err == nil {
 			t.Cleanup(s.Kill)
@@ -78,7 +87,10 @@ func (s *Server) Client(t testing.TB) *redis.Client {
 }
 
 // Kill ends the server as kill -9 does. Killing it twice is no error.
-func (s *Server) Kill() { s.proc.kill() }
+func (s *Server) Kill() {
+	s.proc.kill()
+	s.frozen.Store(false)
+}
 
 // Restart starts the server again after Kill, at the same address and with its files.
 func (s *Server) Restart() {
@@ -89,10 +101,28 @@ func (s *Server) Restart() {
 }
 
 // Freeze stops the server without closing its connections: it takes what is sent and answers nothing.
-func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+func (s *Server) Freeze() {
+	s.t.Helper()
+	s.frozen.Store(true)
+	s.signal(syscall.SIGSTOP)
+}
 
 // Thaw lets a frozen server go on.
-func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
+func (s *Server) Thaw() {
+	s.t.Helper()
+	s.signal(syscall.SIGCONT)
+	s.frozen.Store(false)
+}
+
+// running reports whether the server is neither killed nor frozen.
+func (s *Server) running() bool {
+	select {
+	case <-s.proc.done:
+		return false
+	default:
+		return !s.frozen.Load()
+	}
+}
 
 func (s *Server) signal(sig syscall.Signal) {
 	s.t.Helper()
@@ -122,10 +152,11 @@ func (s *Server) launch() error {
 		"--bind", host, "--port", port, "--dir", s.dir, "--save", "", "--logfile", "redis.log",
 		"--enable-debug-command", "local",
 	}, s.args...)
-	s.proc, err = startProcess(exec.Command(binary, args...))
+	proc, err := startProcess(exec.Command(binary, args...))
 	if err != nil {
 		return err
 	}
+	s.proc = proc
 	return s.waitReady()
 }
 
