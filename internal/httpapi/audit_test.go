@@ -70,7 +70,7 @@ func withKeys(t *testing.T) func(*httpapi.Config) {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Close)
-	return func(c *httpapi.Config) { c.Auth = a }
+	return func(c *httpapi.Config) { c.Auth, c.RefusalRate = a, manyRefusals }
 }
 
 func TestAuditTellsWhoChangedWhat(t *testing.T) {

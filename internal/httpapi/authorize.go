@@ -56,9 +56,9 @@ func (a *api) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 		if a.Auth == nil || scope == open {
 			return next(c)
 		}
-		principal, err := a.Auth.Authenticate(r.Context(), r.Header.Get("Authorization"))
+		principal, err := a.authenticate(c)
 		if err != nil {
-			return a.refuse(c, err)
+			return err
 		}
 		c.Set(callerKey, principal)
 		c.SetRequest(r.WithContext(context.WithValue(r.Context(), callerContextKey{}, callerOf(c))))
@@ -68,6 +68,26 @@ func (a *api) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return next(c)
 	}
+}
+
+// authenticate returns who sends a request, or the problem to answer it with.
+func (a *api) authenticate(c echo.Context) (auth.Principal, error) {
+	r := c.Request()
+	authorization, address := r.Header.Get("Authorization"), addressOf(r)
+	if authorization != "" {
+		if wait := a.refusals.check(address, authorization); wait > 0 {
+			return auth.Principal{}, tooManyRefusals(c, wait)
+		}
+	}
+	principal, err := a.Auth.Authenticate(r.Context(), authorization)
+	if err == nil {
+		a.refusals.good(authorization)
+		return principal, nil
+	}
+	if _, isBad := errors.AsType[*auth.BadCredentialsError](err); isBad {
+		a.refusals.refused(address, authorization)
+	}
+	return principal, a.refuse(c, err)
 }
 
 // callerKey is where a request's auth.Principal is.

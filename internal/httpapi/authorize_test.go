@@ -71,7 +71,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	}
 	defer a.Close()
 	url, _ := serveBroker(t, func(c *httpapi.Config) {
-		c.Auth = a
+		c.Auth, c.RefusalRate = a, manyRefusals
 		c.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/plain") })
 		c.Monitor = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	})
@@ -204,7 +204,7 @@ func TestChallenges(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	url := serve(t, &stub{}, func(c *httpapi.Config) { c.Auth = a })
+	url := serve(t, &stub{}, func(c *httpapi.Config) { c.Auth, c.RefusalRate = a, manyRefusals })
 	for path, want := range map[string]string{
 		"/v1/tasks": `Bearer realm="backbeat"`,
 		"/monitor":  `Basic realm="backbeat", charset="UTF-8"`,

@@ -93,7 +93,7 @@ func TestNoWayAroundTheScopes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	v := newVictim(t, func(c *httpapi.Config) { c.Auth = a })
+	v := newVictim(t, func(c *httpapi.Config) { c.Auth, c.RefusalRate = a, manyRefusals })
 	for _, op := range v.document.Operations {
 		if op.Scope() == "" {
 			continue

@@ -196,7 +196,7 @@ func guard(t testing.TB) func(*httpapi.Config) {
 	}
 	t.Cleanup(a.Close)
 	return func(c *httpapi.Config) {
-		c.Auth = a
+		c.Auth, c.RefusalRate = a, manyRefusals
 		c.Monitor = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	}
 }

@@ -70,6 +70,9 @@ type Config struct {
 	// RateLimit is what each caller is held to, in Buckets: each principal, or each address where there is no Auth.
 	RateLimit ratelimit.Rate
 	Buckets   Buckets
+	// RefusalRate is how often an address may send bad credentials; more are answered with 429. Default: 100 at once, and
+	// then one a second.
+	RefusalRate ratelimit.Rate
 	// BodyTimeout is how long a client may take to send a body; slower ones are answered with 408. 0: 30 s.
 	BodyTimeout time.Duration
 	// MaxWaiters bounds the requests that wait for a task or follow one; more are answered with 429. Default: 10,000.
@@ -91,6 +94,7 @@ type api struct {
 	huma.API
 	requests *requestReader
 	waits    waits
+	refusals *refusals
 }
 
 // New returns the handler of the whole API.
@@ -99,7 +103,10 @@ func New(cfg Config) http.Handler {
 	cfg.Heartbeat = cmp.Or(cfg.Heartbeat, defaultHeartbeat)
 	e := echo.New()
 	described := humaecho.New(e, describe(cfg.Version))
-	a := &api{cfg, described, newRequestReader(cfg.Registry, described.OpenAPI().Components.Schemas), make(waits, cfg.MaxWaiters)}
+	a := &api{
+		cfg, described, newRequestReader(cfg.Registry, described.OpenAPI().Components.Schemas), make(waits, cfg.MaxWaiters),
+		newRefusals(cmp.Or(cfg.RefusalRate, defaultRefusalRate)),
+	}
 	e.HTTPErrorHandler = a.handleError
 	e.Use(a.logRequests, a.audit, recoverPanics, a.authorize, a.limitRate, requireForm, a.limitBody)
 	a.addCreation()
