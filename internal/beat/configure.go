@@ -3,22 +3,53 @@ package beat
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
+// restoreInterval is how often the leader looks whether the store still has the schedules of the configuration file.
+const restoreInterval = 3 * time.Second
+
 // configure writes the schedules of the configuration file to the store, and drops those that came from it and are not
-// in it any more.
+// in it any more. It puts back those that the store loses while the term lasts.
 func (l *leader) configure(ctx context.Context) error {
-	wanted := make(map[string]bool, len(l.Schedules))
+	wanted := make(map[string]Configured, len(l.Schedules))
 	for _, c := range l.Schedules {
-		wanted[c.ID] = true
-		if err := l.put(ctx, c); err != nil {
-			return fmt.Errorf("schedule %s of the configuration: %w", c.ID, err)
+		wanted[c.ID] = c
+		if err := l.putConfigured(ctx, c); err != nil {
+			return err
 		}
 	}
-	return l.dropUnwanted(ctx, wanted)
+	if err := l.dropUnwanted(ctx, wanted); err != nil {
+		return err
+	}
+	ids := slices.Sorted(maps.Keys(wanted))
+	for len(ids) > 0 && pause(ctx, restoreInterval) {
+		missing, err := l.Store.Missing(ctx, ids)
+		if err != nil {
+			return err
+		}
+		if len(missing) > 0 {
+			l.Logger.Warn("redis has lost schedules of the configuration; they are put back", "schedules", len(missing))
+		}
+		for _, id := range missing {
+			if err := l.putConfigured(ctx, wanted[id]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *leader) putConfigured(ctx context.Context, c Configured) error {
+	if err := l.put(ctx, c); err != nil {
+		return fmt.Errorf("schedule %s of the configuration: %w", c.ID, err)
+	}
+	return nil
 }
 
 // put leaves a schedule alone that is what the file says; then also a pause stays that somebody made.
@@ -39,7 +70,7 @@ func (l *leader) put(ctx context.Context, c Configured) error {
 	return err
 }
 
-func (l *leader) dropUnwanted(ctx context.Context, wanted map[string]bool) error {
+func (l *leader) dropUnwanted(ctx context.Context, wanted map[string]Configured) error {
 	const page = 500
 	for cursor := ""; ; {
 		list, next, err := l.Store.List(ctx, cursor, page)
@@ -47,7 +78,7 @@ func (l *leader) dropUnwanted(ctx context.Context, wanted map[string]bool) error
 			return err
 		}
 		for _, s := range list {
-			if s.Origin != schedule.OriginConfig || wanted[s.ID] {
+			if _, ok := wanted[s.ID]; ok || s.Origin != schedule.OriginConfig {
 				continue
 			}
 			if err := l.Store.Delete(ctx, s.ID); err != nil && task.CodeOf(err) != task.CodeNotFound {

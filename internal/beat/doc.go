@@ -53,5 +53,6 @@
 // # Configuration
 //
 // Schedules of the configuration file are written to the store when a term begins; those that came from it and are not
-// in it any more are dropped. What did not change is left alone, pauses included.
+// in it any more are dropped. What did not change is left alone, pauses included. Those that the store loses, as by
+// FLUSHALL, are put back within seconds.
 package beat

@@ -464,6 +464,24 @@ func TestSchedulesOfTheConfiguration(t *testing.T) {
 	s.must(stop())
 }
 
+// Redis loses its data while a beat leads. The schedules of the configuration are back soon, and those of the API are not.
+func TestSchedulesOfTheConfigurationComeBack(t *testing.T) {
+	s := newStage(t)
+	hourly := spec(func(sp *schedule.Spec) { sp.Every = task.Duration(time.Hour) })
+	s.put("by-api", hourly)
+	cfg := s.config()
+	cfg.Schedules = []beat.Configured{{ID: "a", Spec: hourly}, {ID: "b", Spec: hourly, Paused: true}}
+	s.lead(cfg)
+	count := func() int { n, _, err := s.store.Count(t.Context()); s.must(err); return n }
+	s.eventually("they are there", func() bool { return count() == 3 })
+	s.must(s.rdb.FlushAll(t.Context()).Err())
+	s.must(s.rdb.Set(t.Context(), "backbeat:schedules:{beat}:term", 1, 0).Err()) // as the renewal of the lease does
+	s.eventually("they are back", func() bool { return count() == 2 })
+	if a, b := s.get("a"), s.get("b"); a.Origin != schedule.OriginConfig || a.Next.IsZero() || !b.Paused {
+		t.Errorf("a %+v, b %+v", a, b)
+	}
+}
+
 func TestAsynqToolsShowSchedules(t *testing.T) {
 	s := newStage(t)
 	s.put("shown", spec(func(sp *schedule.Spec) { sp.Cron, sp.Timezone = "0 2 * * *", "Europe/Berlin"; sp.Task.Queue = "low" }))

@@ -142,6 +142,26 @@ func (s *Schedules) List(ctx context.Context, cursor string, limit int) (list []
 	return list, next, nil
 }
 
+// Missing returns those of the ids under which there is no schedule.
+func (s *Schedules) Missing(ctx context.Context, ids []string) (missing []string, err error) {
+	for page := range slices.Chunk(ids, 1000) {
+		args := []any{"ZMSCORE", idsKey}
+		for _, id := range page {
+			args = append(args, id)
+		}
+		scores, err := s.rdb.Do(ctx, args...).Slice()
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		for i, score := range scores {
+			if score == nil {
+				missing = append(missing, page[i])
+			}
+		}
+	}
+	return missing, nil
+}
+
 // Update replaces a schedule by what change makes of it.
 func (s *Schedules) Update(
 	ctx context.Context, id string, change func(*schedule.Schedule) (*schedule.Schedule, []schedule.Run, error),

@@ -17,6 +17,8 @@ type Store interface {
 	// List returns schedules by id, limit of them, from the first after the cursor, and the cursor of the next page;
 	// "" begins and ends.
 	List(ctx context.Context, cursor string, limit int) (list []*Schedule, next string, err error)
+	// Missing returns those of the ids under which there is no schedule.
+	Missing(ctx context.Context, ids []string) ([]string, error)
 	// Update replaces the schedule by what change makes of it, in one step: should it have been changed meanwhile,
 	// change is called again with what it is now. The current one is nil if there is none. A change that returns its
 	// argument or an error changes nothing. Runs are added to the history.
