@@ -84,7 +84,7 @@ func (b *Beat) Lead(ctx context.Context, term int64, valid func() bool) error {
 	}
 	var parts sync.WaitGroup
 	var failed atomic.Pointer[error]
-	for _, part := range []func(context.Context) error{l.load, l.fire, l.enqueue, l.strike, l.readEnds, l.show, l.configure} {
+	for _, part := range []func(context.Context) error{l.load, l.fire, l.enqueue, l.strike, l.readEnds, l.show, l.replan, l.configure} {
 		parts.Go(func() {
 			// What fails because ctx has ended is no failure.
 			if err := ignoreEnd(ctx, part(ctx)); err != nil {

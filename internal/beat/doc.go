@@ -48,7 +48,9 @@
 //     that is due soon once more. Should one be lost all the same, the schedule is found when it is overdue by a second or two.
 //   - a stored schedule cannot be read, or its task type is gone: it is set aside, paused as invalid, with a line in the
 //     log; the others go on.
-//   - clocks differ: all go by that of Redis.
+//   - clocks differ: all go by that of Redis. It is set back: the time goes on from what it was, slower, until Redis has
+//     caught up; see redisstore.Clock. By more than a day: the term ends, and the next one plans all schedules anew.
+//   - the rules of a time zone change: the next term plans the schedules concerned anew.
 //
 // # Configuration
 //

@@ -2,6 +2,7 @@ package beat
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -9,12 +10,18 @@ import (
 // loadInterval is how often schedules that come within the horizon are loaded.
 const loadInterval = time.Second
 
+// errSetBack ends a term in which the clock was set back: the next one plans anew.
+var errSetBack = errors.New("the clock was set back")
+
 // load reads schedules before they are due. It goes over each stretch of time once: what changes in a stretch that it
 // has been over, fire hears of. When fire may not have heard, load goes over all of it again.
 func (l *leader) load(ctx context.Context) error {
 	var until time.Time
 	for {
 		end := l.Journal.Now().Add(horizon)
+		if end.Add(horizon).Before(until) {
+			return errSetBack
+		}
 		ids, err := l.Journal.Due(ctx, until, end, -1)
 		if err != nil {
 			return err

@@ -14,12 +14,14 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/beat"
 	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/lease"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 	"github.com/backbeat-go/backbeat/internal/schedule"
+	"github.com/backbeat-go/backbeat/internal/storetest"
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
@@ -547,6 +549,60 @@ func TestClocksOfLeadersDiffer(t *testing.T) {
 		if early := tick.Sub(time.Unix(0, ns)); early > 5*time.Millisecond {
 			t.Errorf("%s was %s early", id, early)
 		}
+	}
+}
+
+// The rules of a time zone have changed since the next tick was planned. The next leader goes by those of today.
+func TestPlannedTicksFollowTheZone(t *testing.T) {
+	s := newStage(t)
+	s.put("s", spec(func(sp *schedule.Spec) { sp.Cron, sp.Timezone = "30 2 * * *", "Europe/Berlin" }))
+	want := s.get("s").Next
+	_, err := s.store.Update(t.Context(), "s", func(c *schedule.Schedule) (*schedule.Schedule, []schedule.Run, error) {
+		planned := *c
+		planned.Next = want.Add(time.Hour)
+		planned.Due = planned.Next
+		return &planned, nil, nil
+	})
+	s.must(err)
+	s.lead(s.config())
+	s.eventually("it is planned anew", func() bool { return s.get("s").Next.Equal(want) })
+}
+
+// Redis' clock was days ahead, and is set right: ticks go on by the right time.
+func TestClockOfRedisIsSetBackByDays(t *testing.T) {
+	s := newStage(t)
+	set := &storetest.SetClock{}
+	rdb := redis.NewClient(s.rdb.Options())
+	t.Cleanup(func() { rdb.Close() })
+	rdb.AddHook(set)
+	clock := clockOf(t, rdb)
+	s.store = redisstore.NewSchedules(s.rdb, clock, s.queues())
+	s.put("s", spec(func(sp *schedule.Spec) { sp.Every, sp.MaxInstances = task.Duration(100*time.Millisecond), 0 }))
+	set.By(48 * time.Hour)
+	s.must(clock.Sync(t.Context()))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for b := beat.New(s.config()); ctx.Err() == nil; { // as the elector does
+			_ = b.Lead(ctx, s.newTerm(), always)
+		}
+	}()
+	s.eventually("it fires", func() bool { return s.get("s").Runs >= 3 })
+	set.By(0)
+	s.must(clock.Sync(ctx))
+	s.eventually("it fires by the right time", func() bool {
+		last := s.get("s").LastRunAt
+		return last.Before(time.Now().Add(time.Hour))
+	})
+	cancel()
+	<-done
+	seen := make(map[string]bool)
+	for _, id := range s.pending("default") {
+		if seen[id] {
+			t.Errorf("%s is there twice", id)
+		}
+		seen[id] = true
 	}
 }
 

@@ -18,9 +18,19 @@ const (
 	keptSamples  = 12 // a minute of them
 	// drift is how far two clocks may move apart in that minute. Those of computers do so by less than 0.1 ms a second.
 	drift = 10 * time.Millisecond
+
+	// jump is by how much the time of Redis must change at once for that to be told.
+	jump = 5 * time.Second
+	// maxLead is how far ahead of Redis a clock may go on.
+	maxLead = 24 * time.Hour
 )
 
 // Clock tells the time of Redis, as well as the way there lets it be known.
+//
+// It does not follow when the time of Redis is set back, as it is by a person or by a failover to a machine whose clock is
+// behind: whoever goes by it, as ticks do, would do everything again, or nothing until that time has come once more. By
+// a few seconds, it stands still until Redis has caught up. By more, it goes on at half the speed until then, and tells
+// so in the log. By more than a day the earlier time cannot have been right, and the clock is set back too.
 //
 // The time that passes between two looks at Redis is that of this machine's monotonic clock, so setting its wall clock
 // changes nothing. While the machine is suspended that clock may stand still; then Now is late until the next look.
@@ -30,9 +40,10 @@ type Clock struct {
 	logger *slog.Logger
 
 	mu      sync.Mutex
-	samples []sample  // oldest first
-	zero    time.Time // the time of Redis when the local monotonic clock stood at 0
-	told    time.Time // what Now has said last
+	samples []sample      // oldest first
+	zero    time.Time     // the time of Redis when the local monotonic clock stood at 0
+	told    time.Time     // what Now has said last
+	toldAt  time.Duration // by the local monotonic clock
 }
 
 // sample is one look at the time of Redis.
@@ -47,15 +58,32 @@ func NewClock(rdb redis.UniversalClient, local lease.Clock, logger *slog.Logger)
 	return &Clock{rdb: rdb, local: local, logger: logger, zero: now.Wall.Add(-now.Mono).UTC()}
 }
 
-// Now returns the time, in UTC. It never runs backwards: when it is found to be ahead of Redis, it stands still until
-// Redis has caught up.
+// Now returns the time, in UTC. It runs backwards only when Redis is found to be behind by more than a day, and at the
+// first Sync.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := c.zero.Add(c.local().Mono); now.After(c.told) {
+	mono := c.local().Mono
+	now := c.zero.Add(mono)
+	switch ahead := c.told.Sub(now); {
+	case ahead <= 0 || ahead > maxLead:
 		c.told = now
+	case ahead > jump:
+		c.told = c.told.Add(max(0, mono-c.toldAt) / 2)
 	}
+	c.toldAt = mono
 	return c.told
+}
+
+// Advance lets the clock go on from t if that is ahead: another clock has told it before the time of Redis was set back.
+func (c *Clock) Advance(t time.Time) {
+	now := c.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ahead := t.Sub(now); ahead > jump && ahead < maxLead {
+		c.told = t
+		c.tell(-ahead)
+	}
 }
 
 // Run looks at the time of Redis at once and then every few seconds, until ctx ends.
@@ -72,8 +100,7 @@ func (c *Clock) Run(ctx context.Context) {
 	}
 }
 
-// Sync looks at the time of Redis once. It is to succeed before Now is first asked: until then Now tells the local time,
-// and if that is ahead, Now stands still afterwards.
+// Sync looks at the time of Redis once. It is to succeed before Now is first asked: until then Now tells the local time.
 func (c *Clock) Sync(ctx context.Context) error {
 	asked := c.local().Mono
 	reply, err := timeScript.Run(ctx, c.rdb, []string{leaderKey}).StringSlice()
@@ -109,13 +136,30 @@ func parseTime(reply []string) (time.Time, error) {
 func (c *Clock) add(s sample) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.samples) > 0 && !c.best().agrees(s) {
+	switch {
+	case len(c.samples) == 0:
+		c.told = time.Time{}
+	case !c.best().agrees(s):
 		// The clock of Redis was set, another server has taken over, or this machine was suspended.
+		c.tell(s.zero.Sub(c.best().zero))
 		c.samples = nil
 	}
 	c.samples = append(c.samples, s)
 	c.samples = c.samples[max(0, len(c.samples)-keptSamples):]
 	c.zero = c.best().zero
+}
+
+// tell logs by how much the time of Redis has been found to be another.
+func (c *Clock) tell(change time.Duration) {
+	switch {
+	case change > jump:
+		c.logger.Warn("the time of redis has jumped ahead, or this machine was suspended; ticks in between are late", "by", change)
+	case change < -maxLead:
+		c.logger.Error("the time of redis was set back by more than a day; schedules are planned anew", "by", -change)
+	case change < -jump:
+		c.logger.Warn("the time of redis was set back; ticks go on from the time before, at half the speed until redis has caught up",
+			"by", -change)
+	}
 }
 
 func (c *Clock) best() sample {

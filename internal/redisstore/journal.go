@@ -13,6 +13,9 @@ import (
 	"github.com/backbeat-go/backbeat/internal/schedule"
 )
 
+// Advance lets the time go on from t if that is ahead.
+func (s *Schedules) Advance(t time.Time) { s.clock.Advance(t) }
+
 // Due returns the ids of schedules that are due from one time until before another, earliest first.
 func (s *Schedules) Due(ctx context.Context, from, until time.Time, limit int) ([]string, error) {
 	start := "-inf"

@@ -104,6 +104,43 @@ func Resume(old *Schedule, now time.Time) (*Schedule, error) {
 	return &s, nil
 }
 
+const (
+	// setBack is by how much a clock may have been set back for what was decided before that to count still.
+	setBack = 24 * time.Hour
+	// inaccuracy is more than the clocks of two leaders differ by.
+	inaccuracy = 2 * time.Second
+)
+
+// Replan returns the schedule with its next tick as the trigger names it now. That is another than was planned where the
+// rules of the time zone have changed since, or the clock was set back by days. A tick that is owed stays, and so does the
+// schedule if nothing has changed.
+func Replan(old *Schedule, now time.Time) (*Schedule, error) {
+	if !old.Next.After(now) {
+		return old, nil
+	}
+	t, err := old.ticks(old.Anchor)
+	if err != nil {
+		return nil, err
+	}
+	from := now
+	if old.LastRunAt.Sub(now) < setBack {
+		from = later(now, old.LastRunAt)
+	}
+	next := t.after(from)
+	if t.has(old.Next) {
+		// Ticks up to then may have been decided just now.
+		if next = t.after(from.Add(inaccuracy)); next.IsZero() || next.After(old.Next) {
+			return old, nil
+		}
+	}
+	if next.Equal(old.Next) {
+		return old, nil
+	}
+	s := *old
+	s.setNext(next)
+	return &s, nil
+}
+
 // Trigger returns the schedule with one more run, beside its ticks, and the run. Its task is Schedule.Task of it, and is
 // the caller's to enqueue.
 func Trigger(old *Schedule, taskID string, now time.Time) (*Schedule, Run) {

@@ -107,6 +107,9 @@ type End struct {
 // this owes, until they are in their queues.
 type Journal interface {
 	Now() time.Time
+	// Advance tells of a time that has been: if the clock is behind it, because it was set back since, Now goes on from
+	// there. It does not if that is days ahead.
+	Advance(t time.Time)
 	// Due returns the ids of schedules that are due from one time until before another, earliest first, limit of them
 	// or all for -1. A schedule that owes ticks may still be found at a time when it was due before: what Load returns
 	// is true.
