@@ -113,12 +113,11 @@ func (k *acker) deliver(batch []*ack) {
 
 func (k *acker) writeAll(queue string, acks []*ack) error {
 	now := time.Now()
-	args := make([]any, 0, 1+11*len(acks))
-	args = append(args, today(now))
+	args := make([]any, 0, 11*len(acks))
 	for _, one := range acks {
 		args = one.attempt.appendFinish(args, now)
 	}
-	outcomes, err := finishScript.run(context.Background(), k.rdb, queue, now,
+	outcomes, err := finishScript.run(context.Background(), k.rdb, queue,
 		[]string{activeKey(queue), leaseKey(queue)}, args...).StringSlice()
 	if err != nil {
 		return err

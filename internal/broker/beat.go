@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -23,7 +22,7 @@ type BeatClient struct {
 // Fence shuts out the leaders of earlier terms, from all queues.
 func (c BeatClient) Fence(ctx context.Context, term int64) error {
 	return c.inAllQueues(ctx, func(queue string) *redis.Cmd {
-		return fenceScript.run(ctx, c.rdb, queue, time.Now(), []string{termKey(queue)}, term)
+		return fenceScript.run(ctx, c.rdb, queue, []string{termKey(queue)}, term)
 	})
 }
 
@@ -56,13 +55,12 @@ func byQueue(owed []*schedule.Owed) map[string][]*schedule.Owed {
 
 // enqueueTicks works on what goes into one queue, all of it in one script: it is known by the batch.
 func (c BeatClient) enqueueTicks(ctx context.Context, term int64, queue, batch string, owed []*schedule.Owed) error {
-	now := time.Now()
 	size := 3
 	if slices.ContainsFunc(owed, func(o *schedule.Owed) bool { return eventsOf(o.Message) != "" }) {
 		size = 4 // few have callbacks, and the others are not to pay for them
 	}
 	args := make([]any, 0, 4+size*len(owed))
-	args = append(args, term, now.UnixNano(), batch, size)
+	args = append(args, term, batch, size)
 	for _, o := range owed {
 		args = append(args, o.Run.TaskID, o.ScheduleID, o.Message)
 		if size == 4 {
@@ -70,7 +68,7 @@ func (c BeatClient) enqueueTicks(ctx context.Context, term int64, queue, batch s
 		}
 	}
 	keys := []string{termKey(queue), ticksKey(queue), pendingKey(queue)}
-	leads, err := tickScript.run(ctx, c.rdb, queue, now, keys, args...).Bool()
+	leads, err := tickScript.run(ctx, c.rdb, queue, keys, args...).Bool()
 	if err == nil && !leads {
 		return schedule.ErrDeposed
 	}
@@ -98,7 +96,7 @@ func (c BeatClient) Struck(ctx context.Context, batch *schedule.Batch) error {
 // earlier leader may have died between striking off and Struck.
 func (c BeatClient) ForgetTicks(ctx context.Context, term int64) error {
 	return c.inAllQueues(ctx, func(queue string) *redis.Cmd {
-		return forgetScript.run(ctx, c.rdb, queue, time.Now(), []string{termKey(queue), ticksKey(queue)}, term)
+		return forgetScript.run(ctx, c.rdb, queue, []string{termKey(queue), ticksKey(queue)}, term)
 	})
 }
 
@@ -122,7 +120,7 @@ func (c BeatClient) inAllQueues(ctx context.Context, run func(queue string) *red
 // Ends drops the oldest ends of a queue, which have been noted, and returns the next, at most limit of them.
 func (c BeatClient) Ends(ctx context.Context, term int64, queue string, drop, limit int) ([]schedule.End, error) {
 	keys := []string{termKey(queue), endsKey(queue)}
-	lines, err := endsScript.run(ctx, c.rdb, queue, time.Now(), keys, term, drop, limit).StringSlice()
+	lines, err := endsScript.run(ctx, c.rdb, queue, keys, term, drop, limit).StringSlice()
 	if errors.Is(err, redis.Nil) {
 		return nil, schedule.ErrDeposed
 	}

@@ -253,7 +253,6 @@ func (b *bulk) act(ctx context.Context, s section, records []*record) (map[strin
 }
 
 func (b *bulk) runScript(ctx context.Context, s section, records []*record) ([]string, error) {
-	now := time.Now()
 	var state, outcome string
 	if b.Filter.State != "" {
 		state = records[0].state
@@ -263,20 +262,20 @@ func (b *bulk) runScript(ctx context.Context, s section, records []*record) ([]s
 	}
 	args := []any{state, outcome, bulkTasks, 0}
 	for _, r := range records {
-		args = append(args, b.arguments(r, now)...)
+		args = append(args, b.arguments(r)...)
 	}
 	args[3] = (len(args) - 4) / len(records)
-	replies, err := bulkScripts[b.Action].run(ctx, b.rdb, s.queue, now, []string{pendingKey(s.queue)}, args...).StringSlice()
+	replies, err := bulkScripts[b.Action].run(ctx, b.rdb, s.queue, []string{pendingKey(s.queue)}, args...).StringSlice()
 	return replies, wrap(err)
 }
 
 // arguments are what the script of the action takes for a task.
-func (b *bulk) arguments(r *record, now time.Time) []any {
+func (b *bulk) arguments(r *record) []any {
 	switch b.Action {
 	case task.ActionCancel:
 		return []any{r.id, r.message.retention(task.Canceled).Milliseconds()}
 	case task.ActionRetry:
-		return []any{r.id, r.raw, r.message.renewed(), now.UnixNano()}
+		return []any{r.id, r.raw, r.message.renewed()}
 	default:
 		return []any{r.id}
 	}

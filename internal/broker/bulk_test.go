@@ -185,7 +185,7 @@ func (s *scale) DialHook(next redis.DialHook) redis.DialHook {
 func (s *scale) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		args := cmd.Args()
-		if len(args) > 10 && cmd.Name() == "evalsha" {
+		if len(args) > 9 && cmd.Name() == "evalsha" {
 			s.note(args[4:]) // behind the name, the hash, the number of keys and the key
 		}
 		return next(ctx, cmd)
@@ -203,8 +203,8 @@ func (s *scale) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 
 func (s *scale) note(argv []any) {
 	s.mu.Lock()
-	stride, _ := argv[6].(int)
-	s.tasks = max(s.tasks, (len(argv)-7)/max(1, stride))
+	stride, _ := argv[5].(int)
+	s.tasks = max(s.tasks, (len(argv)-6)/max(1, stride))
 	weight := 0
 	for _, a := range argv {
 		switch a := a.(type) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/hibiken/asynq"
@@ -31,6 +32,7 @@ type Client struct {
 	inspector *asynq.Inspector
 	watches   *watches
 	meter     ClientMeter
+	clock     *clock
 	announced sync.Map // names of queues that asynq's tools have been told of
 }
 
@@ -43,6 +45,7 @@ func NewClient(rdb redis.UniversalClient, queues []Queue) *Client {
 		lookups:   newLookups(rdb),
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
 		meter:     noMeter{},
+		clock:     newClock(rdb),
 	}
 	c.watches = newWatches(rdb, c.readSettled)
 	return c
@@ -54,7 +57,12 @@ func (c *Client) Close() {
 	c.watches.close()
 	c.enqueuer.close()
 	c.lookups.close()
+	c.clock.close()
 }
+
+// Now returns the time by which tasks are judged: that of Redis, which this machine's may differ from. It is never ahead of
+// Redis' own. While Redis has never answered it is the local time.
+func (c *Client) Now() time.Time { return c.clock.Now() }
 
 // Ping returns an error with CodeUnavailable unless Redis answers.
 func (c *Client) Ping(ctx context.Context) error { return wrap(c.rdb.Ping(ctx).Err()) }

@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/backbeat-go/backbeat/internal/task"
 )
@@ -11,8 +10,8 @@ import (
 // Cancel cancels a task: at once if it is not running; otherwise its context ends, and it ends as canceled
 // even if its worker dies first. Errors: CodeNotFound; CodeConflict if it is over; CodeUnavailable.
 func (c *Client) Cancel(ctx context.Context, id string) (*task.Task, error) {
-	return c.steer(ctx, id, "canceled", func(r *record, now time.Time) (string, error) {
-		reply, err := cancelScript.run(ctx, c.rdb, r.queue, now, []string{taskKey(r.queue, id)},
+	return c.steer(ctx, id, "canceled", func(r *record) (string, error) {
+		reply, err := cancelScript.run(ctx, c.rdb, r.queue, []string{taskKey(r.queue, id)},
 			id, r.message.retention(task.Canceled).Milliseconds()).Text()
 		if err == nil && reply == "requested" {
 			// Should nobody hear this, the worker finds the flag when it looks for such.
@@ -30,9 +29,9 @@ func (c *Client) Cancel(ctx context.Context, id string) (*task.Task, error) {
 // What limited when it may start is lifted. Errors: CodeNotFound; CodeConflict in any other state;
 // CodeUnavailable.
 func (c *Client) Retry(ctx context.Context, id string) (*task.Task, error) {
-	return c.steer(ctx, id, "retried", func(r *record, now time.Time) (string, error) {
-		return retryScript.run(ctx, c.rdb, r.queue, now, []string{taskKey(r.queue, id)},
-			id, r.raw, r.message.renewed(), now.UnixNano()).Text()
+	return c.steer(ctx, id, "retried", func(r *record) (string, error) {
+		return retryScript.run(ctx, c.rdb, r.queue, []string{taskKey(r.queue, id)},
+			id, r.raw, r.message.renewed()).Text()
 	})
 }
 
@@ -48,16 +47,16 @@ func (m *message) renewed() []byte {
 // Run lets a scheduled or retrying task start now. Errors: CodeNotFound; CodeConflict in any other state;
 // CodeUnavailable.
 func (c *Client) Run(ctx context.Context, id string) (*task.Task, error) {
-	return c.steer(ctx, id, "run", func(r *record, now time.Time) (string, error) {
-		return runScript.run(ctx, c.rdb, r.queue, now, []string{taskKey(r.queue, id)}, id, now.UnixNano()).Text()
+	return c.steer(ctx, id, "run", func(r *record) (string, error) {
+		return runScript.run(ctx, c.rdb, r.queue, []string{taskKey(r.queue, id)}, id).Text()
 	})
 }
 
 // Delete removes a task that does not run, and all that is known of it. Errors: CodeNotFound; CodeConflict
 // while it runs; CodeUnavailable.
 func (c *Client) Delete(ctx context.Context, id string) error {
-	_, err := c.steer(ctx, id, "deleted", func(r *record, now time.Time) (string, error) {
-		return deleteScript.run(ctx, c.rdb, r.queue, now, []string{taskKey(r.queue, id)}, id).Text()
+	_, err := c.steer(ctx, id, "deleted", func(r *record) (string, error) {
+		return deleteScript.run(ctx, c.rdb, r.queue, []string{taskKey(r.queue, id)}, id).Text()
 	})
 	return err
 }
@@ -68,14 +67,14 @@ const done = "ok"
 
 // steer finds a task, runs a script on it and tells how the task stands then.
 func (c *Client) steer(
-	ctx context.Context, id, verb string, act func(r *record, now time.Time) (string, error),
+	ctx context.Context, id, verb string, act func(r *record) (string, error),
 ) (*task.Task, error) {
 	for {
 		r, err := c.find(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		reply, err := act(r, time.Now())
+		reply, err := act(r)
 		switch {
 		case err != nil:
 			return nil, wrap(err)
@@ -101,6 +100,6 @@ func (c *Client) after(ctx context.Context, r *record) (*task.Task, error) {
 		return records[0].task(), nil
 	}
 	t := r.task()
-	t.State, t.CancelRequested, t.FinishedAt = task.Canceled, true, time.Now()
+	t.State, t.CancelRequested, t.FinishedAt = task.Canceled, true, c.Now()
 	return t, nil
 }

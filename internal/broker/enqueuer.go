@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -96,16 +95,14 @@ func (s *submission) await(ctx context.Context) error {
 
 // write sends a batch, and tells each task of it how it went.
 func (e *enqueuer) write(queue string, batch []*submission) {
-	now := time.Now()
-	args := make([]any, 0, 1+10*len(batch))
-	args = append(args, now.UnixNano())
+	args := make([]any, 0, 10*len(batch))
 	for _, s := range batch {
 		args = s.appendArgs(args)
 		if s.awaited {
 			args = append(args, "!", s.task.ID)
 		}
 	}
-	answers, err := enqueueScript.run(context.Background(), e.rdb, queue, now, []string{pendingKey(queue)}, args...).StringSlice()
+	answers, err := enqueueScript.run(context.Background(), e.rdb, queue, []string{pendingKey(queue)}, args...).StringSlice()
 	for i, s := range batch {
 		if err != nil {
 			s.done <- wrap(err)

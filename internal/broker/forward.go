@@ -38,8 +38,7 @@ func (b bells) ring(queue string) {
 // an earlier one comes in.
 func (s *Server) forward(ctx context.Context, queue string) {
 	for ctx.Err() == nil {
-		now := time.Now()
-		next, err := forwardScript.run(ctx, s.rdb, queue, now, []string{dueKey(queue)}, now.UnixNano(), forwardBatch).Int64()
+		next, err := forwardScript.run(ctx, s.rdb, queue, []string{dueKey(queue)}, forwardBatch).Int64()
 		wait := forwardInterval
 		switch {
 		case err != nil:

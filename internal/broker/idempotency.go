@@ -91,7 +91,7 @@ func (c *Client) claimedTask(
 	ctx context.Context, request task.Idempotency, prepare func(now time.Time) (*task.Task, error),
 ) (t *task.Task, chosen bool, err error) {
 	key := idempotencyKey(claimName(request))
-	now := time.Now().Truncate(time.Millisecond) // which is how it is kept
+	now := c.Now().Truncate(time.Millisecond) // which is how it is kept
 	own := keyClaim{Fingerprint: fingerprint(request.Request), CreatedAt: now.UnixMilli()}
 	var held *keyClaim
 	t, fault := prepare(now)

@@ -269,7 +269,7 @@ func (p *prefetcher) shares(asked string, free int) []share {
 func (p *prefetcher) refill(ctx context.Context, shares []share) error {
 	_, apart := p.lane.count()
 	now := time.Now()
-	cmds, err := p.call(ctx, shares, now, apart)
+	cmds, err := p.call(ctx, shares, apart)
 	if err != nil {
 		return err
 	}
@@ -287,32 +287,32 @@ func (p *prefetcher) refill(ctx context.Context, shares []share) error {
 	return nil
 }
 
-func (p *prefetcher) call(ctx context.Context, shares []share, now time.Time, apart bool) ([]*redis.Cmd, error) {
+func (p *prefetcher) call(ctx context.Context, shares []share, apart bool) ([]*redis.Cmd, error) {
 	suspect := "0"
 	if apart {
 		suspect = "1"
 	}
 	args := func(s share) []any {
-		return []any{now.Add(leaseDuration).Unix(), p.worker, s.n, fetchBytes, suspect}
+		return []any{p.worker, s.n, fetchBytes, suspect}
 	}
 	keys := func(queue string) []string {
 		return []string{pendingKey(queue), pausedKey(queue), activeKey(queue), leaseKey(queue)}
 	}
 	if len(shares) == 1 {
 		s := shares[0]
-		cmd := fetchScript.run(ctx, p.rdb, s.queue, now, keys(s.queue), args(s)...)
+		cmd := fetchScript.run(ctx, p.rdb, s.queue, keys(s.queue), args(s)...)
 		return []*redis.Cmd{cmd}, cmd.Err()
 	}
 	cmds := make([]*redis.Cmd, len(shares))
 	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i, s := range shares {
-			cmds[i] = fetchScript.queue(ctx, pipe, s.queue, now, keys(s.queue), args(s)...)
+			cmds[i] = fetchScript.queue(ctx, pipe, s.queue, keys(s.queue), args(s)...)
 		}
 		return nil
 	})
 	if redis.HasErrorPrefix(err, "NOSCRIPT") {
 		for i, s := range shares { // once after a start of Redis
-			cmds[i] = fetchScript.run(ctx, p.rdb, s.queue, now, keys(s.queue), args(s)...)
+			cmds[i] = fetchScript.run(ctx, p.rdb, s.queue, keys(s.queue), args(s)...)
 			if err = cmds[i].Err(); err != nil {
 				return nil, err
 			}

@@ -75,7 +75,7 @@ func (r *reporter) close() {
 // storeProgress writes a report, unless the attempt is over or was fenced off. A report that gets lost is
 // replaced by the next.
 func (s *Server) storeProgress(ctx context.Context, a *attempt, p task.Report) {
-	err := progressScript.run(ctx, s.rdb, a.queue, time.Now(), []string{taskKey(a.queue, a.id)},
+	err := progressScript.run(ctx, s.rdb, a.queue, []string{taskKey(a.queue, a.id)},
 		a.number, encodeProgress(p), a.id).Err()
 	if err != nil && ctx.Err() == nil {
 		s.cfg.Logger.Debug("progress not stored", "task", a.id, "error", err)

@@ -55,10 +55,9 @@ type promise struct {
 
 // exchange puts deliveries into the queue in place of the promises of them, and returns further promises.
 func (s *Server) exchange(ctx context.Context, queue string, deliveries []any) ([]promise, error) {
-	now := time.Now()
 	keys := []string{promisesKey(queue), promiserKey(queue), pendingKey(queue)}
-	args := append([]any{s.id, promisesTurn.Milliseconds(), promisesBatch, now.UnixNano()}, deliveries...)
-	reply, err := promisesScript.run(ctx, s.rdb, queue, now, keys, args...).Slice()
+	args := append([]any{s.id, promisesTurn.Milliseconds(), promisesBatch}, deliveries...)
+	reply, err := promisesScript.run(ctx, s.rdb, queue, keys, args...).Slice()
 	if err != nil {
 		return nil, err
 	}

@@ -433,8 +433,12 @@ func (w *world) pauseOrResume() {
 // forward lets the time of all retries come.
 func (w *world) forward() {
 	for _, q := range propertyQueues {
-		now := time.Now().Add(2 * time.Hour)
-		w.must(forwardScript.run(w.t.Context(), w.rdb, q.Name, now, []string{dueKey(q.Name)}, now.UnixNano(), forwardBatch).Err())
+		due, err := w.rdb.ZRange(w.t.Context(), dueKey(q.Name), 0, -1).Result()
+		w.must(err)
+		for _, id := range due {
+			w.must(w.rdb.ZAdd(w.t.Context(), dueKey(q.Name), redis.Z{Score: 1, Member: id}).Err())
+		}
+		w.must(forwardScript.run(w.t.Context(), w.rdb, q.Name, []string{dueKey(q.Name)}, forwardBatch).Err())
 	}
 	for _, e := range w.tasks {
 		if e.place == delayed {
@@ -446,9 +450,9 @@ func (w *world) forward() {
 // loseFetch takes a task for nobody.
 func (w *world) loseFetch() {
 	q := w.drawQueue()
-	reply, err := fetchScript.run(w.t.Context(), w.rdb, q, time.Now(),
+	reply, err := fetchScript.run(w.t.Context(), w.rdb, q,
 		[]string{pendingKey(q), pausedKey(q), activeKey(q), leaseKey(q)},
-		time.Now().Add(leaseDuration).Unix(), "lost", 1, fetchBytes, "0").Slice()
+		"lost", 1, fetchBytes, "0").Slice()
 	w.must(err)
 	for i := 0; i+3 < len(reply); i += 4 {
 		id, _ := reply[i].(string)
@@ -573,7 +577,7 @@ func (w *world) recover() {
 		w.extend(late, now.Add(silence))
 	}
 	for _, q := range propertyQueues {
-		w.must(by.recoverTasks(w.t.Context(), q.Name, dead[q.Name], now.Add(silence)))
+		w.must(by.recoverTasks(w.t.Context(), q.Name, dead[q.Name]))
 	}
 	for id, e := range w.tasks {
 		if e.place == active && !slices.ContainsFunc(alive, func(c *crew) bool { return c.runs(id) }) {

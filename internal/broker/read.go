@@ -109,7 +109,7 @@ func (c *Client) settle(ctx context.Context, r *record) (*record, error) {
 	expires := r.message.time(headerExpiresAt)
 	waits := (state == task.Pending || state == task.Scheduled) && r.fields[fieldAttempt] == ""
 	if waits && !expires.IsZero() && !expires.After(now) {
-		return c.expire(ctx, r, now)
+		return c.expire(ctx, r)
 	}
 	if (state == task.Scheduled || state == task.Retrying) && r.fields[fieldRunAt] == "" {
 		score, err := c.rdb.ZScore(ctx, asynqPrefix(r.queue)+r.state, r.id).Result()
@@ -121,8 +121,8 @@ func (c *Client) settle(ctx context.Context, r *record) (*record, error) {
 	return r, nil
 }
 
-func (c *Client) expire(ctx context.Context, r *record, now time.Time) (*record, error) {
-	if err := sweep(ctx, c.rdb, r.queue, now, c.meter.Ended); err != nil {
+func (c *Client) expire(ctx context.Context, r *record) (*record, error) {
+	if err := sweep(ctx, c.rdb, r.queue, c.meter.Ended); err != nil {
 		return nil, err
 	}
 	records, err := c.read(ctx, []ref{{r.queue, r.id}})

@@ -41,7 +41,7 @@ func (s *Server) recover(ctx context.Context) {
 		for _, q := range s.cfg.Queues {
 			dead, err := s.watchLeases(ctx, q.Name, watch, now)
 			if err == nil && !answersSince.IsZero() && now.Sub(answersSince) >= grace {
-				err = s.recoverTasks(ctx, q.Name, dead, now)
+				err = s.recoverTasks(ctx, q.Name, dead)
 			}
 			if err != nil {
 				if ctx.Err() == nil {
@@ -88,9 +88,9 @@ func (s *Server) watchLeases(ctx context.Context, queue string, watch map[ref]wa
 	return dead, nil
 }
 
-func (s *Server) recoverTasks(ctx context.Context, queue string, dead []any, now time.Time) error {
-	args := append([]any{now.Add(leaseDuration).Unix(), maxCrashes}, dead...)
-	reply, err := recoverScript.run(ctx, s.rdb, queue, now, []string{activeKey(queue), leaseKey(queue)}, args...).Slice()
+func (s *Server) recoverTasks(ctx context.Context, queue string, dead []any) error {
+	args := append([]any{maxCrashes}, dead...)
+	reply, err := recoverScript.run(ctx, s.rdb, queue, []string{activeKey(queue), leaseKey(queue)}, args...).Slice()
 	if err != nil {
 		return err
 	}

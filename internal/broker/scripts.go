@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -93,20 +92,20 @@ func newBulkScript(source string) script {
 }
 
 func (s script) run(
-	ctx context.Context, rdb redis.Scripter, queue string, now time.Time, keys []string, args ...any,
+	ctx context.Context, rdb redis.Scripter, queue string, keys []string, args ...any,
 ) *redis.Cmd {
-	return s.Run(ctx, rdb, keys, withPrelude(queue, now, args)...)
+	return s.Run(ctx, rdb, keys, withPrelude(queue, args)...)
 }
 
 // queue puts the script into a pipeline. Whoever runs it must be ready for NOSCRIPT.
 func (s script) queue(
-	ctx context.Context, pipe redis.Pipeliner, queue string, now time.Time, keys []string, args ...any,
+	ctx context.Context, pipe redis.Pipeliner, queue string, keys []string, args ...any,
 ) *redis.Cmd {
-	return s.EvalSha(ctx, pipe, keys, withPrelude(queue, now, args)...)
+	return s.EvalSha(ctx, pipe, keys, withPrelude(queue, args)...)
 }
 
-func withPrelude(queue string, now time.Time, args []any) []any {
-	return append([]any{asynqPrefix(queue), ownPrefix(queue), now.UnixMilli()}, args...)
+func withPrelude(queue string, args []any) []any {
+	return append([]any{asynqPrefix(queue), ownPrefix(queue)}, args...)
 }
 
 // wrap gives errors of Redis their code. A nil reply is no error here.

@@ -19,7 +19,7 @@ const (
 func (s *Server) keepTidy(ctx context.Context) {
 	for pause(ctx, tidyInterval) {
 		for _, q := range s.cfg.Queues {
-			if err := sweep(ctx, s.rdb, q.Name, time.Now(), s.cfg.Meter.Ended); err != nil && ctx.Err() == nil {
+			if err := sweep(ctx, s.rdb, q.Name, s.cfg.Meter.Ended); err != nil && ctx.Err() == nil {
 				s.cfg.Logger.Debug("queue not swept", "queue", q.Name, "error", err)
 			}
 		}
@@ -30,10 +30,10 @@ func (s *Server) keepTidy(ctx context.Context) {
 
 // sweep deals with all that is due in a queue, in steps that leave Redis time for others, and says what it has ended.
 func sweep(
-	ctx context.Context, rdb redis.Scripter, queue string, now time.Time, ended func(taskType, queue string, as task.State),
+	ctx context.Context, rdb redis.Scripter, queue string, ended func(taskType, queue string, as task.State),
 ) error {
 	for {
-		reply, err := sweepScript.run(ctx, rdb, queue, now, []string{expiresKey(queue)}, sweepBatch).Slice()
+		reply, err := sweepScript.run(ctx, rdb, queue, []string{expiresKey(queue)}, sweepBatch).Slice()
 		if err != nil {
 			return wrap(err)
 		}

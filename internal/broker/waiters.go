@@ -66,7 +66,7 @@ func (c *Client) awaitEnqueued(ctx context.Context, one *watcher, t *task.Task, 
 // mark lets what becomes of the task be announced. It returns asynq's state of the task. Errors: CodeNotFound,
 // CodeUnavailable.
 func (c *Client) mark(ctx context.Context, one *watcher) (state string, err error) {
-	state, err = awaitScript.run(ctx, c.rdb, one.queue, time.Now(), []string{taskKey(one.queue, one.id)}, string(one.wants)).Text()
+	state, err = awaitScript.run(ctx, c.rdb, one.queue, []string{taskKey(one.queue, one.id)}, string(one.wants)).Text()
 	if err == nil && state == "" {
 		return "", dropped(one.id)
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -69,7 +68,7 @@ func (a *api) createTasks(ctx context.Context, in *batchInput) (*batchAnswer, er
 	results := make([]batchResult, len(requests))
 	tasks := make([]*task.Task, 0, len(requests))
 	places := make([]int, 0, len(requests))
-	now := time.Now()
+	now := a.Tasks.Now()
 	for i, request := range requests {
 		t, err := a.requests.read(request, now)
 		if err != nil {

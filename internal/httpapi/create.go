@@ -77,7 +77,7 @@ func (a *api) create(ctx context.Context, in *createTaskInput, limit time.Durati
 	if in.key != "" {
 		return a.createOnce(ctx, in, limit)
 	}
-	if t, err = a.requests.read(in.RawBody, time.Now()); err != nil {
+	if t, err = a.requests.read(in.RawBody, a.Tasks.Now()); err != nil {
 		return nil, false, err
 	}
 	if limit > 0 {

@@ -19,6 +19,8 @@ import (
 
 // Tasks is where the tasks are. Its errors bear a task.Code.
 type Tasks interface {
+	// Now is the time that tasks are judged by.
+	Now() time.Time
 	Enqueue(ctx context.Context, t *task.Task) error
 	EnqueueAll(ctx context.Context, tasks []*task.Task) []error
 	// EnqueueOnce enqueues one task for all requests with the same idempotency key, and says whether it had been done before.

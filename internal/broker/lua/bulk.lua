@@ -2,14 +2,14 @@
 -- that there is one way to cancel, retry and delete a task.
 --
 -- KEYS[1] asynq:{q}:pending
--- ARGV[4] the state, in asynq's words, that a task must have; "" for any that allows it
--- ARGV[5] for archived: canceled or expired, if it must have ended so; "" if it must have failed
--- ARGV[6] how many tasks of the list the pending ones were chosen from, one after the other
--- ARGV[7] how many arguments a task has
--- and for each task what that script takes, from ARGV[4], its id, on
+-- ARGV[3] the state, in asynq's words, that a task must have; "" for any that allows it
+-- ARGV[4] for archived: canceled or expired, if it must have ended so; "" if it must have failed
+-- ARGV[5] how many tasks of the list the pending ones were chosen from, one after the other
+-- ARGV[6] how many arguments a task has
+-- and for each task what that script takes, from ARGV[3], its id, on
 --
 -- Returns for each task what that script answers; "changed" if it is in another state; "error" if Redis refused it.
-local size = tonumber(ARGV[7])
+local size = tonumber(ARGV[6])
 local unlisted, unlistOne = {}, unlist
 
 -- unlist knows what unlistPending has done.
@@ -23,7 +23,7 @@ end
 local function stands(id)
   local state, outcome = unpack(redis.call("HMGET", asynq .. "t:" .. id, "state", "bb:outcome"))
   if outcome ~= "canceled" and outcome ~= "expired" then outcome = "" end
-  local ok = ARGV[4] == "" or state == ARGV[4] and (state ~= "archived" or outcome == ARGV[5])
+  local ok = ARGV[3] == "" or state == ARGV[3] and (state ~= "archived" or outcome == ARGV[4])
   return ok, state
 end
 
@@ -37,7 +37,7 @@ local function unlistPending(ids)
   end
   if not first then return end
   local places = {}
-  for i, id in ipairs(redis.call("LRANGE", KEYS[1], first, first + tonumber(ARGV[6]) - 1)) do
+  for i, id in ipairs(redis.call("LRANGE", KEYS[1], first, first + tonumber(ARGV[5]) - 1)) do
     places[id] = first + i - 1
   end
   local found = 0
@@ -51,9 +51,9 @@ local function unlistPending(ids)
   if found > 0 then redis.call("LREM", KEYS[1], found, "") end
 end
 
--- try acts on a task. A key of a wrong type spoils its own task, not those that came with it; and that stays in its queue.
-local function try(id, argv)
-  local ok, answer = pcall(act, {asynq .. "t:" .. id}, argv)
+-- actOn acts on a task. A key of a wrong type spoils its own task, not those that came with it; and that stays in its queue.
+local function actOn(id, argv)
+  local ok, answer = try(act, {asynq .. "t:" .. id}, argv)
   if ok then return answer end
   if unlisted[id] and redis.call("HGET", asynq .. "t:" .. id, "state") == "pending" then
     redis.call("RPUSH", KEYS[1], id)
@@ -62,7 +62,7 @@ local function try(id, argv)
 end
 
 local answers, chosen, pending = {}, {}, {}
-for i = 8, #ARGV, size do
+for i = 7, #ARGV, size do
   local id = ARGV[i]
   local ok, state = stands(id)
   chosen[#chosen + 1] = ok
@@ -70,7 +70,7 @@ for i = 8, #ARGV, size do
 end
 unlistPending(pending)
 for n, ok in ipairs(chosen) do
-  local i = 8 + (n - 1) * size
-  answers[n] = ok and try(ARGV[i], {ARGV[1], ARGV[2], ARGV[3], unpack(ARGV, i, i + size - 1)}) or "changed"
+  local i = 7 + (n - 1) * size
+  answers[n] = ok and actOn(ARGV[i], {ARGV[1], ARGV[2], unpack(ARGV, i, i + size - 1)}) or "changed"
 end
 return answers

@@ -1,14 +1,14 @@
 -- Cancels a task: at once if it does not run, else by a flag that its worker obeys and that outlives the worker.
 --
 -- KEYS[1] asynq:{q}:t:{id}
--- ARGV[4] id
--- ARGV[5] retention in ms
+-- ARGV[3] id
+-- ARGV[4] retention in ms
 --
 -- Returns "ok"; "requested" if the task runs; else the state that does not allow it, "" for no task.
-local key, id = KEYS[1], ARGV[4]
+local key, id = KEYS[1], ARGV[3]
 local state, waiters, schedule, callback = unpack(redis.call("HMGET", key, "state", "bb:waiters", "bb:schedule", "bb:callback"))
 if state == "active" then
-  redis.call("HSET", key, "bb:cancel", ARGV[3], "bb:retention", ARGV[5])
+  redis.call("HSET", key, "bb:cancel", NOW_MS, "bb:retention", ARGV[4])
   redis.call("SADD", backbeat .. "canceling", id)
   changed(id, waiters)
   return "requested"
@@ -20,5 +20,5 @@ unlist(id, state)
 forget(id)
 promise(id, callback, "canceled")
 notify(id, waiters, schedule, "canceled")
-archive(id, "canceled", tonumber(ARGV[5]))
+archive(id, "canceled", tonumber(ARGV[4]))
 return "ok"

@@ -1,10 +1,10 @@
 -- Deletes a task that does not run, with its unique lock.
 --
 -- KEYS[1] asynq:{q}:t:{id}
--- ARGV[4] id
+-- ARGV[3] id
 --
 -- Returns "ok"; else the state that does not allow it, "" for no task.
-local key, id = KEYS[1], ARGV[4]
+local key, id = KEYS[1], ARGV[3]
 local state, lock, waiters, schedule = unpack(redis.call("HMGET", key, "state", "unique_key", "bb:waiters", "bb:schedule"))
 if not state or state == "active" or state == "aggregating" then return state or "" end
 unlist(id, state)

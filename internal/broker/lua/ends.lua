@@ -2,11 +2,11 @@
 --
 -- KEYS[1] backbeat:{q}:term
 -- KEYS[2] backbeat:{q}:ends
--- ARGV[4] term of the leader
--- ARGV[5] how many to drop
--- ARGV[6] how many to return at most
+-- ARGV[3] term of the leader
+-- ARGV[4] how many to drop
+-- ARGV[5] how many to return at most
 --
 -- Returns the ends, or false if another leads by now.
-if tonumber(redis.call("GET", KEYS[1]) or 0) > tonumber(ARGV[4]) then return false end
-if ARGV[5] ~= "0" then redis.call("LTRIM", KEYS[2], ARGV[5], -1) end
-return redis.call("LRANGE", KEYS[2], 0, ARGV[6] - 1)
+if tonumber(redis.call("GET", KEYS[1]) or 0) > tonumber(ARGV[3]) then return false end
+if ARGV[4] ~= "0" then redis.call("LTRIM", KEYS[2], ARGV[4], -1) end
+return redis.call("LRANGE", KEYS[2], 0, ARGV[5] - 1)

@@ -1,7 +1,6 @@
 -- Puts tasks into their queue, each unless its id or its unique lock is taken.
 --
 -- KEYS[1] asynq:{q}:pending
--- ARGV[4] the current time in ns, for asynq's pending_since
 -- and for each task that may start now, without further ado, three more: "-", id, message;
 -- for each other "+" and nine:
 --   1 id
@@ -33,7 +32,7 @@ local function isTaken(key, msg)
 end
 
 local function ripe(id, key, msg)
-  redis.call("HSET", key, "msg", msg, "state", "pending", "pending_since", ARGV[4])
+  redis.call("HSET", key, "msg", msg, "state", "pending", "pending_since", NOW_NS)
   ready[#ready + 1] = id
   return ""
 end
@@ -80,7 +79,7 @@ local function once(i)
 end
 
 local answers = {}
-local i = 5
+local i = 3
 while i <= #ARGV do
   if ARGV[i] == "!" then
     if answers[#answers] == "" then redis.call("HSET", asynq .. "t:" .. ARGV[i + 1], "bb:waiters", 1) end
@@ -93,8 +92,8 @@ while i <= #ARGV do
       add, size = once, 11
     end
     -- A key of a wrong type spoils its own task, not those that came with it.
-    local ok, answer = pcall(add, i)
-    answers[#answers + 1] = ok and answer or ("error:" .. tostring(type(answer) == "table" and answer.err or answer))
+    local ok, answer = try(add, i)
+    answers[#answers + 1] = ok and answer or ("error:" .. answer)
     i = i + size
   end
 end

@@ -5,18 +5,17 @@
 -- KEYS[2] asynq:{q}:paused
 -- KEYS[3] asynq:{q}:active
 -- KEYS[4] asynq:{q}:lease
--- ARGV[4] when the leases end, unix seconds
--- ARGV[5] worker id
--- ARGV[6] how many tasks at most
--- ARGV[7] how many bytes of messages, after which no more are taken
--- ARGV[8] "1" if the worker has a task already that must run apart from its like
+-- ARGV[3] worker id
+-- ARGV[4] how many tasks at most
+-- ARGV[5] how many bytes of messages, after which no more are taken
+-- ARGV[6] "1" if the worker has a task already that must run apart from its like
 --
 -- Returns {id, message, attempt, crashes, id, …}, and as the last elements the heads of the messages of those that it has
 -- ended as canceled, of those as expired, and 1 if there may be more, 0 if not.
 if redis.call("EXISTS", KEYS[2]) == 1 then return {{}, {}, 0} end
 
 local APART = 2 -- so many crashes make a task suspect: it runs apart from others that are
-local most, room, apart = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == "1"
+local most, room, apart = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == "1"
 local taken, active, leases, rotated = {}, {}, {}, {}
 local canceled, expired = {}, {}
 
@@ -44,7 +43,7 @@ local function accept(id)
   if crashes >= APART and apart then return false end
   apart = apart or crashes >= APART
   local attempt = (tonumber(f[2]) or 0) + 1
-  redis.call("HSET", key, "state", "active", "bb:attempt", attempt, "bb:started_at", ARGV[3], "bb:worker", ARGV[5])
+  redis.call("HSET", key, "state", "active", "bb:attempt", attempt, "bb:started_at", NOW_MS, "bb:worker", ARGV[3])
   -- A first attempt has nothing to clear; asynq's pending_since means nothing while the task is not pending.
   if attempt > 1 or f[3] then
     redis.call("HDEL", key, "bb:expires_at", "bb:progress", "bb:run_at")
@@ -55,7 +54,7 @@ local function accept(id)
   local n = #taken
   taken[n + 1], taken[n + 2], taken[n + 3], taken[n + 4] = id, msg, attempt, crashes
   n = #leases
-  leases[n + 1], leases[n + 2] = ARGV[4], id
+  leases[n + 1], leases[n + 2] = LEASE_END, id
   active[#active + 1] = id
   return true
 end

@@ -3,7 +3,6 @@
 --
 -- KEYS[1] asynq:{q}:active
 -- KEYS[2] asynq:{q}:lease
--- ARGV[4] today, as 2026-11-21
 -- and for each attempt that succeeded and leaves nothing behind three more: "", id, attempt;
 -- for each other eleven:
 --   1 id
@@ -24,7 +23,7 @@ local released, dropped = {}, {} -- ids and keys that go, all at once
 
 -- giveBack puts a task at the head of its queue.
 local function giveBack(id, key, outcome, attempt, expires_at)
-  redis.call("HSET", key, "state", "pending", "pending_since", int(now * 1e6))
+  redis.call("HSET", key, "state", "pending", "pending_since", NOW_NS)
   if outcome == "unstarted" then
     redis.call("HSET", key, "bb:attempt", attempt - 1)
     -- One that has begun before was in time.
@@ -97,7 +96,7 @@ local function finish(i)
     redis.call("DEL", key)
   elseif outcome == "succeeded" then
     redis.call("ZADD", asynq .. "completed", int(math.ceil((now + retention) / 1000)), id)
-    redis.call("HSET", key, "state", "completed", "bb:finished_at", ARGV[3], unpack(fields))
+    redis.call("HSET", key, "state", "completed", "bb:finished_at", NOW_MS, unpack(fields))
   else
     archive(id, outcome, retention, fields)
   end
@@ -105,7 +104,7 @@ local function finish(i)
 end
 
 local outcomes = {}
-local i = 5
+local i = 3
 while i <= #ARGV do
   if ARGV[i] == "" then
     outcomes[#outcomes + 1] = done(ARGV[i + 1], ARGV[i + 2])
@@ -117,6 +116,6 @@ while i <= #ARGV do
 end
 if #released > 0 then redis.call("ZREM", KEYS[2], unpack(released)) end
 if #dropped > 0 then redis.call("DEL", unpack(dropped)) end
-count("processed", ARGV[4], processed)
-count("failed", ARGV[4], failed)
+count("processed", processed)
+count("failed", failed)
 return outcomes

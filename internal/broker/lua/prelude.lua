@@ -15,23 +15,65 @@
 --                                              the queue
 --   backbeat:{q}:term                          the newest leader of the beat, whose predecessors may enqueue no more
 --
--- Every script begins its ARGV with: asynq:{q}: , backbeat:{q}: , the current time in ms.
-local asynq, backbeat, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
+-- Every script begins its ARGV with: asynq:{q}: , backbeat:{q}: . The time is that of Redis: those who call have clocks of
+-- their own, which may be wrong.
+local asynq, backbeat = ARGV[1], ARGV[2]
+local TIME = redis.call("TIME")
+local now = tonumber(TIME[1]) * 1000 + math.floor(tonumber(TIME[2]) / 1000)
+local NOW_MS = string.format("%.0f", now)
+local NOW_NS = TIME[1] .. string.format("%06d000", tonumber(TIME[2])) -- for asynq's pending_since
+local LEASE_END = tonumber(TIME[1]) + 30 -- of asynq's leases
 
 local DEFAULT_RETENTION = 24 * 3600 * 1000
 
 -- int writes a number without an exponent, in which Lua would write milliseconds.
 local function int(n) return string.format("%.0f", n) end
 
+-- SERVER_ERRORS begin replies that say something of the whole server, or of the user's rights, and nothing of a key.
+local SERVER_ERRORS = {
+  READONLY = true, OOM = true, MISCONF = true, NOREPLICAS = true, LOADING = true, MASTERDOWN = true, CLUSTERDOWN = true,
+  NOPERM = true,
+}
+
+-- try calls a function that works on one task of several. An error of the task's own keys, such as a wrong type, is
+-- returned: false, and its text. An error of the server is raised again: the caller must see it as the answer of the
+-- script, for go-redis leaves a server that has become a replica only when it reads READONLY there.
+local function try(f, ...)
+  local ok, answer = pcall(f, ...)
+  if ok then return true, answer end
+  local text = type(answer) == "table" and answer.err or tostring(answer)
+  -- Before Redis 7 an error is a string that says first where it was raised.
+  local code = string.match(text, "^(%u+) ") or string.match(text, "%-(%u+) ")
+  if SERVER_ERRORS[code or ""] then error(answer, 0) end
+  return false, text
+end
+
+-- publish sends a message to whoever listens. A message is a hint, which pollers do without: a user without the right to
+-- publish, or a channel that fails, undoes nothing.
+local function publish(channel, message) redis.pcall("PUBLISH", channel, message) end
+
+-- today names a day as asynq's daily counters do, in UTC (days to dates: H. Hinnant, chrono-compatible date algorithms).
+local function today()
+  local z = math.floor(now / 86400000) + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  return string.format("%04d-%02d-%02d", year, month, doy - math.floor((153 * mp + 2) / 5) + 1)
+end
+
 -- wake tells workers that the queue, now of that length, has something to do. They are told only when it had nothing
 -- before the new ones, of which there is one if nothing is said: whoever finds work comes back for more.
 local function wake(length, new)
-  if length == (new or 1) then redis.call("PUBLISH", "backbeat:wake", backbeat) end
+  if length == (new or 1) then publish("backbeat:wake", backbeat) end
 end
 
--- push puts a task at the tail of its queue, with the time from which it waits, in ns.
-local function push(id, since)
-  redis.call("HSET", asynq .. "t:" .. id, "state", "pending", "pending_since", since)
+-- push puts a task at the tail of its queue.
+local function push(id)
+  redis.call("HSET", asynq .. "t:" .. id, "state", "pending", "pending_since", NOW_NS)
   wake(redis.call("LPUSH", asynq .. "pending", id))
 end
 
@@ -42,15 +84,15 @@ local function delay(id, state, at)
   redis.call("ZADD", backbeat .. "due", at, id)
   redis.call("HSET", asynq .. "t:" .. id, "state", state, "bb:run_at", at)
   if redis.call("ZRANGE", backbeat .. "due", 0, 0)[1] == id then
-    redis.call("PUBLISH", "backbeat:due", backbeat)
+    publish("backbeat:due", backbeat)
   end
 end
 
 -- count adds to the totals that asynq and asynqmon show for the day and for all time. The day's counters
 -- expire after 90 days, as asynq's own do.
-local function count(name, day, n)
+local function count(name, n)
   if n == 0 then return end
-  local daily = asynq .. name .. ":" .. day
+  local daily = asynq .. name .. ":" .. today()
   if redis.call("INCRBY", daily, n) == n then
     redis.call("EXPIRE", daily, 90 * 24 * 3600)
   end
@@ -64,7 +106,7 @@ local FOLLOWED = "2"
 -- changed tells those who follow the task that it has become another. Others cost nothing here.
 local function changed(id, waiters)
   if waiters == FOLLOWED then
-    redis.call("PUBLISH", "backbeat:watched", cjson.encode({queue = backbeat, id = id}))
+    publish("backbeat:watched", cjson.encode({queue = backbeat, id = id}))
   end
 end
 
@@ -77,13 +119,13 @@ local ENDS_KEPT = 100000
 local function notify(id, waiters, schedule, state, result, kind, message)
   if schedule then
     local n = redis.call("RPUSH", backbeat .. "ends", schedule .. "\n" .. id .. "\n" .. state)
-    if n == 1 then redis.call("PUBLISH", "backbeat:ends", backbeat) end
+    if n == 1 then publish("backbeat:ends", backbeat) end
     if n > ENDS_KEPT then redis.call("LPOP", backbeat .. "ends") end
   end
   if waiters then
     local f = redis.call("HMGET", asynq .. "t:" .. id, "bb:attempt", "bb:started_at", "bb:worker")
-    redis.call("PUBLISH", "backbeat:watched", cjson.encode({
-      queue = backbeat, id = id, state = state, finished_at = ARGV[3],
+    publish("backbeat:watched", cjson.encode({
+      queue = backbeat, id = id, state = state, finished_at = NOW_MS,
       attempt = tonumber(f[1]) or 0, started_at = f[2] or "", worker = f[3] or "",
       result = result or "", kind = kind or "", message = message or "",
     }))
@@ -99,7 +141,7 @@ local TOLD = {"msg", "bb:attempt", "bb:started_at", "bb:run_at", "bb:worker", "b
 local function promise(id, events, outcome, fields)
   if not events or not string.find("," .. events .. ",", "," .. outcome .. ",", 1, true) then return end
   local state = outcome == "succeeded" and "completed" or "archived"
-  local all = {id = id, state = state, ["bb:outcome"] = outcome, ["bb:finished_at"] = ARGV[3]}
+  local all = {id = id, state = state, ["bb:outcome"] = outcome, ["bb:finished_at"] = NOW_MS}
   local known = redis.call("HMGET", asynq .. "t:" .. id, unpack(TOLD))
   for i, name in ipairs(TOLD) do all[name] = known[i] or nil end
   fields = fields or {}
@@ -109,7 +151,7 @@ local function promise(id, events, outcome, fields)
     entry[#entry + 1], entry[#entry + 2] = name, value
   end
   redis.call("XADD", backbeat .. "promises", "*", unpack(entry))
-  if redis.call("XLEN", backbeat .. "promises") == 1 then redis.call("PUBLISH", "backbeat:promises", backbeat) end
+  if redis.call("XLEN", backbeat .. "promises") == 1 then publish("backbeat:promises", backbeat) end
 end
 
 -- head returns the beginning of a message, for the caller to count the task by its type, which is the first field.
@@ -134,7 +176,7 @@ local function archive(id, outcome, retention, fields)
   end
   redis.call("ZADD", asynq .. "archived", int(math.floor(now / 1000)), id)
   redis.call("ZADD", backbeat .. outcome, int(now + retention), id)
-  redis.call("HSET", key, "state", "archived", "bb:outcome", outcome, "bb:finished_at", ARGV[3], unpack(fields or {}))
+  redis.call("HSET", key, "state", "archived", "bb:outcome", outcome, "bb:finished_at", NOW_MS, unpack(fields or {}))
   redis.call("HDEL", key, "bb:cancel") -- it is obeyed; asynqmon may run the task again
 end
 

@@ -4,14 +4,13 @@
 --
 -- KEYS[1] asynq:{q}:active
 -- KEYS[2] asynq:{q}:lease
--- ARGV[4] a new lease for those that go no further, unix seconds
--- ARGV[5] how often a worker may die with a task
+-- ARGV[3] how often a worker may die with a task
 -- and for each task two more: its id, and the lease that was not extended
 --
 -- Returns {heads of the messages of those put back, id, message, attempt, id, …}: the tasks that have had their last
 -- crash stay active for the caller to end.
 local lost = {}
-for i = 6, #ARGV, 2 do
+for i = 4, #ARGV, 2 do
   local lease = redis.call("ZSCORE", KEYS[2], ARGV[i])
   if lease and tonumber(lease) == tonumber(ARGV[i + 1]) then lost[#lost + 1] = ARGV[i] end
 end
@@ -29,14 +28,14 @@ for _, id in ipairs(lost) do
   local msg, attempt, waiters = unpack(redis.call("HMGET", key, "msg", "bb:attempt", "bb:waiters"))
   if redis.call("LREM", KEYS[1], 0, id) == 0 or not msg then
     redis.call("ZREM", KEYS[2], id) -- nobody runs it, or there is nothing to run
-  elseif redis.call("HINCRBY", key, "bb:crashes", 1) >= tonumber(ARGV[5]) then
+  elseif redis.call("HINCRBY", key, "bb:crashes", 1) >= tonumber(ARGV[3]) then
     redis.call("LPUSH", KEYS[1], id)
-    redis.call("ZADD", KEYS[2], ARGV[4], id)
+    redis.call("ZADD", KEYS[2], LEASE_END, id)
     redis.call("HSETNX", key, "bb:attempt", 0) -- a stock server counts none
     over[#over + 1], over[#over + 2], over[#over + 3] = id, msg, attempt or "0"
   else
     redis.call("ZREM", KEYS[2], id)
-    redis.call("HSET", key, "state", "pending", "pending_since", int(now * 1e6))
+    redis.call("HSET", key, "state", "pending", "pending_since", NOW_NS)
     wake(redis.call("RPUSH", asynq .. "pending", id))
     changed(id, waiters)
     back[#back + 1] = head(msg)

@@ -4,21 +4,20 @@
 -- KEYS[1] backbeat:{q}:term
 -- KEYS[2] backbeat:{q}:ticks
 -- KEYS[3] asynq:{q}:pending
--- ARGV[4] term of the leader
--- ARGV[5] the current time in ns, for asynq's pending_since
--- ARGV[6] id of the batch
--- ARGV[7] how many arguments a task has: 4 if one of them has a callback, else 3
+-- ARGV[3] term of the leader
+-- ARGV[4] id of the batch
+-- ARGV[5] how many arguments a task has: 4 if one of them has a callback, else 3
 -- and for each task: id, schedule, message, and if there are four the states that its callback is for, "" for none
 --
 -- Returns 1, or 0 if another leads by now and nothing was done.
 local newest = tonumber(redis.call("GET", KEYS[1]) or 0)
-if newest > tonumber(ARGV[4]) then return 0 end
-if newest < tonumber(ARGV[4]) then redis.call("SET", KEYS[1], ARGV[4]) end -- a queue that was not known before
-if redis.call("SISMEMBER", KEYS[2], ARGV[6]) == 1 then return 1 end
+if newest > tonumber(ARGV[3]) then return 0 end
+if newest < tonumber(ARGV[3]) then redis.call("SET", KEYS[1], ARGV[3]) end -- a queue that was not known before
+if redis.call("SISMEMBER", KEYS[2], ARGV[4]) == 1 then return 1 end
 
 local ids, keys = {}, {}
-local size = tonumber(ARGV[7])
-for at = 8, #ARGV, size do
+local size = tonumber(ARGV[5])
+for at = 6, #ARGV, size do
   ids[#ids + 1], keys[#keys + 1] = ARGV[at], asynq .. "t:" .. ARGV[at]
 end
 -- A task that somebody else made under the id of a tick stands in its place. Nobody does: one question for all will do.
@@ -32,10 +31,10 @@ end
 -- The list first: should it be of a wrong type, nothing has been done.
 local length = #ready > 0 and redis.call("LPUSH", KEYS[3], unpack(ready))
 for _, n in ipairs(places) do
-  local at = 8 + (n - 1) * size
-  redis.call("HSET", keys[n], "msg", ARGV[at + 2], "state", "pending", "pending_since", ARGV[5], "bb:schedule", ARGV[at + 1])
+  local at = 6 + (n - 1) * size
+  redis.call("HSET", keys[n], "msg", ARGV[at + 2], "state", "pending", "pending_since", NOW_NS, "bb:schedule", ARGV[at + 1])
   if size == 4 and ARGV[at + 3] ~= "" then redis.call("HSET", keys[n], "bb:callback", ARGV[at + 3]) end
 end
-redis.call("SADD", KEYS[2], ARGV[6])
+redis.call("SADD", KEYS[2], ARGV[4])
 if length then wake(length, #ready) end
 return 1
