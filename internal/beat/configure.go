@@ -2,6 +2,7 @@ package beat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -52,22 +53,40 @@ func (l *leader) putConfigured(ctx context.Context, c Configured) error {
 	return nil
 }
 
-// put leaves a schedule alone that is what the file says; then also a pause stays that somebody made.
+// put leaves a schedule alone that is what the file says. A pause that somebody made stays, too, unless it is in its pause
+// that the file has changed.
 func (l *leader) put(ctx context.Context, c Configured) error {
 	changed := false
 	_, err := l.Store.Update(ctx, c.ID, func(current *schedule.Schedule) (*schedule.Schedule, []schedule.Run, error) {
 		changed = false
-		if current != nil && current.Origin == schedule.OriginConfig && current.SameSpec(c.Spec) {
-			return current, nil, nil
+		paused := c.Paused
+		if current != nil && current.Origin == schedule.OriginConfig && current.FilePaused == c.Paused {
+			if current.SameSpec(c.Spec) {
+				return current, nil, nil
+			}
+			paused = paused || current.PausedReason == schedule.PausedByUser
 		}
 		changed = true
-		s, err := schedule.Put(current, c.ID, c.Spec, c.Paused, schedule.OriginConfig, l.Store.Now())
+		s, err := schedule.Put(current, c.ID, c.Spec, paused, schedule.OriginConfig, l.Store.Now())
+		if err == nil {
+			s.FilePaused = c.Paused
+		}
 		return s, nil, err
 	})
 	if changed && err == nil {
 		l.Logger.Info("schedule set from the configuration", "schedule", c.ID)
 	}
 	return err
+}
+
+var errNotOurs = errors.New("it is no schedule of the configuration")
+
+// fromFile lets a schedule be dropped that is still one of the configuration file.
+func fromFile(s *schedule.Schedule) error {
+	if s.Origin != schedule.OriginConfig {
+		return errNotOurs
+	}
+	return nil
 }
 
 func (l *leader) dropUnwanted(ctx context.Context, wanted map[string]Configured) error {
@@ -81,7 +100,7 @@ func (l *leader) dropUnwanted(ctx context.Context, wanted map[string]Configured)
 			if _, ok := wanted[s.ID]; ok || s.Origin != schedule.OriginConfig {
 				continue
 			}
-			if err := l.Store.Delete(ctx, s.ID); err != nil && task.CodeOf(err) != task.CodeNotFound {
+			if err := l.Store.Delete(ctx, s.ID, fromFile); err != nil && !errors.Is(err, errNotOurs) && task.CodeOf(err) != task.CodeNotFound {
 				return err
 			}
 			l.Logger.Info("schedule dropped: the configuration has it no more", "schedule", s.ID)

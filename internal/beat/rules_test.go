@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -80,6 +81,17 @@ func TestAfterDowntime(t *testing.T) {
 	about("late: missed_count", s.get("late").Missed, 3590)
 	about("flood: run_count", s.get("flood").Runs, 1000)
 	about("flood: missed_count", s.get("flood").Missed, 3*3600-1000)
+	for id, want := range map[string][]schedule.Reason{
+		"coalesced": {"", schedule.ReasonCoalesced}, "late": {"", schedule.ReasonGrace}, "flood": {""},
+	} {
+		runs, err := s.store.Runs(t.Context(), id, schedule.RunsKept)
+		s.must(err)
+		for _, r := range runs {
+			if !slices.Contains(want, r.Reason) && r.Reason != schedule.ReasonMaxInstances || (r.Reason == "") != (r.Outcome == schedule.Fired) {
+				t.Errorf("%s: a run is %s because of %q", id, r.Outcome, r.Reason)
+			}
+		}
+	}
 	if got := s.runs("coalesced"); got[schedule.Missed] < 18 || got[schedule.Fired] < 1 {
 		t.Errorf("the history of coalesced says %v", got)
 	}
@@ -182,14 +194,15 @@ func TestBrokenScheduleHindersNobody(t *testing.T) {
 	ctx := t.Context()
 	var mu sync.Mutex
 	var log bytes.Buffer
-	for _, id := range []string{"bad-spec", "bad-state", "gone-type", "bad-cron", "good"} {
+	for _, id := range []string{"bad-spec", "bad-state", "gone-type", "gone-queue", "bad-cron", "good"} {
 		s.put(id, spec(func(sp *schedule.Spec) { sp.Every = task.Duration(100 * time.Millisecond) }))
 	}
 	s.must(s.rdb.HSet(ctx, "backbeat:schedules:{beat}:specs", "bad-spec", "{").Err())
 	s.must(s.rdb.HSet(ctx, "backbeat:schedules:{beat}:states", "bad-state", "what?").Err())
 	for id, change := range map[string]func(*schedule.Schedule){
-		"gone-type": func(sc *schedule.Schedule) { sc.Spec.Task.Type = "no.such" },
-		"bad-cron":  func(sc *schedule.Schedule) { sc.Cron = "of another version" },
+		"gone-type":  func(sc *schedule.Schedule) { sc.Spec.Task.Type = "no.such" },
+		"gone-queue": func(sc *schedule.Schedule) { sc.Spec.Task.Queue = "no-such" },
+		"bad-cron":   func(sc *schedule.Schedule) { sc.Cron = "of another version" },
 	} {
 		_, err := s.store.Update(ctx, id, func(current *schedule.Schedule) (*schedule.Schedule, []schedule.Run, error) {
 			sc := *current
@@ -206,7 +219,7 @@ func TestBrokenScheduleHindersNobody(t *testing.T) {
 	}), nil))
 	s.lead(cfg)
 	s.eventually("the good one goes on", func() bool { return s.get("good").Runs >= 1 && s.get("good").Skipped >= 3 })
-	for _, id := range []string{"bad-spec", "bad-state", "gone-type", "bad-cron"} {
+	for _, id := range []string{"bad-spec", "bad-state", "gone-type", "gone-queue", "bad-cron"} {
 		s.eventually(id+" is set aside", func() bool { return s.rdb.ZScore(ctx, "backbeat:schedules:{beat}:due", id).Err() != nil })
 		if got := s.get(id); !got.Paused || got.PausedReason != schedule.PausedInvalid {
 			t.Errorf("%s: %+v", id, got.State)
@@ -245,7 +258,7 @@ func TestChangesInTheSecondTheyAreDue(t *testing.T) {
 		s.put(id, every(2))
 		edited := s.store.Now() // by the clock of the beat
 		s.eventually("the edited one fires", func() bool { return s.get(id).Runs >= 2 })
-		s.must(s.store.Delete(ctx, id))
+		s.must(s.store.Delete(ctx, id, nil))
 		deleted := s.pending("default")
 		time.Sleep(120 * time.Millisecond)
 		seen := make(map[string]bool)
@@ -285,7 +298,7 @@ func TestDeleteWhileTheLeaderSleeps(t *testing.T) {
 	stop := s.lead(cfg)
 	<-asleep
 	s.must(s.rdb.Del(t.Context(), "backbeat:schedules:{beat}:leader").Err()) // its lease has ended
-	s.must(s.store.Delete(t.Context(), "doomed"))
+	s.must(s.store.Delete(t.Context(), "doomed", nil))
 	close(wake)
 	s.eventually("the leader finds that its term is over", func() bool { return s.rdb.HLen(t.Context(), "backbeat:schedules:{beat}:owed").Val() == 0 })
 	time.Sleep(50 * time.Millisecond)
@@ -462,6 +475,22 @@ func TestSchedulesOfTheConfiguration(t *testing.T) {
 	}
 	if got := s.get("by-api"); got.Origin != schedule.OriginAPI {
 		t.Errorf("%+v", got)
+	}
+	s.must(stop())
+
+	// The file changes it, and the pause that somebody made stays; it ends when the file changes its own.
+	cfg.Schedules = []beat.Configured{{ID: "a", Spec: daily}, {ID: "c", Spec: daily, Paused: true}}
+	stop = s.lead(cfg)
+	s.eventually("the file is taken over", func() bool { return s.get("a").SameSpec(daily) && s.get("c").Paused })
+	if a := s.get("a"); !a.Paused || a.PausedReason != schedule.PausedByUser {
+		t.Errorf("the pause is gone: %+v", a.State)
+	}
+	s.must(stop())
+	cfg.Schedules = []beat.Configured{{ID: "a", Spec: daily}, {ID: "c", Spec: daily}}
+	stop = s.lead(cfg)
+	s.eventually("the file ends its pause", func() bool { return !s.get("c").Paused })
+	if !s.get("a").Paused {
+		t.Error("and another")
 	}
 	s.must(stop())
 }

@@ -30,7 +30,7 @@ type scheduleDocument struct {
 	MaxRuns            *int64                 `json:"max_runs"`
 	PauseAfterFailures *int                   `json:"pause_after_failures"`
 	Paused             bool                   `json:"paused"`
-	PausedReason       *schedule.PausedReason `json:"paused_reason" enum:"user,failures,invalid" doc:"invalid: it cannot run as it is stored, because it cannot be read, or its task type is gone. Put it anew, or delete it."`
+	PausedReason       *schedule.PausedReason `json:"paused_reason" enum:"user,failures,invalid" doc:"invalid: it cannot run as it is stored, because it cannot be read, or its task type or queue is gone. Put it anew, or delete it."`
 	NextRunAt          timestamp              `json:"next_run_at" doc:"When it runs next, with jitter; null if it never does, or is paused."`
 	LastRunAt          timestamp              `json:"last_run_at" doc:"When its newest task was made."`
 	LastTaskID         *string                `json:"last_task_id"`

@@ -71,6 +71,33 @@ func fromElsewhere(s *schedule.Schedule) error {
 	return nil
 }
 
+// readOnly are the fields that the API shows of a schedule and nobody sets, so that what GET has answered can be changed
+// and sent back.
+var readOnly = []string{
+	"id", "paused_reason", "next_run_at", "last_run_at", "last_task_id", "last_state", "run_count", "missed_count", "skipped_count",
+	"failure_streak", "created_at", "updated_at", "origin",
+}
+
+// withoutReadOnly passes over the fields that are read-only. What is no object is left as it is.
+func withoutReadOnly(data []byte) []byte {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(data, &fields) != nil {
+		return data
+	}
+	given := len(fields)
+	for _, name := range readOnly {
+		delete(fields, name)
+	}
+	if len(fields) == given {
+		return data
+	}
+	rest, err := json.Marshal(fields)
+	if err != nil {
+		return data // it came out of JSON, so it goes into it
+	}
+	return rest
+}
+
 // wellFormed returns a problem with 400 for what is no JSON at all.
 func wellFormed(data []byte) error {
 	if !utf8.Valid(data) {

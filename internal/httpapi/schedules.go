@@ -37,8 +37,9 @@ func (a *api) addScheduleEditing() {
 		OperationID: "put-schedule", Method: http.MethodPut, Path: scheduleURL, Tags: tags,
 		Summary: "Create or replace a schedule",
 		Description: "Takes exactly one trigger (cron, every or at) and a task. 201 if the schedule is new, 200 if it was there: then it keeps " +
-			"its counters, and an interval goes on from where it was unless the trigger or start_at changes. A schedule of the configuration " +
-			"file cannot be replaced: 409.",
+			"its counters, and an interval goes on from where it was unless the trigger or start_at changes. What GET answers can be sent back: " +
+			"its read-only fields are passed over, and what changes nothing leaves the ETag and updated_at as they are. A schedule of the " +
+			"configuration file cannot be replaced: 409.",
 		DefaultStatus: http.StatusOK, SkipValidateBody: true, // schedule.ReadDefinition does it
 		Errors: changing,
 		Responses: map[string]*huma.Response{
@@ -158,17 +159,20 @@ func (a *api) putSchedule(ctx context.Context, in *putScheduleInput) (*putSchedu
 	if err := wellFormed(in.RawBody); err != nil {
 		return nil, err
 	}
-	spec, paused, err := schedule.ReadDefinition(in.RawBody, a.Registry, a.Schedules.Now())
+	given, paused, err := schedule.ReadDefinition(withoutReadOnly(in.RawBody), a.Registry, a.Schedules.Now())
 	if err != nil {
 		return nil, inBody(err)
 	}
 	answer := &putScheduleAnswer{}
 	s, err := a.edit(ctx, in.ID, in.check, func(current *schedule.Schedule) (*schedule.Schedule, error) {
 		answer.Status, answer.Location = http.StatusOK, ""
+		spec := given
 		if current == nil {
 			answer.Status, answer.Location = http.StatusCreated, schedulesURL+"/"+url.PathEscape(in.ID)
+		} else {
+			spec = current.Reread(given, a.Registry)
 		}
-		return schedule.Put(current, in.ID, spec, paused, schedule.OriginAPI, a.Schedules.Now())
+		return a.replace(current, in.ID, spec, paused)
 	})
 	if err != nil {
 		return nil, err
@@ -194,19 +198,32 @@ func (a *api) patchSchedule(ctx context.Context, in *patchScheduleInput) (*sched
 		return in.check(current)
 	}
 	return a.answerWith(a.edit(ctx, in.ID, check, func(current *schedule.Schedule) (*schedule.Schedule, error) {
-		spec, paused, err := current.ReadPatch(in.RawBody, a.Registry, a.Schedules.Now())
-		switch {
-		case err != nil:
+		patch := withoutReadOnly(in.RawBody)
+		spec, paused, err := current.ReadPatch(patch, a.Registry, a.Schedules.Now())
+		if err != nil {
 			return nil, inBody(err)
-		case current.SameSpec(spec) && current.Paused == paused:
-			return current, nil
 		}
-		changed, err := schedule.Put(current, in.ID, spec, paused, schedule.OriginAPI, a.Schedules.Now())
-		if err == nil && changed.Paused && current.PausedReason == schedule.PausedByFailures {
-			changed.PausedReason = schedule.PausedByFailures // as before: nobody has asked for a pause
+		if len(patch) < len(in.RawBody) { // it is what GET has answered
+			spec = current.Reread(spec, a.Registry)
 		}
-		return changed, err
+		return a.replace(current, in.ID, spec, paused)
 	}))
+}
+
+// replace gives a schedule, nil if there is none yet, another spec. It returns the schedule itself if that changes nothing.
+func (a *api) replace(current *schedule.Schedule, id string, spec schedule.Spec, paused bool) (*schedule.Schedule, error) {
+	if current != nil && current.SameSpec(spec) && current.Paused == paused {
+		return current, nil
+	}
+	now := a.Schedules.Now()
+	if err := spec.CheckPast(current, now); err != nil {
+		return nil, inBody(err)
+	}
+	changed, err := schedule.Put(current, id, spec, paused, schedule.OriginAPI, now)
+	if err == nil && changed.Paused && current != nil && current.PausedReason == schedule.PausedByFailures {
+		changed.PausedReason = schedule.PausedByFailures // as before: nobody has asked for a pause
+	}
+	return changed, err
 }
 
 // edit changes what a schedule is, which only the API may do that made it. The check is a part of the change: of two who
@@ -222,8 +239,19 @@ func (a *api) edit(
 			return nil, nil, err
 		}
 		changed, err := change(current)
-		return changed, nil, err
+		if note := noteOf(ctx); note != nil {
+			note.nothing = err == nil && changed == current
+		}
+		return changed, a.passedOver(current, changed), err
 	})
+}
+
+// passedOver returns what is to be told of the ticks of a pause if a change ends it.
+func (a *api) passedOver(current, changed *schedule.Schedule) []schedule.Run {
+	if current == nil || changed == nil || !current.Paused || changed.Paused {
+		return nil
+	}
+	return schedule.PassedOver(current, a.Schedules.Now())
 }
 
 func noSchedule(id string) error { return task.NotFound("there is no schedule %q", id) }
@@ -234,20 +262,12 @@ type steerScheduleInput struct {
 }
 
 func (a *api) deleteSchedule(ctx context.Context, in *steerScheduleInput) (*struct{}, error) {
-	current, err := a.Schedules.Get(ctx, in.ID)
-	switch {
-	case task.CodeOf(err) == task.CodeNotFound: // Delete also ends what an earlier one has begun
-		return nil, a.Schedules.Delete(ctx, in.ID)
-	case err != nil:
-		return nil, err
-	}
-	if err := fromElsewhere(current); err != nil {
-		return nil, err
-	}
-	if err := in.check(current); err != nil {
-		return nil, err
-	}
-	return nil, a.Schedules.Delete(ctx, in.ID)
+	return nil, a.Schedules.Delete(ctx, in.ID, func(current *schedule.Schedule) error {
+		if err := fromElsewhere(current); err != nil {
+			return err
+		}
+		return in.check(current)
+	})
 }
 
 type listSchedulesInput struct {
@@ -315,7 +335,7 @@ func (a *api) steer(
 			return nil, nil, err
 		}
 		changed, err := change(current)
-		return changed, nil, err
+		return changed, a.passedOver(current, changed), err
 	})
 }
 

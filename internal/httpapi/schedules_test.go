@@ -31,6 +31,7 @@ type desk struct {
 	base   string
 	redis  *redistest.Server
 	store  schedule.Store
+	types  *task.Registry
 	now    atomic.Int64 // ms
 	refuse atomic.Bool  // tasks are not enqueued
 }
@@ -60,6 +61,7 @@ func newDesk(t testing.TB) *desk {
 	d.at("2026-11-21T01:30:00Z")
 	d.base, d.redis = serveBroker(t, func(c *httpapi.Config) {
 		d.store = c.Schedules
+		d.types = c.Registry
 		c.Schedules = clocked{c.Schedules, d}
 		c.Tasks = refusing{c.Tasks, d}
 	})
@@ -226,7 +228,7 @@ func TestBadSchedules(t *testing.T) {
 		"no failures":           {`{"every":"1h","pause_after_failures":0,` + good + `}`, 422, "body.pause_after_failures"},
 		"paused no boolean":     {`{"every":"1h","paused":1,` + good + `}`, 422, "body.paused"},
 		"unknown field":         {`{"every":"1h","colour":1,` + good + `}`, 422, "body.colour"},
-		"field of an answer":    {`{"every":"1h","run_count":1,` + good + `}`, 422, "body.run_count"},
+		"at that has passed":    {`{"at":"2026-11-21T01:28:59Z",` + good + `}`, 422, "body.at"},
 		"field in capitals":     {`{"every":"1h","JITTER":"1s",` + good + `}`, 422, "body.JITTER"},
 		"no task":               {`{"every":"1h"}`, 422, "body.task"},
 		"task null":             {`{"every":"1h","task":null}`, 422, "body.task"},
@@ -423,6 +425,75 @@ func TestSchedulePreconditions(t *testing.T) {
 	d.call(404, "GET", "/a", "")
 }
 
+// What GET answers can be sent back. It changes nothing, or what has been changed in it.
+func TestScheduleIsPutBack(t *testing.T) {
+	d := newDesk(t)
+	d.types.AllowCallbacks()
+	for name, body := range map[string]string{
+		"defaults": `{"cron":"0 * * * *","task":{"type":"call","payload":{"url":"https://example.com"},"callback":{"url":"https://example.com/done"}}}`,
+		"all set": `{"every":"1h","start_at":"2026-11-21T00:00:00.5+01:00","end_at":"2027-01-01T00:00:00Z","jitter":"5s","max_runs":3,
+			"pause_after_failures":2,"task":{"type":"call","payload":{"url":"https://example.com"},"queue":"low","max_retries":1,"timeout":"5s",
+			"retention":"5h","metadata":{"b":"1","a":"2"}}}`,
+		"paused": `{"every":"1h","paused":true,"task":{"type":"echo"}}`,
+		"once":   `{"at":"2026-11-21T01:29:30Z","task":{"type":"echo"}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			d.at("2026-11-21T01:30:00Z")
+			d.call(201, "PUT", "/a", body)
+			d.at("2026-11-21T03:30:00Z")
+			before := d.ask("GET", "/a", "")
+			entries := len(d.audited())
+			for _, method := range []string{"PUT", "PATCH"} {
+				got := d.ask(method, "/a", before.body, "If-Match", before.header.Get("ETag"))
+				if got.status != 200 || got.body != before.body || got.header.Get("ETag") != before.header.Get("ETag") {
+					t.Errorf("%s: %d, ETag %s: %s, want that of\n%s", method, got.status, got.header.Get("ETag"), got.body, before.body)
+				}
+			}
+			if n := len(d.audited()); n != entries {
+				t.Errorf("%d entries in the audit log tell of no change", n-entries)
+			}
+			changed := strings.Replace(before.body, `"misfire_grace_time":"60s"`, `"misfire_grace_time":"61s"`, 1)
+			wantFields(t, d.call(200, "PUT", "/a", changed), `{"misfire_grace_time":"61s","updated_at":"2026-11-21T03:30:00.000Z"}`)
+			if n := len(d.audited()); n != entries+1 {
+				t.Errorf("%d entries in the audit log tell of a change", n-entries)
+			}
+			d.call(204, "DELETE", "/a", "")
+		})
+	}
+}
+
+// audited returns what the audit log says.
+func (d *desk) audited() []any {
+	d.t.Helper()
+	got := ask(d.t, "GET", d.base+"/v1/audit?limit=1000", "")
+	var page struct{ Items []any }
+	if err := json.Unmarshal([]byte(got.body), &page); err != nil || got.status != 200 {
+		d.t.Fatalf("%d %s: %v", got.status, got.body, err)
+	}
+	return page.Items
+}
+
+// The history says which ticks a pause has kept from running.
+func TestPauseIsTold(t *testing.T) {
+	for end, call := range map[string][3]string{
+		"resume": {"POST", "/a/resume", ""}, "patch": {"PATCH", "/a", `{"paused":false}`}, "put": {"PUT", "/a", everyMinute},
+	} {
+		t.Run(end, func(t *testing.T) {
+			d := newDesk(t)
+			d.call(201, "PUT", "/a", everyMinute)
+			d.call(200, "POST", "/a/pause", "")
+			d.at("2026-11-21T01:32:30Z")
+			wantFields(t, d.call(200, call[0], call[1], call[2]), `{"skipped_count":0,"missed_count":0,"next_run_at":"2026-11-21T01:33:00.000Z"}`)
+			runs, _ := d.call(200, "GET", "/a/runs", "")["items"].([]any)
+			if len(runs) != 2 {
+				t.Fatalf("the history says %v", runs)
+			}
+			newest, _ := runs[0].(map[string]any)
+			wantFields(t, newest, `{"tick":"2026-11-21T01:32:00.000Z","outcome":"skipped","reason":"paused","task_id":null,"fired_at":null,"state":null}`)
+		})
+	}
+}
+
 // Two who have seen the same revision cannot both change it.
 func TestParallelEditors(t *testing.T) {
 	d := newDesk(t)
@@ -435,7 +506,7 @@ func TestParallelEditors(t *testing.T) {
 				tag := d.ask("GET", "/a", "").header.Get("ETag")
 				method, body := "PATCH", fmt.Sprintf(`{"task":{"metadata":{"editor-%d":"%d"}}}`, editor, round)
 				if editor%4 == 0 {
-					method, body = "PUT", everyMinute
+					method, body = "PUT", fmt.Sprintf(`{"every":"1m","task":{"type":"echo","metadata":{"only":"%d-%d"}}}`, editor, round)
 				}
 				switch got := d.ask(method, "/a", body, "If-Match", tag); got.status {
 				case 200:

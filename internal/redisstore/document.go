@@ -46,6 +46,7 @@ type stateDocument struct {
 	Revision      int64                 `json:"rev"`
 	Paused        bool                  `json:"paused"`
 	PausedReason  schedule.PausedReason `json:"reason"`
+	FilePaused    bool                  `json:"file_paused"`
 	Anchor        int64                 `json:"anchor"`
 	Next          int64                 `json:"next"`
 	Due           int64                 `json:"due"`
@@ -61,7 +62,7 @@ type stateDocument struct {
 
 func (d *stateDocument) state() schedule.State {
 	return schedule.State{
-		Revision: d.Revision, Paused: d.Paused, PausedReason: d.PausedReason,
+		Revision: d.Revision, Paused: d.Paused, PausedReason: d.PausedReason, FilePaused: d.FilePaused,
 		Anchor: fromMillis(d.Anchor), Next: fromMillis(d.Next), Due: fromMillis(d.Due),
 		LastRunAt: fromMillis(d.LastRunAt), LastTaskID: d.LastTaskID, LastState: d.LastState,
 		Runs: d.Runs, Missed: d.Missed, Skipped: d.Skipped, FailureStreak: d.FailureStreak, Unfinished: d.Unfinished,
@@ -88,6 +89,9 @@ func encodeState(s *schedule.State) []byte {
 	b = appendText(b, `,"reason":`, string(s.PausedReason))
 	if s.Paused {
 		b = append(b, `,"paused":true`...)
+	}
+	if s.FilePaused {
+		b = append(b, `,"file_paused":true`...)
 	}
 	b = appendMillis(b, `,"anchor":`, s.Anchor)
 	b = appendMillis(b, `,"next":`, s.Next)

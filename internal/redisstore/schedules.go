@@ -203,13 +203,13 @@ func (s *Schedules) write(ctx context.Context, version string, changed *schedule
 	return done, unavailable(err)
 }
 
-// Delete drops a schedule. What it still owes becomes tasks before this returns, or never.
-func (s *Schedules) Delete(ctx context.Context, id string) error {
-	keys := []string{specsKey, statesKey, idsKey, dueKey, runsPrefix + id}
-	known, err := deleteScript.Run(ctx, s.rdb, keys, id, changesChannel).Bool()
+// Delete drops a schedule, unless check returns an error. What it still owes becomes tasks before this returns, or never.
+func (s *Schedules) Delete(ctx context.Context, id string, check func(*schedule.Schedule) error) error {
+	known, err := s.drop(ctx, id, check)
 	if err != nil {
-		return unavailable(err)
+		return err
 	}
+	// Whatever an earlier deletion has begun is ended, too.
 	if err := s.disown(ctx, id); err != nil {
 		return err
 	}
@@ -220,6 +220,31 @@ func (s *Schedules) Delete(ctx context.Context, id string) error {
 		return notFound(id)
 	}
 	return nil
+}
+
+// drop reports false if there is no such schedule.
+func (s *Schedules) drop(ctx context.Context, id string, check func(*schedule.Schedule) error) (known bool, err error) {
+	keys := []string{specsKey, statesKey, idsKey, dueKey, runsPrefix + id}
+	for {
+		loaded, err := s.load(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		version := ""
+		if loaded != nil {
+			version = loaded.Version
+			if check != nil {
+				if err := check(loaded.Schedule); err != nil {
+					return false, err
+				}
+			}
+		}
+		dropped, err := deleteScript.Run(ctx, s.rdb, keys, id, changesChannel, version).Bool()
+		if err != nil || dropped {
+			return loaded != nil, unavailable(err)
+		}
+		// It has been changed, and is checked again.
+	}
 }
 
 func (s *Schedules) disown(ctx context.Context, id string) error {

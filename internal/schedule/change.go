@@ -3,6 +3,7 @@ package schedule
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"time"
 
@@ -141,6 +142,28 @@ func Replan(old *Schedule, now time.Time) (*Schedule, error) {
 	return &s, nil
 }
 
+// passedKept is how many ticks of a pause are told.
+const passedKept = 20
+
+// PassedOver returns runs that tell of the newest ticks that did not run because the schedule was paused, oldest first: of
+// those since it was last changed. They count nowhere.
+func PassedOver(s *Schedule, now time.Time) (runs []Run) {
+	t, err := s.ticks(s.Anchor)
+	if err != nil || !s.Paused {
+		return nil
+	}
+	tick := t.after(s.UpdatedAt)
+	for n := 0; !tick.IsZero() && !tick.After(now); n++ {
+		if n == maxCounted {
+			tick = later(tick, t.after(now.Add(-time.Hour)))
+		}
+		runs = append(runs, Run{Tick: tick, Lateness: now.Sub(tick), Outcome: Skipped, Reason: ReasonPaused})
+		runs = runs[max(0, len(runs)-passedKept):]
+		tick = t.after(tick)
+	}
+	return runs
+}
+
 // Trigger returns the schedule with one more run, beside its ticks, and the run. Its task is Schedule.Task of it, and is
 // the caller's to enqueue.
 func Trigger(old *Schedule, taskID string, now time.Time) (*Schedule, Run) {
@@ -170,6 +193,38 @@ func (s *Schedule) Ended(taskID string, state task.State, now time.Time) bool {
 		}
 	}
 	return true
+}
+
+// Reread returns a spec that somebody has made of what is shown of the schedule without what showing it has filled in:
+// where the spec says what the schedule comes to already, it says what the schedule says.
+func (s *Schedule) Reread(spec Spec, types *task.Registry) Spec {
+	if spec.dayMatch() == s.dayMatch() {
+		spec.DayMatch = s.DayMatch
+	}
+	shown, err := s.Task(types, Run{}, time.Time{})
+	have, want := &s.Spec.Task, &spec.Task
+	if err != nil || have.Type != want.Type {
+		return spec
+	}
+	if want.Queue == shown.Queue {
+		want.Queue = have.Queue
+	}
+	if want.MaxRetries != nil && *want.MaxRetries == shown.MaxRetries {
+		want.MaxRetries = have.MaxRetries
+	}
+	if want.Timeout != nil && time.Duration(*want.Timeout) == shown.Timeout {
+		want.Timeout = have.Timeout
+	}
+	if want.Retention != nil && time.Duration(*want.Retention) == shown.Retention {
+		want.Retention = have.Retention
+	}
+	if reflect.DeepEqual(want.Callback, shown.Callback) {
+		want.Callback = have.Callback
+	}
+	if reflect.DeepEqual(decodeExactly(want.Payload), decodeExactly(have.Payload)) {
+		want.Payload = have.Payload
+	}
+	return spec
 }
 
 // SameSpec reports whether the schedule is what the spec asks for already. It compares what is stored of them, which

@@ -120,6 +120,15 @@ func (s *Spec) checkRules() (faults []task.Fault) {
 	return faults
 }
 
+// CheckPast returns an error with CodeInvalid for an At that has passed by more than the grace time, and that old, nil for
+// none, does not have already: it would never run.
+func (s *Spec) CheckPast(old *Schedule, now time.Time) error {
+	if s.At.IsZero() || old != nil && old.At.Equal(s.At) || now.Sub(s.At) <= time.Duration(s.MisfireGraceTime) {
+		return nil
+	}
+	return invalid([]task.Fault{{Location: "at", Message: "has passed by more than misfire_grace_time, so that it would never run"}})
+}
+
 // checkTask checks the task as if it were to run now.
 func (s *Spec) checkTask(types *task.Registry, now time.Time) (faults []task.Fault) {
 	_, err := types.Prepare(s.Task.request("", nil), now)

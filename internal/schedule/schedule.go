@@ -32,6 +32,8 @@ type State struct {
 	Revision     int64        `json:"rev"`
 	Paused       bool         `json:"paused,omitempty"`
 	PausedReason PausedReason `json:"reason,omitempty"`
+	// FilePaused is what the configuration file said of Paused when it was last taken over.
+	FilePaused bool `json:"file_paused,omitempty"`
 	// Anchor is tick 0 of an Every trigger.
 	Anchor time.Time `json:"anchor,omitzero"`
 	// Next is the next tick, zero if there is none or the schedule is paused. It runs at Due, which Jitter puts off.
@@ -60,7 +62,7 @@ type PausedReason string
 const (
 	PausedByUser     PausedReason = "user"
 	PausedByFailures PausedReason = "failures" // as many in a row as PauseAfterFailures says
-	PausedInvalid    PausedReason = "invalid"  // what is stored can no longer be read, or its task type is gone
+	PausedInvalid    PausedReason = "invalid"  // what is stored can no longer be read, or its task type or queue is gone
 )
 
 // TickID is the id of the task of a tick. It is the same whoever makes the task, so that it is made once.

@@ -23,9 +23,9 @@ type Store interface {
 	// change is called again with what it is now. The current one is nil if there is none. A change that returns its
 	// argument or an error changes nothing. Runs are added to the history.
 	Update(ctx context.Context, id string, change func(current *Schedule) (*Schedule, []Run, error)) (*Schedule, error)
-	// Delete drops a schedule and all that is kept for it. When it returns, no task of it will be made any more.
-	// Error: CodeNotFound.
-	Delete(ctx context.Context, id string) error
+	// Delete drops a schedule and all that is kept for it, unless check, nil for none, returns an error for what it is
+	// then. When it returns, no task of it will be made any more. Error: CodeNotFound.
+	Delete(ctx context.Context, id string, check func(current *Schedule) error) error
 	// Runs returns the newest runs of a schedule, newest first. Error: CodeNotFound.
 	Runs(ctx context.Context, id string, limit int) ([]Run, error)
 	// Count returns how many schedules there are, and when the next is due; zero if none is.

@@ -19,7 +19,7 @@ func (s *suite) commits() {
 		steps = append(steps, s.tick(loaded))
 	}
 	changed := s.put("b", 5)
-	s.must(s.Schedules.Delete(s.Context(), "gone"))
+	s.must(s.Schedules.Delete(s.Context(), "gone", nil))
 	same(s, "what was written", s.commit(term, "1", steps...), []bool{true, false, true, false})
 	same(s, "one that was moved on", s.get("a"), steps[0].Schedule)
 	same(s, "one that somebody has changed", s.get("b"), changed)
@@ -112,7 +112,7 @@ func (s *suite) strikes() {
 	second := s.tickAll(term, "2", "s")
 	same(s, "what is told of ticks that are owed", len(s.runs()), 0)
 	done := make(chan error, 1)
-	go func() { done <- s.Schedules.Delete(s.Context(), "gone") }()
+	go func() { done <- s.Schedules.Delete(s.Context(), "gone", nil) }()
 	for s.load("gone")[0] != nil {
 		time.Sleep(time.Millisecond)
 	}
@@ -123,7 +123,7 @@ func (s *suite) strikes() {
 	s.must(s.Schedules.Strike(s.Context(), term, second))
 	s.must(s.Schedules.Strike(s.Context(), term, first))
 	same(s, "the history", s.runs(), []schedule.Run{second.Owed[0].Run, first.Owed[0].Run})
-	s.must(s.Schedules.Delete(s.Context(), "s"))
+	s.must(s.Schedules.Delete(s.Context(), "s", nil))
 	if left := s.Left(s.T); len(left) > 0 {
 		s.Errorf("a strike left %q of a deleted schedule", left)
 	}

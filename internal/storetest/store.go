@@ -21,11 +21,11 @@ func (s *suite) putAndGet() {
 	made := s.put("s", 1)
 	full := *made
 	full.State = schedule.State{
-		Revision: 7, Paused: true, PausedReason: schedule.PausedByFailures, Anchor: s.minute(-9), Next: s.minute(2),
+		Revision: 7, Paused: true, PausedReason: schedule.PausedByFailures, FilePaused: true, Anchor: s.minute(-9), Next: s.minute(2),
 		Due: s.minute(2).Add(1234 * time.Millisecond), LastRunAt: s.minute(-1), LastTaskID: "s@1", LastState: task.Failed,
 		Runs: 1, Missed: 2, Skipped: 3, FailureStreak: 4, Unfinished: []string{"s@1", `odd "task" \`, "s@3"},
 	}
-	run := schedule.Run{Tick: s.minute(0), FiredAt: s.minute(0), TaskID: "by-hand", Outcome: schedule.Triggered}
+	run := schedule.Run{Tick: s.minute(0), FiredAt: s.minute(0), TaskID: "by-hand", Outcome: schedule.Triggered, Reason: schedule.ReasonPaused}
 	s.update("s", func(*schedule.Schedule) *schedule.Schedule { return &full }, run)
 	same(s, "the schedule", s.get("s"), &full)
 	same(s, "its runs", s.runs(), []schedule.Run{run})
@@ -90,18 +90,39 @@ func (s *suite) deletion() {
 	s.put("other", 2)
 	term, _ := s.lead()
 	s.must(s.Schedules.Strike(s.Context(), term, s.tickAll(term, "1", "s")))
-	s.must(s.Schedules.Delete(s.Context(), "s"))
+	s.must(s.Schedules.Delete(s.Context(), "s", nil))
 	_, err := s.Schedules.Get(s.Context(), "s")
 	s.wantNotFound("a schedule that was deleted", err)
-	s.wantNotFound("deleting it again", s.Schedules.Delete(s.Context(), "s"))
+	s.wantNotFound("deleting it again", s.Schedules.Delete(s.Context(), "s", nil))
 	same(s, "what is due", s.dueIDs(time.Time{}, s.minute(100)), []string{"other"})
 	if !slices.Contains(s.queues.forgotten, "s") {
 		s.Error("the queues were not told to forget it")
 	}
-	s.must(s.Schedules.Delete(s.Context(), "other"))
+	s.must(s.Schedules.Delete(s.Context(), "other", nil))
 	if left := s.Left(s.T); len(left) > 0 {
 		s.Errorf("deleted schedules left %q", left)
 	}
+}
+
+// deletionChecked changes a schedule while its deletion checks it: what is deleted is what was checked last.
+func (s *suite) deletionChecked() {
+	s.put("s", 1)
+	var checked []time.Time
+	check := func(current *schedule.Schedule) error {
+		if checked = append(checked, current.Next); len(checked) == 1 {
+			s.put("s", 2)
+			return nil
+		}
+		return task.Conflict("it has been changed")
+	}
+	if err := s.Schedules.Delete(s.Context(), "s", check); task.CodeOf(err) != task.CodeConflict {
+		s.Errorf("the deletion ended with %v", err)
+	}
+	same(s, "the next ticks that were checked", len(checked), 2)
+	s.get("s") // it is there
+	s.must(s.Schedules.Delete(s.Context(), "s", func(*schedule.Schedule) error { return nil }))
+	s.wantNotFound("a deletion of nothing", s.Schedules.Delete(s.Context(), "s", check))
+	same(s, "checks", len(checked), 2)
 }
 
 func (s *suite) due() {
@@ -154,7 +175,7 @@ func (s *suite) changes() {
 	next("a new schedule")
 	s.put("s", 2)
 	next("a change")
-	s.must(s.Schedules.Delete(s.Context(), "s"))
+	s.must(s.Schedules.Delete(s.Context(), "s", nil))
 	next("a deletion")
 	cancel()
 	for range heard {
@@ -190,7 +211,7 @@ func (s *suite) deletionWaits() {
 	unrelated := s.tickAll(term, "2", "other")
 	second := s.tickAll(term, "3", "doomed")
 	done := make(chan error, 1)
-	go func() { done <- s.Schedules.Delete(context.WithoutCancel(s.Context()), "doomed") }()
+	go func() { done <- s.Schedules.Delete(context.WithoutCancel(s.Context()), "doomed", nil) }()
 	s.waits("the deletion", done)
 	s.must(s.Schedules.Strike(s.Context(), term, first))
 	s.waits("the deletion", done)
@@ -215,7 +236,7 @@ func (s *suite) deletionWithoutLeader() {
 	term, resign := s.lead()
 	first, second := s.tickAll(term, "1", ids...), s.tickAll(term, "2", "s0", "s1")
 	resign()
-	s.must(s.Schedules.Delete(s.Context(), "s2"))
+	s.must(s.Schedules.Delete(s.Context(), "s2", nil))
 	first.Owed = slices.Delete(first.Owed, 2, 3)
 	same(s, "what is owed", s.owed(), map[string]*schedule.Batch{"1": first, "2": second})
 
@@ -235,7 +256,7 @@ func (s *suite) deletionOfAll() {
 	term, resign := s.lead()
 	s.tickAll(term, "1", "s")
 	resign()
-	s.must(s.Schedules.Delete(s.Context(), "s"))
+	s.must(s.Schedules.Delete(s.Context(), "s", nil))
 	if left := s.Left(s.T); len(left) > 0 {
 		s.Errorf("the deleted schedule left %q", left)
 	}

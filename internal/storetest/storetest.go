@@ -64,6 +64,7 @@ func Run(t *testing.T, open func(t *testing.T, queues *Queues) Backend) {
 		"changes do not undo each other":               (*suite).concurrentUpdates,
 		"lists":                                        (*suite).lists,
 		"deletion leaves nothing":                      (*suite).deletion,
+		"deletion of what was checked":                 (*suite).deletionChecked,
 		"what is due":                                  (*suite).due,
 		"commits move on what nobody has changed":      (*suite).commits,
 		"commits of an earlier term":                   (*suite).deposed,

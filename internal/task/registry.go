@@ -65,6 +65,9 @@ func (r *Registry) Types() []*Type {
 	return types
 }
 
+// HasQueue reports whether tasks may go to the queue.
+func (r *Registry) HasQueue(name string) bool { return slices.Contains(r.queues, name) }
+
 // QueueOf returns the queue that tasks of the type go to when the request names none.
 func (r *Registry) QueueOf(t *Type) string {
 	switch {

@@ -123,7 +123,7 @@ func checkID(id string) []Fault {
 }
 
 func (r *Registry) checkQueue(name string) []Fault {
-	if slices.Contains(r.queues, name) {
+	if r.HasQueue(name) {
 		return nil
 	}
 	return []Fault{{"queue", fmt.Sprintf("%q is not a known queue; there are %q", name, r.queues)}}
