@@ -11,6 +11,7 @@ import (
 
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
@@ -28,13 +29,13 @@ func newDialer(cfg config.Redis) (dialer, error) {
 // MakeRedisClient returns a redis.UniversalClient, the way asynq asks for one.
 func (d dialer) MakeRedisClient() any { return d.client() }
 
-func (d dialer) client() redis.UniversalClient { return redis.NewUniversalClient(d.opts) }
+func (d dialer) client() redis.UniversalClient { return redisconn.New(d.opts) }
 
 // workerClient returns a client that sends no command twice by itself: a fetch that is repeated takes two tasks.
 func (d dialer) workerClient() redis.UniversalClient {
 	opts := *d.opts
 	opts.MaxRetries = -1
-	return redis.NewUniversalClient(&opts)
+	return redisconn.New(&opts)
 }
 
 // beatClient returns a client that sends no command twice by itself, for a step that is repeated looks as if another had
@@ -43,7 +44,7 @@ func (d dialer) beatClient() redis.UniversalClient {
 	opts := *d.opts
 	opts.MaxRetries = -1
 	opts.ContextTimeoutEnabled = true
-	return redis.NewUniversalClient(&opts)
+	return redisconn.New(&opts)
 }
 
 // awaitRedis waits until Redis answers, and says so when that takes long. It returns an error if Redis is none that

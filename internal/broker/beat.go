@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/internal/task"
 )
@@ -146,24 +147,16 @@ func endState(s string) task.State {
 	return task.State(s)
 }
 
-// EndsOf returns a channel that gets a word when tasks of schedules have ended, until ctx ends.
+// EndsOf returns a channel that receives a value when tasks of schedules have ended, and when some may have without notice,
+// until ctx ends.
 func (c BeatClient) EndsOf(ctx context.Context) <-chan struct{} {
 	words := make(chan struct{}, 1)
-	sub := c.rdb.Subscribe(ctx, endsChannel)
-	go func() {
-		defer sub.Close()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-sub.Channel():
-			}
-			select {
-			case words <- struct{}{}:
-			default:
-			}
+	go redisconn.Subscribe(ctx, c.rdb, func(any) {
+		select {
+		case words <- struct{}{}:
+		default:
 		}
-	}()
+	}, endsChannel)
 	return words
 }
 

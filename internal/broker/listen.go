@@ -4,12 +4,14 @@ import (
 	"context"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/redisconn"
 )
 
 // listen hears which queues have something to do, which have something due, and which callbacks are to be made. After a
 // lost connection anything may have been missed, so everything is looked at.
 func (s *Server) listen(ctx context.Context) {
-	subscribe(ctx, s.rdb, func(received any) {
+	redisconn.Subscribe(ctx, s.rdb, func(received any) {
 		switch m := received.(type) {
 		case *redis.Subscription:
 			s.lane.prefetch.wake("")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
@@ -171,7 +172,7 @@ func (w *watches) leave(one *watcher) {
 
 // listen hears announcements. What was announced while there was no connection was missed, so everything is looked at.
 func (w *watches) listen(ctx context.Context) {
-	subscribe(ctx, w.rdb, func(received any) {
+	redisconn.Subscribe(ctx, w.rdb, func(received any) {
 		switch m := received.(type) {
 		case *redis.Subscription:
 			w.firstHear.Do(func() { close(w.hears) })

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 )
 
@@ -160,26 +161,18 @@ func (s *Schedules) Strike(ctx context.Context, term int64, batch *schedule.Batc
 // Changes tells the ids of schedules that somebody has changed, and "" when some may have been overheard.
 func (s *Schedules) Changes(ctx context.Context) <-chan string {
 	changes := make(chan string, 1000)
-	sub := s.rdb.Subscribe(ctx, changesChannel)
-	// Receive does not watch its context while it reads.
-	context.AfterFunc(ctx, func() { sub.Close() })
 	go func() {
 		defer close(changes)
-		for ctx.Err() == nil {
+		redisconn.Subscribe(ctx, s.rdb, func(received any) {
 			id := ""
-			received, err := sub.Receive(ctx)
 			if message, ok := received.(*redis.Message); ok {
 				id = message.Payload
-			}
-			if err != nil {
-				pause(ctx, 100*time.Millisecond) // Redis is away
-				continue
 			}
 			select {
 			case changes <- id:
 			case <-ctx.Done():
 			}
-		}
+		}, changesChannel)
 	}()
 	return changes
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/lease"
+	"github.com/backbeat-go/backbeat/internal/redisconn"
 )
 
 // Lease is the lease of the beat that leads.
@@ -75,17 +76,7 @@ func (l *Lease) Resign(ctx context.Context, h lease.Holder) error {
 
 // Watch does what lease.Store says. It also wakes when it has begun to listen, at first and after each lost connection.
 func (l *Lease) Watch(ctx context.Context, wake func()) {
-	pubsub := l.rdb.Subscribe(ctx, resignedChannel)
-	defer pubsub.Close()
-	// Receive does not watch its context while it reads.
-	defer context.AfterFunc(ctx, func() { pubsub.Close() })()
-	for ctx.Err() == nil {
-		if _, err := pubsub.Receive(ctx); err != nil {
-			pause(ctx, 100*time.Millisecond) // Redis is away
-			continue
-		}
-		wake()
-	}
+	redisconn.Subscribe(ctx, l.rdb, func(any) { wake() }, resignedChannel)
 }
 
 // pause waits for d and returns true, or false if ctx ends before.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/redisconn"
 )
 
 const (
@@ -156,10 +158,19 @@ func (c *Cluster) Addrs() []string {
 // URL is the cluster's address as configurations give it.
 func (c *Cluster) URL() string { return "redis-cluster://" + strings.Join(c.Addrs(), ",") }
 
-// Client returns a client that is closed when the test ends.
-func (c *Cluster) Client(t testing.TB) *redis.ClusterClient {
+// Options are those of a client of the cluster.
+func (c *Cluster) Options() *redis.UniversalOptions {
+	return &redis.UniversalOptions{Addrs: c.Addrs(), IsClusterMode: true, DialerRetries: 1}
+}
+
+// Client returns a client as the programs have it. It is closed when the test ends.
+func (c *Cluster) Client(t testing.TB, change ...func(*redis.UniversalOptions)) *redis.ClusterClient {
 	t.Helper()
-	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs()})
+	opts := c.Options()
+	for _, f := range change {
+		f(opts)
+	}
+	client := redisconn.New(opts).(*redis.ClusterClient)
 	t.Cleanup(func() { client.Close() })
 	return client
 }
