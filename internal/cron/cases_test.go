@@ -97,3 +97,29 @@ func parseTime(t testing.TB, text string) time.Time {
 	}
 	return at
 }
+
+// TestPeers holds expressions against what other libraries' own suites say of them.
+func TestPeers(t *testing.T) {
+	file, err := os.Open("testdata/peers.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	reader := csv.NewReader(file)
+	reader.Comment = '#'
+	rows, err := reader.ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := make(map[string]int)
+	for _, row := range rows {
+		source, zone, match, expr, after, next := row[0], row[1], row[2], row[3], row[4], row[5]
+		sources[source]++
+		t.Run(source+" "+expr, func(t *testing.T) {
+			wantTicks(t, mustParse(t, expr, cron.DayMatch(match)), mustZone(t, zone), after, next)
+		})
+	}
+	if len(rows) < 300 || len(sources) != 10 {
+		t.Errorf("read %d rows of %d sources", len(rows), len(sources))
+	}
+}

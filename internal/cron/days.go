@@ -163,15 +163,19 @@ func (d *weekDays) special(item string) (bool, error) {
 }
 
 func (d *weekDays) addNth(weekday, nth string) error {
-	day, err := weekdayField().value(weekday)
+	days, err := weekdayField().valueOrRange(weekday)
 	if err != nil {
 		return fmt.Errorf("before #: %w", err)
 	}
+	if nth == lastDay {
+		d.last |= days
+		return nil
+	}
 	n, err := strconv.ParseUint(nth, 10, 8)
 	if err != nil || n < 1 || int(n) > len(d.nth) {
-		return fmt.Errorf("%q: # takes which one of the month, 1-%d, such as 5#3 for the third Friday", weekday+"#"+nth, len(d.nth))
+		return fmt.Errorf("%q: # takes which one of the month, 1-%d or L, such as 5#3 for the third Friday", weekday+"#"+nth, len(d.nth))
 	}
-	d.nth[n-1].add(day % 7)
+	d.nth[n-1] |= days
 	return nil
 }
 

@@ -12,11 +12,12 @@
 //	month         1-12   jan-dec
 //	day of week   0-7    sun-sat  5L  friL  5#3  fri#3     0 and 7 are Sunday
 //
-// Letters may be of either case. @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually stand for
+// Letters may be of either case, and names may be written in full. A seventh field of only * or ?, the year of Quartz, is
+// passed over if weekdays are named. @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually stand for
 // an expression. Rule by rule:
 //
 //   - A field is a list of items with commas between them. It matches what any of them matches.
-//   - * and ? are all values, in every field.
+//   - * is all values. In the two day fields, ? is the same.
 //   - a-b is a range with both ends. Where b is less than a it wraps: 22-2 is 22, 23, 0, 1, 2, and fri-mon is
 //     Friday to Monday. Days of the month wrap after 31, whatever the month.
 //   - a-b/n is every n-th value of the range, counted along the wrap: 22-3/2 is 22, 0, 2. */n counts from the
@@ -26,16 +27,20 @@
 //     range to the last day, with a step or without.
 //   - 15W is the day from Monday to Friday nearest to the 15th, and never in another month. A month without
 //     that day has none.
-//   - 5L is the last Friday of the month, 5#3 the third. A month without a fifth Friday has no 5#5.
+//   - 5L and 5#L are the last Friday of the month, 5#3 the third; mon-fri#1 is the first of each of these weekdays. A month
+//     without a fifth Friday has no 5#5.
 //   - Where both day fields are restricted, either is enough (EitherDay), or both must match (BothDays). A field is
 //     unrestricted when it is exactly * or ?, so that */2 restricts.
+//
+// What other programs read and this one does not, such as expressions of AWS EventBridge, CRON_TZ, @every, H or a line of a
+// crontab, is refused with what to write here.
 //
 // # When clocks change
 //
 // A clock that is put forward skips readings; one that is put back shows some twice. What an expression means
 // on such a day depends on its hour field:
 //
-//   - With a * or ? in any of its items, */2 included, it means a rhythm: it fires at every instant whose reading
+//   - With a * in any of its items, */2 included, it means a rhythm: it fires at every instant whose reading
 //     matches, both times where one comes twice, and not for what is skipped.
 //   - Otherwise it means times of day, 0-23 included: each reading fires once. One that comes twice fires the
 //     first time. One that is skipped fires at the first instant after the gap; several that are skipped

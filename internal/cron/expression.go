@@ -46,11 +46,18 @@ func Parse(expr string, match DayMatch) (*Expression, error) {
 	if len(expr) > MaxLength {
 		return nil, fmt.Errorf("the expression is longer than %d bytes", MaxLength)
 	}
+	if err := foreign(expr); err != nil {
+		return nil, err
+	}
 	fields, err := split(strings.ToLower(expr))
 	if err != nil {
 		return nil, err
 	}
-	return parseFields([6]string(fields), match)
+	parsed, err := parseFields([6]string(fields), match)
+	if err != nil && len(strings.Fields(expr)) == 6 {
+		return nil, meant(fields, err)
+	}
+	return parsed, err
 }
 
 // split gives the six fields, those of a macro's meaning too.
@@ -68,7 +75,12 @@ func split(expr string) ([]string, error) {
 		return append([]string{"0"}, fields...), nil
 	case 6:
 		return fields, nil
+	case 7:
+		return withoutYear(fields)
 	default:
+		if len(fields) > 7 && isCrontab(fields) {
+			return nil, crontabLine(fields)
+		}
 		return nil, fmt.Errorf("there are %d fields: cron takes 5 (minute, hour, day of month, month, day of week), "+
 			"6 (second first), or a macro such as @daily", len(fields))
 	}
@@ -96,7 +108,7 @@ func parseFields(text [6]string, match DayMatch) (*Expression, error) {
 		anyMonthDay: unrestricted(text[3]),
 		anyWeekDay:  unrestricted(text[5]),
 		match:       match,
-		everyHour:   strings.ContainsAny(text[2], "*?"),
+		everyHour:   strings.Contains(text[2], "*"),
 	}
 	var errs faults
 	e.seconds, errs[0] = secondField().list(text[0], nil)

@@ -12,8 +12,11 @@ type field struct {
 	name     string
 	min, max int
 	names    []string // of min, min+1, …
+	long     []string // the same, in full
 	// top is the largest number that may be written. It is more than max where a value has two numbers.
 	top int
+	// anyDay says that ? may stand for *.
+	anyDay bool
 }
 
 // errEmpty is found in "1,,2".
@@ -22,17 +25,21 @@ var errEmpty = errors.New("an item of the list is empty: there is a comma too ma
 func secondField() field { return field{name: "second", max: 59, top: 59} }
 func minuteField() field { return field{name: "minute", max: 59, top: 59} }
 func hourField() field   { return field{name: "hour", max: 23, top: 23} }
-func dayField() field    { return field{name: "day of month", min: 1, max: 31, top: 31} }
+func dayField() field    { return field{name: "day of month", min: 1, max: 31, top: 31, anyDay: true} }
 
 func monthField() field {
 	return field{name: "month", min: 1, max: 12, top: 12, names: []string{
 		"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+	}, long: []string{
+		"january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
 	}}
 }
 
 func weekdayField() field {
-	return field{name: "day of week", min: 0, max: 6, top: 7, names: []string{
+	return field{name: "day of week", min: 0, max: 6, top: 7, anyDay: true, names: []string{
 		"sun", "mon", "tue", "wed", "thu", "fri", "sat",
+	}, long: []string{
+		"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 	}}
 }
 
@@ -62,10 +69,10 @@ func (f field) list(text string, special func(item string) (bool, error)) (set, 
 	return values, nil
 }
 
-// item reads *, ?, a value or a range, each with or without a step.
+// item reads *, a value or a range, each with or without a step, and ? as * where it is allowed.
 func (f field) item(item string) (set, error) {
-	if item == "" {
-		return 0, errEmpty
+	if err := f.slip(item); err != nil {
+		return 0, err
 	}
 	base, stepText, stepped := strings.Cut(item, "/")
 	step := 1
@@ -93,6 +100,27 @@ func (f field) item(item string) (set, error) {
 	}
 }
 
+// slip tells of what is often written and not an item.
+func (f field) slip(item string) error {
+	switch {
+	case item == "":
+		return errEmpty
+	case strings.HasPrefix(item, "?") && !f.anyDay:
+		return fmt.Errorf("%q: ? stands for any day, in day of month and day of week only; write *", item)
+	case strings.HasPrefix(item, "/"):
+		return fmt.Errorf("%q lacks what the step is of: write *%s", item, item)
+	case strings.HasPrefix(item, "-"):
+		last := ""
+		if f.name == dayField().name {
+			last = " or L for the last day"
+		}
+		return fmt.Errorf("%q begins with a minus: write %s%s, or a range with both ends", item, f.allowed(), last)
+	case item == "h" || strings.HasPrefix(item, "h/") || strings.HasPrefix(item, "h("):
+		return fmt.Errorf("%q: there is no H, as in Jenkins: write %s, and use jitter to spread schedules", item, f.allowed())
+	}
+	return nil
+}
+
 // ranged gives the values from first to the one that is written, every step-th of them.
 func (f field) ranged(first int, lastText string, step int) (set, error) {
 	last, err := f.value(lastText)
@@ -117,13 +145,26 @@ func (f field) span(first, last, step int) set {
 	return values
 }
 
+// valueOrRange reads a value, or a range without a step.
+func (f field) valueOrRange(text string) (set, error) {
+	firstText, lastText, ranged := strings.Cut(text, "-")
+	first, err := f.value(firstText)
+	if err != nil {
+		return 0, err
+	}
+	if ranged {
+		return f.ranged(first, lastText, 1)
+	}
+	return f.span(first, first, 1), nil
+}
+
 // least turns 7 into 0 where both are Sunday, so that a span from there to the maximum has something in it.
 func (f field) least(v int) int { return f.min + (v-f.min)%f.size() }
 
 // value reads a number or a name. The number may be above max where the field has two for one value.
 func (f field) value(text string) (int, error) {
 	for i, name := range f.names {
-		if text == name {
+		if text == name || text == f.long[i] {
 			return f.min + i, nil
 		}
 	}

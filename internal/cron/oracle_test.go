@@ -144,7 +144,7 @@ func (o *oracle) prepare() {
 
 // next walks from after to the horizon.
 func (o *oracle) next(after, horizon int64) (int64, bool) {
-	anyHour := strings.ContainsAny(o.fields[2], "*?")
+	anyHour := strings.Contains(o.fields[2], "*")
 	last := int64(0)
 	for t := after - (after%o.step+o.step)%o.step; t <= horizon; t += o.step {
 		offset := offsetAt(t, o.loc)
@@ -302,7 +302,7 @@ func randomExpression(random *rand.Rand) string {
 	item := func(least, most int) string {
 		step := "/" + strconv.Itoa(1+random.IntN(most-least+1))
 		span := number(least, most) + "-" + number(least, most)
-		return pick(number(least, most), number(least, most), span, span+step, number(least, most)+step, "*"+step, "?"+step)
+		return pick(number(least, most), number(least, most), span, span+step, number(least, most)+step, "*"+step)
 	}
 	list := func(item func() string) string {
 		items := []string{item()}
@@ -313,7 +313,7 @@ func randomExpression(random *rand.Rand) string {
 	}
 	clock := func(most int) string { return list(func() string { return item(0, most) }) }
 	weekday := func() string { return pick(number(0, 7), pick("sun", "Mon", "tue", "WED", "thu", "fri", "sat")) }
-	hour := pick("*", "?", clock(23), clock(23), number(0, 4), number(0, 4), number(0, 3)+","+number(0, 3), number(22, 23)+"-"+number(0, 3), "0-23", "2")
+	hour := pick("*", clock(23), clock(23), number(0, 4), number(0, 4), number(0, 3)+","+number(0, 3), number(22, 23)+"-"+number(0, 3), "0-23", "2")
 	minute := pick("*", clock(59), clock(59), "*/"+number(1, 30), "0", "30")
 	day, month, dayOfWeek := "*", "*", "*"
 	if random.IntN(2) == 0 {
@@ -326,7 +326,7 @@ func randomExpression(random *rand.Rand) string {
 	}
 	if random.IntN(2) == 0 {
 		dayOfWeek = list(func() string {
-			return pick(item(0, 6), number(0, 7), weekday()+"-"+weekday(), weekday()+"-"+weekday()+"/"+number(1, 4), weekday()+"#"+number(1, 5), weekday()+"L", "0-7/"+number(1, 7), "5-7", "?")
+			return pick(item(0, 6), number(0, 7), weekday()+"-"+weekday(), weekday()+"-"+weekday()+"/"+number(1, 4), weekday()+"#"+number(1, 5), weekday()+"L", "0-7/"+number(1, 7), "5-7", "?", "?/2")
 		})
 	}
 	expr := strings.Join([]string{minute, hour, day, month, dayOfWeek}, " ")

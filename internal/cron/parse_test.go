@@ -12,11 +12,10 @@ import (
 func TestParseRefuses(t *testing.T) {
 	const days = `: the last day is L, L-3 (three days before it), LW (last weekday) or the end of a range such as 25-L`
 	for expr, want := range map[string]string{
-		"":                 "there are 0 fields: cron takes 5 (minute, hour, day of month, month, day of week), 6 (second first), or a macro such as @daily",
-		"* * * *":          "there are 4 fields: cron takes 5 (minute, hour, day of month, month, day of week), 6 (second first), or a macro such as @daily",
-		"* * * * * * 2026": "there are 7 fields: cron takes 5 (minute, hour, day of month, month, day of week), 6 (second first), or a macro such as @daily",
-		"@reboot":          `"@reboot" is not known: the macros are @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually`,
-		"@daily UTC":       "there are 2 fields: cron takes 5 (minute, hour, day of month, month, day of week), 6 (second first), or a macro such as @daily",
+		"":                "there are 0 fields: cron takes 5 (minute, hour, day of month, month, day of week), 6 (second first), or a macro such as @daily",
+		"* * * *":         "there are 4 fields: cron takes 5 (minute, hour, day of month, month, day of week), 6 (second first), or a macro such as @daily",
+		"* * * * * * * *": "there are 8 fields: cron takes 5 (minute, hour, day of month, month, day of week), 6 (second first), or a macro such as @daily",
+		"@often":          `"@often" is not known: the macros are @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually`,
 
 		"60 * * * * *":                    "second: 60 is out of range 0-59",
 		"60 * * * *":                      "minute: 60 is out of range 0-59",
@@ -29,21 +28,21 @@ func TestParseRefuses(t *testing.T) {
 		"99999999999999999999999 * * * *": "minute: 99999999999999999999999 is out of range 0-59",
 		"0 9-24 * * *":                    "hour: 24 is out of range 0-23",
 
-		"x * * * *":      `minute: "x" is not a number 0-59`,
-		"-5 * * * *":     `minute: "" is not a number 0-59`,
-		"+5 * * * *":     `minute: "+5" is not a number 0-59`,
-		"1.5 * * * *":    `minute: "1.5" is not a number 0-59`,
-		"5- * * * *":     `minute: "" is not a number 0-59`,
-		"1-2-3 * * * *":  `minute: "2-3" is not a number 0-59`,
-		"*-5 * * * *":    `minute: "*" is not a number 0-59`,
-		"** * * * *":     `minute: "**" is not a number 0-59`,
-		"٣ * * * *":      `minute: "٣" is not a number 0-59`,
-		"L * * * *":      `minute: "l" is not a number 0-59`,
-		"0 0 * foo *":    `month: "foo" is not a number 1-12 or a name jan-dec`,
-		"0 0 * mon *":    `month: "mon" is not a number 1-12 or a name jan-dec`,
-		"0 0 * * monday": `day of week: "monday" is not a number 0-7 or a name sun-sat`,
-		"1,,2 * * * *":   "minute: an item of the list is empty: there is a comma too many",
-		"1, * * * *":     "minute: an item of the list is empty: there is a comma too many",
+		"x * * * *":     `minute: "x" is not a number 0-59`,
+		"x/5 * * * *":   `minute: "x" is not a number 0-59`,
+		"+5 * * * *":    `minute: "+5" is not a number 0-59`,
+		"1.5 * * * *":   `minute: "1.5" is not a number 0-59`,
+		"5- * * * *":    `minute: "" is not a number 0-59`,
+		"1-2-3 * * * *": `minute: "2-3" is not a number 0-59`,
+		"*-5 * * * *":   `minute: "*" is not a number 0-59`,
+		"** * * * *":    `minute: "**" is not a number 0-59`,
+		"٣ * * * *":     `minute: "٣" is not a number 0-59`,
+		"L * * * *":     `minute: "l" is not a number 0-59`,
+		"0 0 * foo *":   `month: "foo" is not a number 1-12 or a name jan-dec`,
+		"0 0 * mon *":   `month: "mon" is not a number 1-12 or a name jan-dec`,
+		"0 0 * * mond":  `day of week: "mond" is not a number 0-7 or a name sun-sat`,
+		"1,,2 * * * *":  "minute: an item of the list is empty: there is a comma too many",
+		"1, * * * *":    "minute: an item of the list is empty: there is a comma too many",
 
 		"*/0 * * * *":   "minute: step 0 is out of range 1-60",
 		"*/61 * * * *":  "minute: step 61 is out of range 1-60",
@@ -65,14 +64,61 @@ func TestParseRefuses(t *testing.T) {
 		"0 0 * * L":    "day of week: an L needs a weekday before it, such as 5L or friL for the last Friday of the month",
 		"0 0 * * 8L":   "day of week: before L: 8 is out of range 0-7",
 		"0 0 * * 1-5L": `day of week: before L: "1-5" is not a number 0-7 or a name sun-sat`,
-		"0 0 * * 5#0":  `day of week: "5#0": # takes which one of the month, 1-5, such as 5#3 for the third Friday`,
-		"0 0 * * 5#6":  `day of week: "5#6": # takes which one of the month, 1-5, such as 5#3 for the third Friday`,
+		"0 0 * * 5#0":  `day of week: "5#0": # takes which one of the month, 1-5 or L, such as 5#3 for the third Friday`,
+		"0 0 * * 5#6":  `day of week: "5#6": # takes which one of the month, 1-5 or L, such as 5#3 for the third Friday`,
 		"0 0 * * #3":   `day of week: before #: "" is not a number 0-7 or a name sun-sat`,
 		"0 0 * * 15W":  `day of week: "15w" is not a number 0-7 or a name sun-sat`,
 
 		"60 24 * * 8": "minute: 60 is out of range 0-59; hour: 24 is out of range 0-23; day of week: 8 is out of range 0-7",
 
 		strings.Repeat("0,", cron.MaxLength/2) + "0 * * * *": "the expression is longer than 1024 bytes",
+	} {
+		_, err := cron.Parse(expr, cron.EitherDay)
+		if err == nil || err.Error() != want {
+			t.Errorf("Parse(%q):\ngot  %v\nwant %s", expr, err, want)
+		}
+	}
+}
+
+// What people paste from elsewhere is refused with what to write here.
+func TestParseTellsWhatToWrite(t *testing.T) {
+	const bridge = "this is of AWS EventBridge, which begins with minutes and ends with a year"
+	const question = `? stands for any day, in day of month and day of week only; write *`
+	for expr, want := range map[string]string{
+		"0 2 * * ? *":                  bridge + `: write "0 2 * * ?"`,
+		"0 18 ? * MON-FRI *":           bridge + `: write "0 18 ? * mon-fri"`,
+		"15 10 ? * 6L 2024-2026":       bridge + `: write "15 10 ? * fril", with start_at and end_at for the years`,
+		"cron(0 10 ? * 2,7#1 *)":       bridge + `: write "0 10 ? * mon,sat#1"`,
+		"cron(0 10 * * ?)":             bridge + ": write five fields, minute, hour, day of month, month and day of week",
+		"rate(5 minutes)":              `an interval is no cron expression: write every, such as "5m", in place of cron`,
+		"? * * * *":                    `minute: "?": ` + question,
+		"0 ? * * *":                    `hour: "?": ` + question,
+		"0 0 * ? *":                    `month: "?": ` + question,
+		"0 5,?/15 * * * *":             `minute: "?/15": ` + question,
+		"CRON_TZ=Asia/Tokyo 0 0 * * *": `the time zone has a field of its own: write timezone "Asia/Tokyo", and cron "0 0 * * *"`,
+		"TZ=UTC @daily":                `the time zone has a field of its own: write timezone "UTC", and cron "@daily"`,
+		"@every 5m":                    `an interval is no cron expression: write every "5m" in place of cron`,
+		"@reboot":                      "@reboot is no time: enqueue a task where your program starts",
+		"@daily UTC":                   "@daily stands alone: the time zone is timezone, and what runs is the task",
+		"@daily /usr/bin/backup":       "@daily stands alone: the time zone is timezone, and what runs is the task",
+
+		"0 2 * * * /usr/bin/backup":         `this is a line of a crontab: write "0 2 * * *" alone; what runs is the task`,
+		"0 2 * * * ./backup.sh":             `this is a line of a crontab: write "0 2 * * *" alone; what runs is the task`,
+		"0 2 * * * root /usr/bin/backup -v": `this is a line of a crontab: write "0 2 * * *" alone; what runs is the task`,
+		"*/5 * * * * php artisan":           `this is a line of a crontab: write "*/5 * * * *" alone; what runs is the task`,
+		"*/5 * * * * cd /srv && ./run.sh":   `this is a line of a crontab: write "*/5 * * * *" alone; what runs is the task`,
+		"0 0 1 1 * 2026":                    `there are no years here: write "0 0 1 1 *", with start_at and end_at for the years`,
+		"0 0 12 1 1 ? 2026":                 "there are 7 fields, and the last is the year in Quartz: there are no years here; write the first 6, and start_at and end_at for the years",
+		"0 0 12 ? * 2 *":                    "there are 7 fields, as in Quartz, where weekdays are numbered from 1 for Sunday: write the first 6, and names such as fri for weekdays",
+		"0 0 12 ? * 6#3 *":                  "there are 7 fields, as in Quartz, where weekdays are numbered from 1 for Sunday: write the first 6, and names such as fri for weekdays",
+
+		"H * * * *":       `minute: "h": there is no H, as in Jenkins: write a number 0-59, and use jitter to spread schedules`,
+		"H/15 * * * *":    `minute: "h/15": there is no H, as in Jenkins: write a number 0-59, and use jitter to spread schedules`,
+		"0 H(0-7) * * *":  `hour: "h(0-7)": there is no H, as in Jenkins: write a number 0-23, and use jitter to spread schedules`,
+		"-1 * * * *":      `minute: "-1" begins with a minus: write a number 0-59, or a range with both ends`,
+		"0 0 -1 * *":      `day of month: "-1" begins with a minus: write a number 1-31 or L for the last day, or a range with both ends`,
+		"/5 * * * *":      `minute: "/5" lacks what the step is of: write */5`,
+		"0 0 * * MON#FRI": `day of week: "mon#fri": # takes which one of the month, 1-5 or L, such as 5#3 for the third Friday`,
 	} {
 		_, err := cron.Parse(expr, cron.EitherDay)
 		if err == nil || err.Error() != want {
@@ -100,7 +146,16 @@ func TestParseAlike(t *testing.T) {
 		{"@monthly", "0 0 1 * *"},
 		{"@yearly", "0 0 1 jan *"},
 		{"@ANNUALLY", "0 0 1 1 *"},
-		{"? ? ? ? ?", "* * * * *"},
+		{"* * ? * ?", "* * * * *"},
+		{"0 0 * * Monday", "0 0 * * 1"},
+		{"0 0 * January-march Friday-monday", "0 0 * 1-3 5-1"},
+		{"0 0 * * tuesdayL", "0 0 * * 2L"},
+		{"0 0 * * FRI#L", "0 0 * * 5L"},
+		{"0 0 * * MON-FRI#1", "0 0 * * 1#1,2#1,3#1,4#1,5#1"},
+		{"0 0 * * 5-7#2", "0 0 * * 5#2,6#2,0#2"},
+		{"0 0 * * sat-sun#L", "0 0 * * 6L,0L"},
+		{"0 0 12 ? * fri#3 *", "0 0 12 * * fri#3"},
+		{"0 0 12 1/5 * ? *", "0 0 12 1/5 * *"},
 		{"0 0 ? * FRI", "0 0 * * 5"},
 		{"0 0 * jan,MAR,Dec *", "0 0 * 1,3,12 *"},
 		{"0 0 * * Mon-wED", "0 0 * * 1,2,3"},
