@@ -8,7 +8,8 @@ import (
 )
 
 // Cancel cancels a task: at once if it is not running; otherwise its context ends, and it ends as canceled
-// even if its worker dies first. Errors: CodeNotFound; CodeConflict if it is over; CodeUnavailable.
+// even if its worker dies first. A canceled task stays as it is. Errors: CodeNotFound; CodeConflict if it is over and was not
+// canceled; CodeUnavailable.
 func (c *Client) Cancel(ctx context.Context, id string) (*task.Task, error) {
 	return c.steer(ctx, id, "canceled", func(r *record) (string, error) {
 		reply, err := cancelScript.run(ctx, c.rdb, r.queue, []string{taskKey(r.queue, id)},
@@ -18,7 +19,10 @@ func (c *Client) Cancel(ctx context.Context, id string) (*task.Task, error) {
 			err = c.rdb.Publish(ctx, asynqCancelChannel, id).Err()
 			return done, err
 		}
-		if reply == done {
+		switch reply {
+		case "already":
+			return done, err
+		case done:
 			c.meter.Ended(r.message.Type, r.queue, task.Canceled)
 		}
 		return reply, err

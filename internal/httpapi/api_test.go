@@ -240,6 +240,11 @@ func TestBadTasks(t *testing.T) {
 		"payload lacks a field":        {`{"type":"call","payload":{}}`, 422, "body.payload.url"},
 		"payload has an unknown field": {`{"type":"call","payload":{"url":"https://example.com","x":1}}`, 422, "body.payload.x"},
 		"two faults at once":           {`{"type":"call","queue":"nope","payload":{}}`, 422, "body.payload.url body.queue"},
+		"deadline in the year 1":       {`{"type":"call","deadline":"0001-01-01T00:00:00Z",` + good + `}`, 422, "body.deadline"},
+		"expiry in the year 1":         {`{"type":"call","expires_at":"0001-01-01T00:00:00.000Z",` + good + `}`, 422, "body.expires_at"},
+		"delay and the year 1":         {`{"type":"call","delay":"1s","run_at":"0001-01-01T00:00:00Z",` + good + `}`, 422, "body.run_at"},
+		"no URI":                       {`{"type":"call","payload":{"url":"example.com"}}`, 422, "body.payload.url"},
+		"key twice":                    {`{"type":"call","type":"call",` + good + `}`, 400, "body"},
 		"number out of range":          {`{"type":"echo","payload":{"n":1e400}}`, 422, "body"},
 	} {
 		t.Run(name, func(t *testing.T) {

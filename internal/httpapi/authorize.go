@@ -33,7 +33,7 @@ func scopeOf(method, path string) string {
 	switch {
 	case path == "/" || path == "/healthz" || path == "/readyz" || path == "/openapi.json" || under("/docs"):
 		return open
-	case path == "/v1/schedules/preview":
+	case path == "/v1/schedules/preview" && method == http.MethodPost:
 		return auth.SchedulesRead // it changes nothing
 	case under("/v1/tasks"):
 		return either(auth.TasksRead, auth.TasksWrite)

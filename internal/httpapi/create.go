@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -55,7 +54,7 @@ func (a *api) createTask(ctx context.Context, in *createTaskInput) (*createTaskA
 	if in.wait > 0 && a.waits.begin() {
 		defer a.waits.end()
 		limit = in.wait
-		answer.PreferenceApplied = fmt.Sprintf("wait=%d", limit/time.Second)
+		answer.PreferenceApplied = applied(limit)
 	}
 	t, replayed, err := a.create(ctx, in, limit)
 	if err != nil {

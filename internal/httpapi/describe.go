@@ -17,6 +17,8 @@ that was not started by its ` + "`expires_at`" + ` is **expired**. A finished ta
 Times are RFC 3339 with milliseconds, durations are strings such as ` + "`90s`" + ` or ` + "`1h30m`" + `. Whatever goes wrong is answered as
 ` + "`application/problem+json`" + ` (RFC 9457), with the fields at fault under ` + "`errors`" + `. Every answer bears an ` + "`X-Request-Id`" + `.
 
+Bodies may be sent with ` + "`Content-Encoding: gzip`" + `. An object must not have the same key twice.
+
 Where the server has API keys or takes JWTs, send ` + "`Authorization: Bearer`" + ` with one; each call tells the scope that it takes.
 Where it limits how much a caller may ask for, answers bear ` + "`RateLimit-Policy`" + ` and ` + "`RateLimit`" + ` (r requests are left now, and all
 of them in t seconds), and what is too much gets 429 with ` + "`Retry-After`" + `.`
@@ -59,6 +61,7 @@ func describeAnswers(doc *huma.OpenAPI) {
 	retry := header(huma.TypeInteger, "After how many seconds to try again.", true)
 	challenge := header(huma.TypeString, "What credentials are asked for.", true)
 	missing := header(huma.TypeString, "Which scope the credentials lack, where that is what they lack.", false)
+	encodings := header(huma.TypeString, "Which Content-Encoding a body may have, where that is what is wrong.", false)
 	limit := header(huma.TypeString, "How much the caller may ask for now, and in how many seconds for all; where there is a limit.", false)
 	policy := header(huma.TypeString, "How much callers may ask for, in how many seconds; where there is a limit.", false)
 	for _, item := range doc.Paths {
@@ -73,6 +76,8 @@ func describeAnswers(doc *huma.OpenAPI) {
 					headers["WWW-Authenticate"] = challenge
 				case "403":
 					headers["WWW-Authenticate"] = missing
+				case "415":
+					headers["Accept-Encoding"] = encodings
 				case "429", "503":
 					headers["Retry-After"] = retry
 				}

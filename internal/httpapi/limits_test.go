@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"net"
@@ -52,23 +53,26 @@ func TestDepthOfBodies(t *testing.T) {
 func TestOddBodies(t *testing.T) {
 	base, _ := serveBroker(t)
 	for body, want := range map[string]int{
-		`{"type":"call","type":"echo"}`:                                       202, // the last counts, as everywhere in Go
-		`{"type":"echo","type":"nope"}`:                                       422,
-		`{"type":"echo","payload":{"a":1,"a":{"b":2}}}`:                       202,
-		`{"type":"echo","metadata":{"a":"1"},"metadata":{"a":2}}`:             422,
-		`{"type":"echo","metadata":{"a":1},"metadata":{"a":"2"}}`:             422,
-		`{"type":"echo","payload":{"text":"\u0000"}}`:                         202,
-		`{"type":"echo","metadata":{"a":"\u0000"}}`:                           202,
-		`{"type":"echo","payload":{"text":"\ud800"}}`:                         202,
-		"{\"type\":\"echo\",\"payload\":{\"text\":\"\xff\"}}":                 400,
-		"{\"type\":\"echo\",\"payload\":{\"\xc0\x80\":1}}":                    400,
-		"\xef\xbb\xbf{\"type\":\"echo\"}":                                     400,
-		`{"type":"echo","payload":{"n":123456789012345678901234567890}}`:      202,
-		`{"type":"echo","payload":{"n":-1e308}}`:                              202,
-		`{"type":"echo","payload":{"n":1e309}}`:                               422,
-		`{"type":"echo","payload":{"n":0.` + strings.Repeat("1", 3000) + `}}`: 202,
-		`{"type":"echo","max_retries":1e1}`:                                   422,
-		`{"type":"echo","timeout":"` + strings.Repeat("9", 5000) + `h"}`:      422,
+		`{"type":"call","type":"echo"}`:                                        400, // nobody can tell which of them counts
+		`{"type":"echo","type":"echo"}`:                                        400,
+		`{"type":"echo","payload":{"a":1,"a":{"b":2}}}`:                        400,
+		`{"type":"echo","payload":{"a":1,"\u0061":2}}`:                         400,
+		`{"type":"echo","payload":[[{"b":{"a":1,"a":2}}]]}`:                    400,
+		`{"type":"echo","payload":{"a":{"a":[{"a":1},{"a":2}]},"b":{"a":1}}}`:  202,
+		`{"type":"echo","payload":{"\"":1,"\\":2,"a,":3,"a":4,"b":["a","a"]}}`: 202,
+		`{"type":"echo","metadata":{"a":"1"},"metadata":{"a":"2"}}`:            400,
+		`{"type":"echo","payload":{"text":"\u0000"}}`:                          202,
+		`{"type":"echo","metadata":{"a":"\u0000"}}`:                            202,
+		`{"type":"echo","payload":{"text":"\ud800"}}`:                          202,
+		"{\"type\":\"echo\",\"payload\":{\"text\":\"\xff\"}}":                  400,
+		"{\"type\":\"echo\",\"payload\":{\"\xc0\x80\":1}}":                     400,
+		"\xef\xbb\xbf{\"type\":\"echo\"}":                                      400,
+		`{"type":"echo","payload":{"n":123456789012345678901234567890}}`:       202,
+		`{"type":"echo","payload":{"n":-1e308}}`:                               202,
+		`{"type":"echo","payload":{"n":1e309}}`:                                422,
+		`{"type":"echo","payload":{"n":0.` + strings.Repeat("1", 3000) + `}}`:  202,
+		`{"type":"echo","max_retries":1e1}`:                                    422,
+		`{"type":"echo","timeout":"` + strings.Repeat("9", 5000) + `h"}`:       422,
 	} {
 		if got := ask(t, "POST", base+"/v1/tasks", body); got.status != want {
 			t.Errorf("%.80s: %d, want %d: %.300s", body, got.status, want, got.body)
@@ -110,6 +114,105 @@ func TestLargeBodiesAreRefusedEarly(t *testing.T) {
 		if answer.Code != http.StatusRequestEntityTooLarge || body.read > most {
 			t.Errorf("Content-Length %d: status %d, %d bytes were read", length, answer.Code, body.read)
 		}
+	}
+}
+
+// bothKinds returns a body that says how large it is and one that does not.
+func bothKinds(body string) map[string]io.Reader {
+	return map[string]io.Reader{"with its length": strings.NewReader(body), "in chunks": io.MultiReader(strings.NewReader(body))}
+}
+
+// A client that sends all of a body before it reads the answer gets the answer, whatever kept the body from being read.
+func TestAnswersAreSeenByThoseWhoSendFirst(t *testing.T) {
+	base := serveLimited(t, func(*http.Server) {}, func(c *httpapi.Config) { c.Monitor = http.NotFoundHandler() })
+	large := strings.Repeat(" ", 20<<20) // more than fits into the buffers of a connection
+	for _, tt := range []struct {
+		method, path, header string
+		want                 int
+	}{
+		{"POST", "/v1/tasks", "", 413},
+		{"POST", "/v1/tasks/batch", "", 413},
+		{"PUT", "/v1/schedules/x", "", 413},
+		{"POST", "/v1/tasks", "Origin: http://evil.example\r\n", 403},
+		{"POST", "/nowhere", "", 404},
+		{"GET", "/healthz", "", 200},
+	} {
+		for kind, head := range map[string]string{"length": fmt.Sprintf("Content-Length: %d\r\n\r\n", len(large)),
+			"chunks": fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n", len(large))} {
+			conn := dial(t, base, tt.method+" "+tt.path+" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+tt.header+head)
+			if _, err := io.WriteString(conn, large+"\r\n0\r\n\r\n"); err != nil && kind == "length" {
+				t.Errorf("%s %s, %s: %v", tt.method, tt.path, kind, err)
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Errorf("%s %s, %s: %v", tt.method, tt.path, kind, err)
+				continue
+			}
+			if _, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != tt.want {
+				t.Errorf("%s %s, %s: %d, want %d; %v", tt.method, tt.path, kind, resp.StatusCode, tt.want, err)
+			}
+			resp.Body.Close()
+		}
+	}
+}
+
+func gzipped(t *testing.T, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestEncodedBodies(t *testing.T) {
+	store := &stub{}
+	base := serve(t, store)
+	const body = `{"type":"echo","payload":{"text":"grüße"}}`
+	zip := gzipped(t, body)
+	for name, tt := range map[string]struct {
+		encoding, body string
+		want           int
+	}{
+		"as it is":              {"identity", body, 202},
+		"gzip":                  {"gzip", zip, 202},
+		"x-gzip":                {"X-GZIP", zip, 202},
+		"two members":           {"gzip", gzipped(t, body[:10]) + gzipped(t, body[10:]), 202},
+		"no gzip":               {"gzip", body, 400},
+		"cut off":               {"gzip", zip[:len(zip)-9], 400},
+		"a wrong sum":           {"gzip", zip[:len(zip)-8] + "12345678", 400},
+		"a key twice":           {"gzip", gzipped(t, `{"type":"echo","type":"call"}`), 400},
+		"as large as may be":    {"gzip", gzipped(t, body+strings.Repeat(" ", maxBodyBytes-len(body))), 202},
+		"too large inflated":    {"gzip", gzipped(t, body+strings.Repeat(" ", maxBodyBytes+1-len(body))), 413},
+		"far too large":         {"gzip", gzipped(t, strings.Repeat(" ", 100*maxBodyBytes)), 413},
+		"too large as sent":     {"gzip", gzipped(t, body) + strings.Repeat(gzipped(t, ""), maxBodyBytes/20), 413},
+		"an unknown encoding":   {"br", body, 415},
+		"gzip twice":            {"gzip, gzip", gzipped(t, zip), 415},
+		"gzip without saying":   {"", zip, 400},
+		"an empty, zipped body": {"gzip", gzipped(t, ""), 400},
+	} {
+		for kind, reader := range bothKinds(tt.body) {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/v1/tasks", reader)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set("Content-Encoding", tt.encoding)
+			got := send(t, req)
+			if got.status != tt.want || strings.Contains(got.body, "UTF-8") != (tt.encoding == "") {
+				t.Errorf("%s, %s: %d, want %d: %s", name, kind, got.status, tt.want, got.body)
+			}
+			if accepted := got.header.Get("Accept-Encoding"); (accepted != "") != (tt.want == 415) {
+				t.Errorf("%s, %s: Accept-Encoding %q", name, kind, accepted)
+			}
+		}
+	}
+	if last := store.created[len(store.created)-1]; string(last.Payload) != `{"text":"grüße"}` {
+		t.Errorf("payload %s", last.Payload)
 	}
 }
 

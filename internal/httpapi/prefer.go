@@ -1,16 +1,20 @@
 package httpapi
 
 import (
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/backbeat-go/backbeat/internal/task"
 )
 
 // Preference is the header of a request that would like to wait.
 type Preference struct {
-	Prefer string `header:"Prefer" doc:"With wait=10, wait up to 10 seconds for the end of the task." example:"wait=10"`
+	Prefer string `header:"Prefer" doc:"With wait=10, wait up to 10 seconds for the end of the task; wait=10s says the same." example:"wait=10"`
 	wait   time.Duration
 }
 
@@ -35,26 +39,42 @@ func preferredWait(headers []string) time.Duration {
 		for _, preference := range splitUnquoted(header, ',') {
 			name, value, _ := strings.Cut(splitUnquoted(preference, ';')[0], "=")
 			if strings.EqualFold(strings.TrimSpace(name), "wait") {
-				return waitSeconds(strings.TrimSpace(value)) // of several the first counts
+				return waitOf(strings.TrimSpace(value)) // of several the first counts
 			}
 		}
 	}
 	return 0
 }
 
-// waitSeconds reads a number of seconds, in quotes or not.
-func waitSeconds(value string) time.Duration {
+// waitOf reads for how long to wait, in quotes or not; 0 for what cannot be read.
+func waitOf(value string) time.Duration {
 	if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
 		value = value[1 : len(value)-1]
 	}
-	if value == "" || strings.Trim(value, "0123456789") != "" {
-		return 0
+	d, _ := parseSeconds(value)
+	return min(d, maxWait)
+}
+
+// parseSeconds reads a number of whole seconds, as RFC 7240 has it, or a duration, as all of this API takes them.
+func parseSeconds(text string) (time.Duration, error) {
+	if text != "" && strings.Trim(text, "0123456789") == "" {
+		seconds, err := strconv.ParseInt(text, 10, 32)
+		if err != nil { // more than fits
+			return math.MaxInt64, nil
+		}
+		return time.Duration(seconds) * time.Second, nil
 	}
-	seconds, err := strconv.ParseInt(value, 10, 32)
-	if err != nil { // more than fits
-		return maxWait
+	var d task.Duration
+	err := d.UnmarshalText([]byte(text))
+	return time.Duration(d), err
+}
+
+// applied writes a wait into a Preference-Applied header.
+func applied(wait time.Duration) string {
+	if wait%time.Second == 0 {
+		return fmt.Sprintf("wait=%d", wait/time.Second)
 	}
-	return min(time.Duration(seconds)*time.Second, maxWait)
+	return "wait=" + wait.String()
 }
 
 // splitUnquoted splits a header's value at a separator that does not stand in a quoted string.

@@ -24,8 +24,9 @@ func withRequestID(next http.Handler) http.Handler {
 		}
 		w.Header().Set(requestIDHeader, id)
 		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
-		// Routes match the decoded path: an id may come as a%40b or as a@b.
-		r.URL.RawPath = ""
+		u := *r.URL
+		u.RawPath = canonicalPath(&u)
+		r.URL = &u
 		// What can be got can be asked for by HEAD. The server still knows what it was, and drops the body.
 		if r.Method == http.MethodHead {
 			r = r.WithContext(context.WithValue(r.Context(), headKey{}, true))

@@ -319,7 +319,7 @@ func TestBadScheduleRequests(t *testing.T) {
 		"bad id":            {"PUT", "/a%20b", everyMinute, nil, 422, "path.id"},
 		"long id":           {"PUT", "/" + strings.Repeat("a", 101), everyMinute, nil, 422, "path.id"},
 		"id of dots":        {"PUT", "/...", everyMinute, nil, 422, "path.id"},
-		"slash in id":       {"PUT", "/a%2Fb", everyMinute, nil, 404, ""},
+		"slash in id":       {"PUT", "/a%2Fb", everyMinute, nil, 422, "path.id"},
 		"text":              {"PUT", "/a", everyMinute, []string{"Content-Type", "text/plain"}, 415, ""},
 		"too large":         {"PUT", "/a", strings.Repeat(" ", maxBodyBytes+1), nil, 413, ""},
 		"empty":             {"PUT", "/a", "", []string{"Content-Type", "application/json"}, 400, ""},

@@ -59,13 +59,14 @@ func requireForm(next echo.HandlerFunc) echo.HandlerFunc {
 		if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
 			return newProblem(http.StatusBadRequest, "the query is not well-formed: it has a bad escape or a semicolon")
 		}
-		hasBody := r.ContentLength > 0 || len(r.TransferEncoding) > 0
-		if hasBody && strings.HasPrefix(r.URL.Path, "/v1/") && !isJSON(r.Header.Get("Content-Type")) {
+		if hasBody(r) && strings.HasPrefix(r.URL.Path, "/v1/") && !isJSON(r.Header.Get("Content-Type")) {
 			return newProblem(http.StatusUnsupportedMediaType, "send JSON, with Content-Type: application/json")
 		}
 		return next(c)
 	}
 }
+
+func hasBody(r *http.Request) bool { return r.ContentLength > 0 || len(r.TransferEncoding) > 0 }
 
 func isJSON(contentType string) bool {
 	media, _, err := mime.ParseMediaType(contentType)

@@ -110,7 +110,7 @@ func New(cfg Config) http.Handler {
 		newRefusals(cmp.Or(cfg.RefusalRate, defaultRefusalRate)),
 	}
 	e.HTTPErrorHandler = a.handleError
-	e.Use(a.logRequests, a.audit, recoverPanics, a.authorize, a.limitRate, requireForm, a.limitBody)
+	e.Use(unescapeParams, a.logRequests, a.audit, recoverPanics, a.authorize, a.limitRate, requireForm, a.decodeBody, a.limitBody)
 	a.addCreation()
 	a.addTasks()
 	a.addEvents()
@@ -127,7 +127,7 @@ func New(cfg Config) http.Handler {
 	describeAnswers(a.OpenAPI())
 	describeNulls(a.OpenAPI())
 	a.addPages(e)
-	return withRequestID(secure(cfg, e))
+	return withRequestID(drainBodies(secure(cfg, e)))
 }
 
 // Server returns an HTTP server for the handler, with limits on what clients may take their time for. Streams of events set

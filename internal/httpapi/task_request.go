@@ -40,10 +40,10 @@ func (r *taskRequest) request() task.Request {
 		Queue:      valueOf(r.Queue),
 		MaxRetries: r.MaxRetries,
 		Timeout:    (*time.Duration)(r.Timeout),
-		Deadline:   valueOf(r.Deadline),
+		Deadline:   givenTime(r.Deadline),
 		Delay:      (*time.Duration)(r.Delay),
-		RunAt:      valueOf(r.RunAt),
-		ExpiresAt:  valueOf(r.ExpiresAt),
+		RunAt:      givenTime(r.RunAt),
+		ExpiresAt:  givenTime(r.ExpiresAt),
 		UniqueFor:  (*time.Duration)(r.UniqueFor),
 		Retention:  (*time.Duration)(r.Retention),
 		Metadata:   r.Metadata,
@@ -126,6 +126,15 @@ func (r *requestReader) payloadFaults(data []byte) []task.Fault {
 		return t.Validate(req.Payload)
 	}
 	return nil
+}
+
+// givenTime returns a time, or the zero time if none is given. The year 1, which is given as the zero time, is in the
+// past and not none.
+func givenTime(t *time.Time) time.Time {
+	if t != nil && t.IsZero() {
+		return t.Add(1)
+	}
+	return valueOf(t)
 }
 
 func valueOf[T any](p *T) (v T) {

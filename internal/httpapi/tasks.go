@@ -38,7 +38,7 @@ func (a *api) addTasks() {
 	get := a.OpenAPI().Paths["/v1/tasks/{id}"].Get
 	get.Responses["304"].Headers = map[string]*huma.Header{"ETag": get.Responses["200"].Headers["ETag"]} // huma knows it of one status
 	a.addSteering("cancel-task", "cancel", "Cancel a task",
-		"A task that does not run is canceled at once. One that runs has its context ended, ends as canceled, and is not tried again.",
+		"A task that does not run is canceled at once. One that runs has its context ended, ends as canceled, and is not tried again. A canceled task stays as it is.",
 		a.Tasks.Cancel)
 	a.addSteering("retry-task", "retry", "Try a finished task again",
 		"Puts a failed, canceled or expired task back into its queue, with all its retries.", a.Tasks.Retry)
@@ -132,7 +132,7 @@ func (a *api) listTasks(ctx context.Context, in *listInput) (*listAnswer, error)
 
 type getInput struct {
 	ID   string `path:"id" doc:"The id of the task." example:"order-17"`
-	Wait string `query:"wait" doc:"Wait for the end of the task, 60s at most." example:"30s"`
+	Wait string `query:"wait" doc:"Wait for the end of the task, 60s at most; a bare number counts seconds." example:"30s"`
 
 	IfNoneMatch string `header:"If-None-Match" doc:"Answer 304 if the task still has this ETag." example:"\"7dI0oDTgSVT3bEDM\""`
 }
@@ -149,18 +149,7 @@ func (a *api) getTask(ctx context.Context, in *getInput) (*getAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
-	get := a.Tasks.Get
-	if wait > 0 {
-		if !a.waits.begin() {
-			return nil, errTooManyWaits()
-		}
-		defer a.waits.end()
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, wait)
-		defer cancel()
-		get = a.Tasks.Wait
-	}
-	t, err := get(ctx, in.ID)
+	t, err := a.getOrWait(ctx, in.ID, wait)
 	if err != nil {
 		return nil, err
 	}
@@ -175,16 +164,34 @@ func (a *api) getTask(ctx context.Context, in *getInput) (*getAnswer, error) {
 	return &getAnswer{http.StatusOK, etag, "application/json", document}, nil
 }
 
+// getOrWait returns a task as it is, or as it is when it is over or the wait is.
+func (a *api) getOrWait(ctx context.Context, id string, wait time.Duration) (*task.Task, error) {
+	if wait == 0 {
+		return a.Tasks.Get(ctx, id)
+	}
+	if !a.waits.begin() {
+		return nil, errTooManyWaits()
+	}
+	defer a.waits.end()
+	waiting, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	t, err := a.Tasks.Wait(waiting, id)
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+		return a.Tasks.Get(ctx, id) // the wait was too short for the task to be found
+	}
+	return t, err
+}
+
 func parseWait(text string) (time.Duration, error) {
 	if text == "" {
 		return 0, nil
 	}
-	var d task.Duration
-	if err := d.UnmarshalText([]byte(text)); err != nil || time.Duration(d) > maxWait {
+	wait, err := parseSeconds(text)
+	if err != nil || wait > maxWait {
 		return 0, newProblem(http.StatusUnprocessableEntity, "validation failed",
-			fault{"query.wait", "must be a duration of at most 60s, such as 30s"})
+			fault{"query.wait", "must be a duration of at most 60s, such as 30s or 30"})
 	}
-	return time.Duration(d), nil
+	return wait, nil
 }
 
 func (a *api) deleteTask(ctx context.Context, in *taskPath) (*struct{}, error) {

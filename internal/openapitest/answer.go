@@ -37,7 +37,7 @@ func (d *Document) CheckAnswer(t testing.TB, response *http.Response, body []byt
 	if request.Method == http.MethodHead {
 		return // as for GET, but for the body
 	}
-	for _, fault := range d.Check(request.Method, request.URL.Path, response.StatusCode, response.Header, body) {
+	for _, fault := range d.Check(request.Method, request.URL.EscapedPath(), response.StatusCode, response.Header, body) {
 		t.Errorf("%s %s: %d is not as documented: %s", request.Method, request.URL.Path, response.StatusCode, fault)
 	}
 }

@@ -94,7 +94,7 @@ func readOperations(data []byte) ([]Operation, error) {
 	return all, nil
 }
 
-// Find returns the operation that answers a method at a decoded path: of several, the one with more of the path spelled out.
+// Find returns the operation that answers a method at a path: of several, the one with more of the path spelled out.
 func (d *Document) Find(method, path string) (found Operation, ok bool) {
 	for _, op := range d.Operations {
 		if op.Method == method && op.matches(path) && (!ok || strings.Count(op.Path, "{") < strings.Count(found.Path, "{")) {

@@ -243,11 +243,13 @@ func TestPrepareNamesAllFaultsAtOnce(t *testing.T) {
 func TestPrepareChecksThePayload(t *testing.T) {
 	const url = `"url": "https://example.com"`
 	tests := map[string][]string{
-		``:                                   {"payload.url: is required"},
-		`null`:                               {"payload.url: is required"},
-		`{}`:                                 {"payload.url: is required"},
-		`{"url": null}`:                      {"payload.url: expected string"},
-		`{"url": ""}`:                        {"payload.url: expected length >= 1"},
+		``:              {"payload.url: is required"},
+		`null`:          {"payload.url: is required"},
+		`{}`:            {"payload.url: is required"},
+		`{"url": null}`: {"payload.url: expected string"},
+		`{"url": ""}`: {
+			"payload.url: expected length >= 1", "payload.url: expected string to be a URI with a scheme, such as https://example.com",
+		},
 		`[]`:                                 {"payload: expected object"},
 		`"text"`:                             {"payload: expected object"},
 		`{`:                                  {"payload: is not JSON: unexpected end of JSON input"},

@@ -30,11 +30,17 @@ const definitionsPrefix = "#/$defs/"
 func schemaFor[T any]() schema {
 	registry := huma.NewMapRegistry(definitionsPrefix, huma.DefaultSchemaNamer)
 	root := registry.Schema(reflect.TypeFor[T](), false, "")
-	root.PrecomputeMessages()
 	shown, err := showSchema(root, registry)
 	if err != nil {
 		panic(fmt.Sprintf("schema of %v: %v", reflect.TypeFor[T](), err))
 	}
+	done := make(map[*huma.Schema]bool)
+	for _, s := range registry.Map() { // perhaps without the root
+		enforceFormats(s, done)
+		s.PrecomputeMessages()
+	}
+	enforceFormats(root, done)
+	root.PrecomputeMessages()
 	return schema{registry, root, shown}
 }
 

@@ -4,7 +4,8 @@
 -- ARGV[3] id
 -- ARGV[4] retention in ms
 --
--- Returns "ok"; "requested" if the task runs; else the state that does not allow it, "" for no task.
+-- Returns "ok"; "requested" if the task runs; "already" if it is canceled; else the state that does not allow it, ""
+-- for no task.
 local key, id = KEYS[1], ARGV[3]
 local state, waiters, schedule, callback = unpack(redis.call("HMGET", key, "state", "bb:waiters", "bb:schedule", "bb:callback"))
 if state == "active" then
@@ -12,6 +13,9 @@ if state == "active" then
   redis.call("SADD", backbeat .. "canceling", id)
   changed(id, waiters)
   return "requested"
+end
+if state == "archived" and redis.call("HGET", key, "bb:outcome") == "canceled" then
+  return "already"
 end
 if state ~= "pending" and state ~= "scheduled" and state ~= "retry" then
   return state or ""
