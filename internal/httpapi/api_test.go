@@ -44,6 +44,8 @@ func (s *stub) Enqueue(_ context.Context, t *task.Task) error {
 	return s.err
 }
 
+func (s *stub) Now() time.Time { return time.Now() }
+
 func (s *stub) EnqueueAll(ctx context.Context, tasks []*task.Task) []error {
 	errs := make([]error, len(tasks))
 	for i, t := range tasks {
