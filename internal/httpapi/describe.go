@@ -31,6 +31,8 @@ func describe(version string) huma.Config {
 	cfg := huma.DefaultConfig("Backbeat", version)
 	cfg.Info.Description = description
 	cfg.Info.License = &huma.License{Name: "MIT", Identifier: "MIT"}
+	cfg.Info.Contact = &huma.Contact{Name: "Backbeat", URL: "https://github.com/backbeat-go/backbeat"}
+	cfg.Servers = []*huma.Server{{URL: "/", Description: "The server that this document comes from."}}
 	cfg.Tags = []*huma.Tag{
 		{Name: "Tasks", Description: "Hand tasks in, follow them, steer them."},
 		{Name: "Schedules", Description: "Have tasks made by the clock: by a cron expression, at intervals, or once."},

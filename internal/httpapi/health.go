@@ -21,13 +21,13 @@ type statusAnswer struct {
 func (a *api) addHealth() {
 	register(a, huma.Operation{
 		OperationID: "healthz", Method: http.MethodGet, Path: "/healthz", Tags: []string{"Health"},
-		Summary: "Is the API alive?",
+		Summary: "Is the API alive?", Description: "It does not look at Redis.",
 	}, func(context.Context, *struct{}) (*statusAnswer, error) {
 		return &statusAnswer{statusDocument{"ok"}}, nil
 	})
 	register(a, huma.Operation{
 		OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Tags: []string{"Health"},
-		Summary: "Does Redis answer?",
+		Summary: "Does Redis answer?", Description: "503 while it does not.",
 	}, func(ctx context.Context, _ *struct{}) (*statusAnswer, error) {
 		ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 		defer cancel()

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"net/http"
+	"regexp"
 
 	"github.com/labstack/echo/v4"
 	"github.com/swaggest/swgui"
@@ -20,6 +21,10 @@ const (
 		"frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 
+// ownKeyword is what huma says of patterns in a keyword of its own, which is not of OpenAPI. In a text its quotes would
+// be escaped.
+var ownKeyword = regexp.MustCompile(`,"patternDescription":"(?:[^"\\]|\\.)*"`)
+
 // addPages adds what people look at: the page of links, the documentation and the dashboard. It comes after the
 // operations, which the documentation tells of.
 func (a *api) addPages(e *echo.Echo) {
@@ -27,6 +32,7 @@ func (a *api) addPages(e *echo.Echo) {
 	if err != nil {
 		panic(err) // an operation is described with something that JSON does not know
 	}
+	spec = ownKeyword.ReplaceAll(spec, nil)
 	e.GET("/openapi.json", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/openapi+json", spec) })
 	e.GET("/", func(c echo.Context) error {
 		c.Response().Header().Set("Content-Security-Policy", indexPolicy)

@@ -65,7 +65,7 @@ func (a *api) addQueues() {
 	}, a.listQueues)
 	register(a, huma.Operation{
 		OperationID: "get-queue", Method: http.MethodGet, Path: "/v1/queues/{queue}", Tags: tags,
-		Summary: "Ask what a queue holds", Errors: []int{http.StatusNotFound},
+		Summary: "Ask what a queue holds", Description: "Counts of its tasks, by state.", Errors: []int{http.StatusNotFound},
 	}, a.getQueue)
 	register(a, huma.Operation{
 		OperationID: "pause-queue", Method: http.MethodPost, Path: "/v1/queues/{queue}/pause", Tags: tags,

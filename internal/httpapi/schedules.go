@@ -31,7 +31,7 @@ func (a *api) addScheduleEditing() {
 	tags := []string{"Schedules"}
 	badBody := []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
 	changing := append([]int{http.StatusConflict, http.StatusPreconditionFailed}, badBody...)
-	definition := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[schedule.Definition](), false, "")
+	definition := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[schedule.Definition](), true, "")
 
 	register(a, huma.Operation{
 		OperationID: "put-schedule", Method: http.MethodPut, Path: scheduleURL, Tags: tags,
@@ -82,7 +82,7 @@ func (a *api) addScheduleEditing() {
 		SkipValidateBody: true, // schedule.ReadPreview does it
 		Errors:           badBody,
 	}, a.previewSchedule)
-	preview := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[schedule.PreviewRequest](), false, "")
+	preview := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[schedule.PreviewRequest](), true, "")
 	describeBody(a.OpenAPI().Paths[schedulesURL+"/preview"].Post, preview, examplePreview, jsonType)
 }
 

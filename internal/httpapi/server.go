@@ -147,6 +147,7 @@ func Server(handler http.Handler) *http.Server {
 func register[I, O any](a *api, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusForbidden, http.StatusUnprocessableEntity,
 		http.StatusInternalServerError, http.StatusServiceUnavailable)
+	op.Security = []map[string][]string{} // none, which is more than to say nothing
 	if scope := scopeOf(op.Method, op.Path); scope != open {
 		op.Security = []map[string][]string{{bearerScheme: {scope}}}
 		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusUnsupportedMediaType, http.StatusTooManyRequests)
