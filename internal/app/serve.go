@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -20,6 +21,7 @@ const (
 // error at the start.
 func (a *App) addServer(name, addr string, server *http.Server) {
 	requests, endRequests := context.WithCancel(context.Background())
+	server.ErrorLog = slog.NewLogLogger(a.logger.Handler(), slog.LevelWarn)
 	server.BaseContext = func(net.Listener) context.Context { return requests }
 	a.add(part{
 		name: name,
