@@ -25,8 +25,8 @@ type BatchResult struct {
 // that is at fault does not hinder the others. The error tells of a call that failed as a whole, or of
 // a store that went away in the midst of it; the tasks that were not taken because of it have it as their Err.
 //
-// A task without an ID gets one, by which the client knows it again if an answer is lost. A task with an ID of your own
-// whose answer was lost may be reported as ErrConflict though it was taken.
+// A task without an ID gets one, by which the client knows it again if an answer is lost. For a task with an ID of your own
+// see ID.
 func (c *Client) EnqueueBatch(ctx context.Context, requests []TaskRequest) ([]BatchResult, error) {
 	results := make([]BatchResult, len(requests))
 	for start := 0; start < len(requests); start += maxBatch {
@@ -128,8 +128,8 @@ func (c *Client) enqueueOnce(ctx context.Context, b batch, repeated bool) (open 
 		switch {
 		case item.Status == http.StatusServiceUnavailable:
 			open = append(open, t)
-		case item.Status == http.StatusConflict && repeated && t.ours:
-			c.settle(ctx, t)
+		case item.Status == http.StatusConflict && repeated:
+			c.resolve(ctx, t)
 		}
 	}
 	return open, nil
@@ -142,8 +142,12 @@ func (item *batchItem) err(r *call) error {
 	return item.Error.of(r, item.Status)
 }
 
-// settle finds a task that an attempt has enqueued whose answer was lost.
-func (c *Client) settle(ctx context.Context, t *batchTask) {
+// resolve finds a task that an attempt has enqueued whose answer was lost.
+func (c *Client) resolve(ctx context.Context, t *batchTask) {
+	if !t.ours {
+		t.result.Task, t.result.Err = c.taken(ctx, &t.TaskRequest, 0, t.result.Err)
+		return
+	}
 	found, err := c.Task(ctx, t.ID)
 	if errors.Is(err, ErrNotFound) { // it has come and gone
 		found, err = &Task{ID: t.ID, Type: t.Type, Queue: t.Queue}, nil

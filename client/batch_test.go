@@ -52,6 +52,7 @@ func TestABatchWhoseAnswersAreLost(t *testing.T) {
 		requests[i] = client.TaskRequest{Type: "debug.fail", Delay: client.Duration(time.Hour)}
 	}
 	requests[7].ID = taken.ID
+	requests[8].ID = unique("ours")
 	results, err := connect(t, lossyProxy(t, 2).URL).EnqueueBatch(ctx, requests)
 	if err != nil {
 		t.Fatal(err)

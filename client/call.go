@@ -19,6 +19,8 @@ type call struct {
 	body         []byte // JSON, or none
 	// safe calls do no harm when they are done twice.
 	safe bool
+	// unsure is set when an attempt has failed that may have been done all the same.
+	unsure bool
 	// patient calls are for those who wait anyway, and sit out a longer outage.
 	patient bool
 	// waits is for how long the API is asked to wait before it answers.

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/backbeat-go/backbeat/internal/task"
@@ -10,11 +11,16 @@ import (
 
 // Enqueue hands a task in: its type by name, and a payload that encodes to JSON, or nil. It returns the task as it stands.
 func (c *Client) Enqueue(ctx context.Context, typ string, payload any, opts ...TaskOption) (*Task, error) {
-	r, err := newEnqueueing(typ, payload, opts).call()
+	e := newEnqueueing(typ, payload, opts)
+	r, err := e.call()
 	if err != nil {
 		return nil, err
 	}
-	return do[*Task](ctx, c, r)
+	t, err := do[*Task](ctx, c, r)
+	if e.key == "" && r.unsure && errors.Is(err, ErrConflict) {
+		return c.taken(ctx, &e.TaskRequest, e.wait, err)
+	}
+	return t, err
 }
 
 // Enqueue hands in a task of a type that package tasks defines. It returns the task as it stands; Result reads its result

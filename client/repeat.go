@@ -30,6 +30,7 @@ func (c *Client) repeat(ctx context.Context, r *call) (*answer, error) {
 		if err := r.again(ctx, err, failures); err != nil {
 			return nil, err
 		}
+		r.unsure = r.unsure || !notDone(err)
 	}
 }
 
@@ -58,18 +59,27 @@ func (r *call) again(ctx context.Context, err error, failures int) error {
 
 // mayRepeat reports whether another attempt may do better than one that failed with err, and does no harm.
 func (r *call) mayRepeat(err error) bool {
+	if notDone(err) {
+		return true
+	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		switch e.Status {
-		case http.StatusTooManyRequests:
-			return true // it was not done
 		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			return r.safe
 		default:
 			return false
 		}
 	}
+	return r.safe
+}
+
+// notDone reports whether an attempt that failed with err has certainly changed nothing and may do better the next time.
+func notDone(err error) bool {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Status == http.StatusTooManyRequests
+	}
 	dial, ok := errors.AsType[*net.OpError](err)
-	return r.safe || ok && dial.Op == "dial"
+	return ok && dial.Op == "dial"
 }
 
 // sleep returns ctx's error if that ends first.

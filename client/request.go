@@ -46,20 +46,22 @@ func newEnqueueing(typ string, payload any, opts []TaskOption) *enqueueing {
 	for _, opt := range opts {
 		opt(e)
 	}
-	if e.key == "" {
+	if e.key == "" && e.ID == "" {
 		e.key = uuid.NewString()
 	}
 	return e
 }
 
-// call returns the request. It is safe to repeat because of its key.
+// call returns the request. It is safe to repeat because of its key or, without one, because of the task's id.
 func (e *enqueueing) call() (*call, error) {
 	r, err := send(http.MethodPost, tasksPath, e.TaskRequest)
 	if err != nil {
 		return nil, err
 	}
 	r.safe = true
-	r.header.Set("Idempotency-Key", e.key)
+	if e.key != "" {
+		r.header.Set("Idempotency-Key", e.key)
+	}
 	if seconds := int(e.wait.Seconds()); seconds > 0 {
 		r.header.Set("Prefer", "wait="+strconv.Itoa(seconds))
 		r.waits = e.wait
@@ -67,7 +69,8 @@ func (e *enqueueing) call() (*call, error) {
 	return r, nil
 }
 
-// ID names the task: 1 to 255 letters, digits and . _ : @ + -. Another task of that id: ErrConflict.
+// ID names the task: 1 to 255 letters, digits and . _ : @ + -. Another task of that id: ErrConflict. If an answer is lost,
+// a task of that id with the same type, payload, queue, retries and metadata counts as the one that was asked for.
 func ID(id string) TaskOption { return func(e *enqueueing) { e.ID = id } }
 
 // Queue is where the task goes. Default: that of the type.
@@ -108,7 +111,7 @@ func Callback(url string, events ...State) TaskOption {
 }
 
 // IdempotencyKey makes the same request under the same key, from this program or a later one, answer with the first task and
-// enqueue nothing; a different request under it: ErrInvalid. Default: a new key for each call.
+// enqueue nothing; a different request under it: ErrInvalid. Default: a new key for each call, or none if ID names the task.
 func IdempotencyKey(key string) TaskOption { return func(e *enqueueing) { e.key = key } }
 
 // Wait lets the call answer with the finished task if it is over within d, and otherwise with the task as it then stands.

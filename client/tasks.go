@@ -39,7 +39,7 @@ func (c *Client) Tasks(ctx context.Context, f TaskFilter) iter.Seq2[*Task, error
 }
 
 // Cancel ends a task that is not over: at once if it does not run; else its context ends, and it ends as Canceled. A task that
-// is over: ErrConflict.
+// is over and was not canceled: ErrConflict.
 func (c *Client) Cancel(ctx context.Context, id string) (*Task, error) {
 	return c.steer(ctx, id, "cancel")
 }
