@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // stage is a real Redis with schedules and queues on it, and no beat yet.
 type stage struct {
 	t      *testing.T
-	rdb    *redis.Client
+	rdb    redis.UniversalClient
 	store  *redisstore.Schedules
 	client *broker.Client
 	types  *task.Registry
@@ -41,10 +41,18 @@ type input struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	server := redistest.Start(t)
-	s := &stage{t: t, rdb: server.Client(t), types: task.NewRegistry([]string{"default", "low"}, time.Hour), log: new(strings.Builder)}
+	return newStageOn(t, redistest.Start(t).Client(t), "default", "low")
+}
+
+func newStageOn(t *testing.T, rdb redis.UniversalClient, queues ...string) *stage {
+	t.Helper()
+	s := &stage{t: t, rdb: rdb, types: task.NewRegistry(queues, time.Hour), log: new(strings.Builder)}
 	s.must(s.types.Add(task.Define[input, task.None]("job").Type))
-	s.client = broker.NewClient(s.rdb, []broker.Queue{{Name: "default", Weight: 2}, {Name: "low", Weight: 1}})
+	var configured []broker.Queue
+	for _, name := range queues {
+		configured = append(configured, broker.Queue{Name: name, Weight: 1})
+	}
+	s.client = broker.NewClient(s.rdb, configured)
 	t.Cleanup(s.client.Close)
 	s.store = redisstore.NewSchedules(s.rdb, clockOf(t, s.rdb), s.queues())
 	return s

@@ -10,7 +10,7 @@ import (
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 )
 
-func clockOf(t *testing.T, rdb *redis.Client) *redisstore.Clock {
+func clockOf(t *testing.T, rdb redis.UniversalClient) *redisstore.Clock {
 	t.Helper()
 	clock := redisstore.NewClock(rdb, lease.SystemClock(), slog.New(slog.DiscardHandler))
 	if err := clock.Sync(t.Context()); err != nil {

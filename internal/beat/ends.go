@@ -3,6 +3,7 @@ package beat
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/backbeat-go/backbeat/internal/schedule"
@@ -11,6 +12,8 @@ import (
 const (
 	// endsBatch is how many ends are noted before fire looks again at what is due.
 	endsBatch = 256
+	// endsReaders is how many queues are read at a time.
+	endsReaders = 16
 	// endsTimeout bounds how long one queue may keep the ends of others waiting, and endsRest is how long one is left alone
 	// that could not be read.
 	endsTimeout = 2 * time.Second
@@ -27,14 +30,20 @@ type endsRead struct {
 // written down.
 type endsReader struct {
 	*leader
-	queues  []string
-	noted   map[string]int       // by queue: how many of its ends are written down and not dropped yet
-	resting map[string]time.Time // queues that could not be read, until when
+	queues []string
+	mu     sync.Mutex
+	states map[string]*queueEnds
+}
+
+// queueEnds is what is known of a queue.
+type queueEnds struct {
+	noted      int       // how many of its ends are written down and not dropped yet
+	restsUntil time.Time // when it is read again after it could not be
 }
 
 // readEnds reads ends from all queues. One that cannot be reached hinders neither the others nor fire.
 func (l *leader) readEnds(ctx context.Context) error {
-	r := &endsReader{leader: l, noted: make(map[string]int), resting: make(map[string]time.Time)}
+	r := &endsReader{leader: l, states: make(map[string]*queueEnds)}
 	ended := l.Queues.EndsOf(ctx)
 	look := time.NewTicker(loadInterval)
 	defer look.Stop()
@@ -57,31 +66,70 @@ func (r *endsReader) readAll(ctx context.Context) error {
 	} else if ctx.Err() == nil {
 		r.Logger.Debug("the names of queues cannot be read; going on with those known", "error", err)
 	}
+	next := make(chan string)
+	deposed := make(chan error, endsReaders)
+	var readers sync.WaitGroup
+	for range min(endsReaders, len(r.queues)) {
+		readers.Go(func() {
+			for queue := range next {
+				if err := r.tryQueue(ctx, queue); err != nil {
+					deposed <- err
+					break
+				}
+			}
+			for range next { // the others are of no use any more
+			}
+		})
+	}
 	for _, queue := range r.queues {
-		if time.Now().Before(r.resting[queue]) {
-			continue
-		}
-		err := r.readQueue(ctx, queue)
-		if errors.Is(err, schedule.ErrDeposed) || ctx.Err() != nil {
-			return err
-		}
-		if err != nil {
-			r.Logger.Warn("how tasks of schedules ended cannot be read", "queue", queue, "error", err)
-			r.resting[queue] = time.Now().Add(endsRest)
-			r.noted[queue] = 0 // they may be dropped already; whoever notes an end twice notes nothing new
-		}
+		next <- queue
+	}
+	close(next)
+	readers.Wait()
+	select {
+	case err := <-deposed:
+		return err
+	default:
+		return nil
+	}
+}
+
+// tryQueue reads ends of a queue, unless that has failed a short time ago. An error ends the term.
+func (r *endsReader) tryQueue(ctx context.Context, queue string) error {
+	state := r.stateOf(queue)
+	if time.Now().Before(state.restsUntil) {
+		return nil
+	}
+	err := r.readQueue(ctx, queue, state)
+	if errors.Is(err, schedule.ErrDeposed) || ctx.Err() != nil {
+		return err
+	}
+	if err != nil {
+		r.Logger.Warn("how tasks of schedules ended cannot be read", "queue", queue, "error", err)
+		// They may be dropped already; whoever notes an end twice notes nothing new.
+		*state = queueEnds{restsUntil: time.Now().Add(endsRest)}
 	}
 	return nil
 }
 
+// stateOf returns what is known of a queue, which only one reads at a time.
+func (r *endsReader) stateOf(queue string) *queueEnds {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.states[queue] == nil {
+		r.states[queue] = &queueEnds{}
+	}
+	return r.states[queue]
+}
+
 // readQueue reads ends of a queue until there are no more, or none that can be noted yet.
-func (r *endsReader) readQueue(ctx context.Context, queue string) error {
+func (r *endsReader) readQueue(ctx context.Context, queue string, state *queueEnds) error {
 	for {
-		list, err := r.read(ctx, queue)
+		list, err := r.read(ctx, queue, state.noted)
 		if err != nil {
 			return err
 		}
-		r.noted[queue] = 0
+		state.noted = 0
 		if len(list) == 0 {
 			return nil
 		}
@@ -92,20 +140,20 @@ func (r *endsReader) readQueue(ctx context.Context, queue string) error {
 			return nil
 		}
 		select {
-		case r.noted[queue] = <-read.noted:
+		case state.noted = <-read.noted:
 		case <-ctx.Done():
 			return nil
 		}
-		if r.noted[queue] == 0 {
+		if state.noted == 0 {
 			return nil
 		}
 	}
 }
 
-func (r *endsReader) read(ctx context.Context, queue string) ([]schedule.End, error) {
+func (r *endsReader) read(ctx context.Context, queue string, noted int) ([]schedule.End, error) {
 	ctx, cancel := context.WithTimeout(ctx, endsTimeout)
 	defer cancel()
-	return r.Queues.Ends(ctx, r.term, queue, r.noted[queue], endsBatch)
+	return r.Queues.Ends(ctx, r.term, queue, noted, endsBatch)
 }
 
 // noteEnds writes ends down, and tells the reader how many.

@@ -94,9 +94,11 @@ func newLeader(cfg Config, doubts map[string]int, term int64, valid func() bool)
 // cannot do more; so what is not owed after this has become a task once. A queue that cannot be reached is fenced when
 // the first ticks are put into it.
 func (l *leader) takeOver(ctx context.Context) error {
-	if err := l.Queues.Fence(ctx, l.term); errors.Is(err, schedule.ErrDeposed) || ctx.Err() != nil {
+	err := inTime(ctx, func(ctx context.Context) error { return l.Queues.Fence(ctx, l.term) })
+	if errors.Is(err, schedule.ErrDeposed) || ctx.Err() != nil {
 		return err
-	} else if err != nil {
+	}
+	if err != nil {
 		l.Logger.Warn("queues cannot be reached; ticks for them will wait", "error", err)
 	}
 	owed, unread, err := l.allOwed(ctx)
@@ -121,12 +123,21 @@ func (l *leader) takeOver(ctx context.Context) error {
 	if unread > 0 || !l.backlog.empty() {
 		return nil
 	}
-	err = l.Queues.ForgetTicks(ctx, l.term)
+	err = inTime(ctx, func(ctx context.Context) error { return l.Queues.ForgetTicks(ctx, l.term) })
 	if err != nil && !errors.Is(err, schedule.ErrDeposed) {
 		l.Logger.Debug("old batches of ticks are not forgotten", "error", err) // which only takes memory
 		return nil
 	}
 	return err
+}
+
+// allQueuesTimeout bounds how long a new leader waits for queues that may not answer.
+const allQueuesTimeout = 3 * time.Second
+
+func inTime(ctx context.Context, call func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, allQueuesTimeout)
+	defer cancel()
+	return call(ctx)
 }
 
 // allOwed returns the batches that are owed, and how many of them cannot be read.

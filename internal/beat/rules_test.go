@@ -601,7 +601,7 @@ func TestPlannedTicksFollowTheZone(t *testing.T) {
 func TestClockOfRedisIsSetBackByDays(t *testing.T) {
 	s := newStage(t)
 	set := &storetest.SetClock{}
-	rdb := redis.NewClient(s.rdb.Options())
+	rdb := redis.NewClient(s.rdb.(*redis.Client).Options())
 	t.Cleanup(func() { rdb.Close() })
 	rdb.AddHook(set)
 	clock := clockOf(t, rdb)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -104,19 +105,34 @@ func (c BeatClient) ForgetTicks(ctx context.Context, term int64) error {
 // inAllQueues runs a script for each queue, which answers 0 if a later leader uses it. A queue that fails keeps it from
 // none of the others.
 func (c BeatClient) inAllQueues(ctx context.Context, run func(queue string) *redis.Cmd) error {
-	queues, err := c.queueNames(ctx)
-	if err != nil {
-		return err
+	var err error
+	var mu sync.Mutex
+	var running sync.WaitGroup
+	slots := make(chan struct{}, queuesAtOnce)
+	for _, queue := range c.reachableNames(ctx) {
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			newest, failed := run(queue).Bool()
+			if failed == nil && !newest {
+				failed = schedule.ErrDeposed
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err == nil || errors.Is(failed, schedule.ErrDeposed) {
+				err = failed
+			}
+		})
 	}
-	for _, queue := range queues {
-		newest, failed := run(queue).Bool()
-		if failed == nil && !newest {
-			return schedule.ErrDeposed
-		}
-		err = cmp.Or(err, failed)
+	running.Wait()
+	if errors.Is(err, schedule.ErrDeposed) {
+		return err
 	}
 	return wrap(err)
 }
+
+// queuesAtOnce is how many queues a script runs for at a time.
+const queuesAtOnce = 16
 
 // Ends drops the oldest ends of a queue, which have been noted, and returns the next, at most limit of them.
 func (c BeatClient) Ends(ctx context.Context, term int64, queue string, drop, limit int) ([]schedule.End, error) {
@@ -166,16 +182,14 @@ const stateReads = 1024
 // States returns the states of tasks, "" for those that are gone, whichever queue they are in. With an error, those that
 // were found have a state all the same: one queue that cannot be reached does not hide those of others.
 func (c BeatClient) States(ctx context.Context, ids []string) ([]task.State, error) {
-	queues, err := c.queueNames(ctx)
-	if err != nil {
-		return make([]task.State, len(ids)), err
-	}
+	queues := c.reachableNames(ctx)
 	refs := make([]ref, 0, len(ids)*len(queues))
 	for _, id := range ids {
 		for _, queue := range queues {
 			refs = append(refs, ref{queue, id})
 		}
 	}
+	var err error
 	found := make([]task.State, 0, len(refs))
 	for some := range slices.Chunk(refs, stateReads) {
 		part, failed := c.readStates(ctx, some)
@@ -217,4 +231,20 @@ func (c BeatClient) readStates(ctx context.Context, refs []ref) (states []task.S
 }
 
 // QueueNames returns the names of all queues, those of foreign clients too.
-func (c BeatClient) QueueNames(ctx context.Context) ([]string, error) { return c.queueNames(ctx) }
+func (c BeatClient) QueueNames(ctx context.Context) ([]string, error) {
+	return c.reachableNames(ctx), ctx.Err()
+}
+
+// reachableNames returns the names of all queues, or of those of the configuration if the list of all, which one master of
+// a cluster has, cannot be read. Ticks go to no others.
+func (c BeatClient) reachableNames(ctx context.Context) []string {
+	names, err := c.queueNames(ctx)
+	if err == nil {
+		return names
+	}
+	names = make([]string, len(c.queues))
+	for i, q := range c.queues {
+		names[i] = q.Name
+	}
+	return names
+}
