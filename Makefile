@@ -6,6 +6,9 @@ GOFMT    := $(shell go env GOROOT)/bin/gofmt
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 FUZZTIME ?= 1m
 
+# Tests of the broker that take long and would tell nothing new on a cluster.
+CLUSTER_SKIP := MixedFleet|SlowClock|Crash|WaitMissesNoEnd|RecoveryIsAnnounced|NobodyAnnounces|Retention|ManyWorkers|ThatForgets|ForeignTasks|AreListed
+
 .PHONY: help test tools vet format-check lint race build run fmt fuzz bench cover docker clean
 
 help: ## List the targets
@@ -25,8 +28,9 @@ format-check: ## Check that gofmt has nothing to change
 lint: ## Run golangci-lint in the version that go.mod pins
 	go tool golangci-lint run
 
-race: ## Run the tests with the race detector
+race: ## Run the tests with the race detector, those of the broker on a cluster too
 	go test -race -timeout 15m ./...
+	BACKBEAT_TEST_CLUSTER=1 go test -race -timeout 15m -skip '$(CLUSTER_SKIP)' ./internal/broker
 
 build: ## Build the programs into bin/
 	scripts/build bin "$(VERSION)"

@@ -225,7 +225,7 @@ func (s *scale) note(argv []any) {
 
 // measured returns a client whose scripts are noted.
 func (f *fleet) measured(s *scale) *broker.Client {
-	rdb := f.redis.Client(f.t)
+	rdb := f.redis.Connect(f.t)
 	rdb.AddHook(s)
 	c := broker.NewClient(rdb, queues)
 	f.t.Cleanup(c.Close)
@@ -265,7 +265,7 @@ func TestBulkOfManyTasksInSmallSteps(t *testing.T) {
 		t.Error("what stayed is no longer in its order")
 	}
 	// One by one, each task would be looked for in the whole queue.
-	stats := f.rdb.Info(t.Context(), "commandstats").Val()
+	stats := f.redis.Client(t).Info(t.Context(), "commandstats").Val()
 	if _, after, _ := strings.Cut(stats, "cmdstat_lrem:calls="); atoi(after) > s.scripts {
 		t.Errorf("%d scripts searched the queue %d times", s.scripts, atoi(after))
 	}
@@ -481,7 +481,7 @@ func TestBulkEndsWithItsCaller(t *testing.T) {
 // What another asynq client made is canceled and deleted like the rest, and has no age until it is over.
 func TestBulkOnTasksOfOthers(t *testing.T) {
 	f := newFleet(t)
-	stock := asynq.NewClient(asynq.RedisClientOpt{Addr: f.redis.Addr()})
+	stock := asynq.NewClient(f.stock())
 	defer stock.Close()
 	for range 3 {
 		if _, err := stock.Enqueue(asynq.NewTask("stock", nil)); err != nil {

@@ -29,7 +29,7 @@ func TestMixedFleet(t *testing.T) {
 	}
 	for range 2 {
 		f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = 32 })
-		server := asynq.NewServer(asynq.RedisClientOpt{Addr: f.redis.Addr()}, asynq.Config{
+		server := asynq.NewServer(f.stock(), asynq.Config{
 			Concurrency: 32, Queues: weights, LogLevel: asynq.FatalLevel,
 		})
 		f.must(server.Start(asynq.HandlerFunc(func(ctx context.Context, _ *asynq.Task) error {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
@@ -16,7 +17,7 @@ import (
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(redistest.Main{M: m}) }
 
 var queues = []broker.Queue{{Name: "critical", Weight: 6}, {Name: "default", Weight: 3}, {Name: "low", Weight: 1}}
 
@@ -24,7 +25,7 @@ var queues = []broker.Queue{{Name: "critical", Weight: 6}, {Name: "default", Wei
 type fleet struct {
 	t        *testing.T
 	redis    *redistest.Server
-	rdb      *redis.Client
+	rdb      redis.UniversalClient
 	client   *broker.Client
 	registry *task.Registry
 	handlers map[string]task.Handler
@@ -63,7 +64,7 @@ func newFleetOn(t *testing.T, server *redistest.Server) *fleet {
 	f := &fleet{
 		t:        t,
 		redis:    server,
-		rdb:      server.Client(t),
+		rdb:      server.Connect(t),
 		registry: task.NewRegistry([]string{"critical", "default", "low"}, time.Hour),
 		handlers: make(map[string]task.Handler),
 		runs:     make(chan run, 1000),
@@ -101,8 +102,19 @@ func define[In, Out any](f *fleet, name string, h func(context.Context, In) (Out
 // worker starts a worker that stops with the test. Changes may set what its configuration lacks.
 func (f *fleet) worker(changes ...func(*broker.ServerConfig)) *broker.Server {
 	f.t.Helper()
-	return f.workerAt(f.redis.Addr(), changes...)
+	return f.startOn(f.redis.Connect(f.t, once), changes...)
 }
+
+// once are the options of a client that sends no command twice by itself.
+func once(opts *redis.UniversalOptions) { opts.MaxRetries = -1 }
+
+// stock is the fleet's Redis for what asynq runs.
+func (f *fleet) stock() asynq.RedisConnOpt { return connector{f} }
+
+type connector struct{ f *fleet }
+
+// MakeRedisClient implements asynq.RedisConnOpt.
+func (c connector) MakeRedisClient() any { return c.f.redis.Connect(c.f.t) }
 
 // workerAt is worker with Redis at another address, behind a proxy say.
 func (f *fleet) workerAt(addr string, changes ...func(*broker.ServerConfig)) *broker.Server {
@@ -113,7 +125,7 @@ func (f *fleet) workerAt(addr string, changes ...func(*broker.ServerConfig)) *br
 }
 
 // startOn is worker with a connection of the caller's.
-func (f *fleet) startOn(rdb *redis.Client, changes ...func(*broker.ServerConfig)) *broker.Server {
+func (f *fleet) startOn(rdb redis.UniversalClient, changes ...func(*broker.ServerConfig)) *broker.Server {
 	f.t.Helper()
 	cfg := broker.ServerConfig{
 		Registry:        f.registry,
@@ -281,13 +293,21 @@ func (f *fleet) waitGone(id string) {
 	f.t.Fatalf("task %s is still there", id)
 }
 
+// keys returns the keys of all masters.
+func (f *fleet) keys(pattern string) []string {
+	f.t.Helper()
+	keys, err := f.redis.Keys(pattern)
+	f.must(err)
+	return keys
+}
+
 func (f *fleet) waitNoKeys(patterns ...string) {
 	f.t.Helper()
 	var left []string
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); f.yield() {
 		left = nil
 		for _, p := range patterns {
-			left = append(left, f.rdb.Keys(f.t.Context(), p).Val()...)
+			left = append(left, f.keys(p)...)
 		}
 		if len(left) == 0 {
 			return

@@ -54,7 +54,7 @@ type desk struct {
 
 func (f *fleet) desk() *desk {
 	d := &desk{f, nil, &failpoint{}}
-	rdb := redis.NewClient(&redis.Options{Addr: f.redis.Addr(), MaxRetries: -1})
+	rdb := f.redis.Connect(f.t, once)
 	rdb.AddHook(d.fail)
 	d.client = broker.NewClient(rdb, queues)
 	f.t.Cleanup(func() {
@@ -114,11 +114,11 @@ func TestManyRequestsWithOneKeyMakeOneTask(t *testing.T) {
 			senders.Wait()
 			var all []any
 			ids.Range(func(id, _ any) bool { all = append(all, id); return true })
-			tasks := f.rdb.Keys(t.Context(), "asynq:{default}:t:*").Val()
+			tasks := f.keys("asynq:{default}:t:*")
 			if len(all) != 1 || fresh.Load() != 1 || len(tasks) != 1 {
 				t.Errorf("ids %v, %d made a task, tasks %q", all, fresh.Load(), tasks)
 			}
-			if claims := f.rdb.Keys(t.Context(), "backbeat:claim:*").Val(); len(claims) > 0 {
+			if claims := f.keys("backbeat:claim:*"); len(claims) > 0 {
 				t.Errorf("claims are left: %q", claims)
 			}
 		})
@@ -158,7 +158,7 @@ func TestKeyWhoseFirstRequestBroke(t *testing.T) {
 			_, _, err := first.send("ann", "k", "{}", req)
 			f.wantCode(err, task.CodeUnavailable)
 			made, replayed := second.mustSend("k", "{}", req)
-			if tasks := f.rdb.Keys(t.Context(), "asynq:{default}:t:*").Val(); !replayed || len(tasks) != 1 {
+			if tasks := f.keys("asynq:{default}:t:*"); !replayed || len(tasks) != 1 {
 				t.Errorf("replayed %v, task %s, tasks %q", replayed, made.ID, tasks)
 			}
 		})
@@ -332,7 +332,7 @@ func TestKeysEnd(t *testing.T) {
 	f := newFleet(t)
 	f.desk().mustSend("k", "{}", task.Request{Type: "echo"})
 	ttl := func(pattern string) time.Duration {
-		keys := f.rdb.Keys(t.Context(), pattern).Val()
+		keys := f.keys(pattern)
 		if len(keys) != 1 {
 			t.Fatalf("%s: %q", pattern, keys)
 		}
@@ -348,7 +348,7 @@ func TestSpoiltClaim(t *testing.T) {
 	f := newFleet(t)
 	d := f.desk()
 	d.mustSend("k", "{}", task.Request{Type: "echo"})
-	for _, key := range f.rdb.Keys(t.Context(), "backbeat:idempotency:*").Val() {
+	for _, key := range f.keys("backbeat:idempotency:*") {
 		for _, garbage := range []string{"", "{}", "null", "[", "17"} {
 			f.must(f.rdb.Set(t.Context(), key, garbage, 0).Err())
 			_, _, err := d.send("ann", "k", "{}", task.Request{Type: "echo"})

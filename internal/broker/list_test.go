@@ -200,13 +200,13 @@ func TestListRefusesStrangeCursors(t *testing.T) {
 // Stock asynq and Backbeat on the same queues.
 
 func (f *fleet) stockClient() *asynq.Client {
-	c := asynq.NewClient(asynq.RedisClientOpt{Addr: f.redis.Addr()})
+	c := asynq.NewClient(f.stock())
 	f.t.Cleanup(func() { c.Close() })
 	return c
 }
 
 func (f *fleet) stockInspector() *asynq.Inspector {
-	i := asynq.NewInspector(asynq.RedisClientOpt{Addr: f.redis.Addr()})
+	i := asynq.NewInspector(f.stock())
 	f.t.Cleanup(func() { i.Close() })
 	return i
 }
@@ -288,7 +288,7 @@ func TestStockServerRunsTasksFromHere(t *testing.T) {
 	done := f.enqueue(task.Request{Type: "echo", Metadata: map[string]string{"tenant": "a"}})
 	failed := f.enqueue(task.Request{Type: "fail", MaxRetries: ptr(0)})
 	tenant := make(chan string, 2)
-	server := asynq.NewServer(asynq.RedisClientOpt{Addr: f.redis.Addr()}, asynq.Config{
+	server := asynq.NewServer(f.stock(), asynq.Config{
 		Queues: map[string]int{"default": 1}, LogLevel: asynq.FatalLevel,
 	})
 	err := server.Start(asynq.HandlerFunc(func(_ context.Context, t *asynq.Task) error {

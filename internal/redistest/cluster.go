@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/internal/redisconn"
 )
 
 const (
@@ -37,7 +35,10 @@ type Cluster struct {
 // ClusterOption changes how a cluster is started.
 type ClusterOption func(*clusterOptions)
 
-type clusterOptions struct{ replicas bool }
+type clusterOptions struct {
+	replicas bool
+	nodes    []Option
+}
 
 // WithReplicas gives each master a replica, which takes its place when it fails.
 func WithReplicas() ClusterOption { return func(o *clusterOptions) { o.replicas = true } }
@@ -49,11 +50,19 @@ func StartCluster(t testing.TB, opts ...ClusterOption) *Cluster {
 	for _, opt := range opts {
 		opt(&o)
 	}
+	c := startCluster(t, t.TempDir, o)
+	t.Cleanup(c.kill)
+	return c
+}
+
+func startCluster(t testing.TB, newDir func() string, o clusterOptions) *Cluster {
+	t.Helper()
 	c := &Cluster{t: t}
+	node := append([]Option{withCluster}, o.nodes...)
 	for range masters {
-		c.masters = append(c.masters, startServer(t, withCluster))
+		c.masters = append(c.masters, startServer(t, newDir(), node...))
 		if o.replicas {
-			c.replicas = append(c.replicas, startServer(t, withCluster))
+			c.replicas = append(c.replicas, startServer(t, newDir(), node...))
 		}
 	}
 	c.assignSlots()
@@ -63,17 +72,22 @@ func StartCluster(t testing.TB, opts ...ClusterOption) *Cluster {
 	return c
 }
 
+func (c *Cluster) kill() {
+	for _, node := range c.Nodes() {
+		node.Kill()
+	}
+}
+
 // withCluster makes the server a node of a cluster, with a free port for its bus.
 func withCluster(s *Server) {
 	_, s.bus, _ = net.SplitHostPort(freeAddr(s.t))
-	s.args = []string{
-		"--appendonly", "no",
+	s.args = append(s.args,
 		"--cluster-enabled", "yes", "--cluster-port", s.bus,
 		"--cluster-node-timeout", strconv.FormatInt(nodeTimeout.Milliseconds(), 10),
 		"--cluster-require-full-coverage", "no",
 		"--cluster-replica-validity-factor", "0", // any replica will do
 		"--repl-diskless-sync-delay", "0",
-	}
+	)
 }
 
 func (c *Cluster) assignSlots() {
@@ -166,13 +180,7 @@ func (c *Cluster) Options() *redis.UniversalOptions {
 // Client returns a client as the programs have it. It is closed when the test ends.
 func (c *Cluster) Client(t testing.TB, change ...func(*redis.UniversalOptions)) *redis.ClusterClient {
 	t.Helper()
-	opts := c.Options()
-	for _, f := range change {
-		f(opts)
-	}
-	client := redisconn.New(opts).(*redis.ClusterClient)
-	t.Cleanup(func() { client.Close() })
-	return client
+	return newClient(t, c.Options(), change...).(*redis.ClusterClient)
 }
 
 // Slot returns the slot of a key.

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/redisconn"
 )
 
 // Server is a redis-server on a loopback port of its own. It ends with the test.
@@ -26,6 +28,10 @@ type Server struct {
 	args   []string
 	proc   *process
 	frozen atomic.Bool
+
+	// cluster is what the server stands for, if the tests run on one, and used whether a test has disturbed its nodes.
+	cluster *Cluster
+	used    bool
 }
 
 // Option changes how the server is started.
@@ -34,18 +40,24 @@ type Option func(*Server)
 // WithAOF keeps an append-only file that is synced at every write, so that a killed server comes back with all it
 // has acknowledged.
 func WithAOF() Option {
-	return func(s *Server) { s.args = []string{"--appendonly", "yes", "--appendfsync", "always"} }
+	return func(s *Server) { s.args = append(s.args, "--appendonly", "yes", "--appendfsync", "always") }
 }
 
-// Start starts a server, without persistence unless an option says otherwise, and waits until it answers.
+// Start starts a server, without persistence unless an option says otherwise, and waits until it answers. Where the environment
+// has OnCluster, it is a cluster of three masters instead.
 func Start(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	return startServer(t, opts...)
+	if clustered() {
+		return startFacade(t, opts...)
+	}
+	s := startServer(t, t.TempDir(), opts...)
+	t.Cleanup(s.Kill)
+	return s
 }
 
-func startServer(t testing.TB, opts ...Option) *Server {
+func startServer(t testing.TB, dir string, opts ...Option) *Server {
 	t.Helper()
-	s := &Server{t: t, dir: t.TempDir()}
+	s := &Server{t: t, dir: dir}
 	// The ports are free when they are picked; should somebody take one before Redis does, others are picked.
 	for range 10 {
 		s.args = []string{"--appendonly", "no"}
@@ -54,7 +66,6 @@ func startServer(t testing.TB, opts ...Option) *Server {
 		}
 		s.addr = freeAddr(t)
 		if err := s.launch(); err == nil {
-			t.Cleanup(s.Kill)
 			return s
 		}
 	}
@@ -72,46 +83,112 @@ func freeAddr(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// Addr is the server's host:port.
-func (s *Server) Addr() string { return s.addr }
+// Addr is the server's host:port. A test that needs it is skipped on a cluster.
+func (s *Server) Addr() string {
+	if s.cluster != nil {
+		s.t.Skip("needs a single Redis")
+	}
+	return s.addr
+}
 
 // URL is the server's address as configurations give it.
-func (s *Server) URL() string { return "redis://" + s.addr + "/0" }
+func (s *Server) URL() string {
+	if s.cluster != nil {
+		return s.cluster.URL()
+	}
+	return "redis://" + s.addr + "/0"
+}
 
-// Client returns a client that is closed when the test ends.
+// Client returns a client of the single server that is closed when the test ends. A test that needs it is skipped on a cluster.
 func (s *Server) Client(t testing.TB) *redis.Client {
 	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: s.addr})
-	t.Cleanup(func() { c.Close() })
-	return c
+	return newClient(t, &redis.UniversalOptions{Addrs: []string{s.Addr()}}).(*redis.Client)
+}
+
+// Connect returns a client as the programs have it, of a server or a cluster. It is closed when the test ends.
+func (s *Server) Connect(t testing.TB, change ...func(*redis.UniversalOptions)) redis.UniversalClient {
+	t.Helper()
+	if s.cluster != nil {
+		return s.cluster.Client(t, change...)
+	}
+	return newClient(t, &redis.UniversalOptions{Addrs: []string{s.addr}}, change...)
+}
+
+func newClient(t testing.TB, opts *redis.UniversalOptions, change ...func(*redis.UniversalOptions)) redis.UniversalClient {
+	for _, f := range change {
+		f(opts)
+	}
+	client := redisconn.New(opts)
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// processes are the servers that this one stands for.
+func (s *Server) processes() []*Server {
+	if s.cluster != nil {
+		s.used = true
+		return s.cluster.Nodes()
+	}
+	return []*Server{s}
+}
+
+// Keys returns the keys that match a pattern, in a cluster those of all its nodes.
+func (s *Server) Keys(pattern string) ([]string, error) {
+	nodes := []*Server{s}
+	if s.cluster != nil {
+		nodes = s.cluster.masters
+	}
+	var keys []string
+	for _, node := range nodes {
+		some, err := node.do("KEYS", pattern).StringSlice()
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, some...)
+	}
+	return keys, nil
 }
 
 // Kill ends the server as kill -9 does. Killing it twice is no error.
 func (s *Server) Kill() {
-	s.proc.kill()
-	s.frozen.Store(false)
+	for _, p := range s.processes() {
+		p.proc.kill()
+		p.frozen.Store(false)
+	}
 }
 
 // Restart starts the server again after Kill, at the same address and with its files.
 func (s *Server) Restart() {
 	s.t.Helper()
-	if err := s.launch(); err != nil {
-		s.t.Fatalf("redis-server did not start again: %v: %s", err, s.log())
+	for _, p := range s.processes() {
+		if err := p.launch(); err != nil {
+			s.t.Fatalf("redis-server did not start again: %v: %s", err, p.log())
+		}
+	}
+	if s.cluster != nil {
+		s.cluster.AwaitWhole()
 	}
 }
 
 // Freeze stops the server without closing its connections: it takes what is sent and answers nothing.
 func (s *Server) Freeze() {
 	s.t.Helper()
-	s.frozen.Store(true)
-	s.signal(syscall.SIGSTOP)
+	for _, p := range s.processes() {
+		p.frozen.Store(true)
+		p.signal(syscall.SIGSTOP)
+	}
 }
 
 // Thaw lets a frozen server go on.
 func (s *Server) Thaw() {
 	s.t.Helper()
-	s.signal(syscall.SIGCONT)
-	s.frozen.Store(false)
+	for _, p := range s.processes() {
+		p.signal(syscall.SIGCONT)
+		p.frozen.Store(false)
+	}
+	if s.cluster != nil {
+		s.cluster.AwaitWhole()
+	}
 }
 
 // running reports whether the server is neither killed nor frozen.
