@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/broker"
 )
 
 // addAdmin serves the health and the metrics of a program that has no API of its own, if an address is given.
@@ -19,8 +21,8 @@ func (a *App) addAdmin(name, addr string, rdb redis.UniversalClient) {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 		defer cancel()
-		if rdb.Ping(ctx).Err() != nil {
-			writeStatus(w, http.StatusServiceUnavailable, "redis does not answer")
+		if broker.Ready(ctx, rdb) != nil {
+			writeStatus(w, http.StatusServiceUnavailable, "redis does not answer, or takes no writes")
 			return
 		}
 		writeStatus(w, http.StatusOK, "ok")

@@ -56,7 +56,11 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 		AllowedHosts: cfg.API.AllowedHosts,
 	})
 	// It serves before Redis answers, and says so at /readyz.
-	watch := newBackground(func(ctx context.Context) { _ = awaitRedis(ctx, rdb, a.logger) })
+	watch := newBackground(func(ctx context.Context) {
+		if err := awaitRedis(ctx, rdb, a.logger); err != nil && ctx.Err() == nil {
+			a.fail(err)
+		}
+	})
 	a.add(part{name: "redis check", start: watch.start, stop: watch.stop})
 	tick := newBackground(clock.Run)
 	a.add(part{name: "clock", start: tick.start, stop: tick.stop})

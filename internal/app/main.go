@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/backbeat-go/backbeat/config"
+	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/telemetry"
 )
 
@@ -79,6 +80,10 @@ func run(ctx context.Context, p config.Program, cfg *config.Config, stderr io.Wr
 	}
 	if err == nil {
 		err = program.Run(ctx)
+	}
+	if setup, ok := errors.AsType[*broker.SetupError](err); ok {
+		fmt.Fprintln(stderr, setup)
+		return exitConfig
 	}
 	if err != nil {
 		logger.Error("stopped", "program", string(p), "error", err)

@@ -244,9 +244,7 @@ func (b *bulk) act(ctx context.Context, s section, records []*record) (map[strin
 				b.meter.Ended(r.message.Type, r.queue, task.Canceled)
 			}
 		}
-		if err := b.interrupt(ctx, running); err != nil {
-			return changed, err
-		}
+		b.interrupt(ctx, running)
 		records = records[n:]
 	}
 	return changed, nil
@@ -281,16 +279,15 @@ func (b *bulk) arguments(r *record) []any {
 	}
 }
 
-// interrupt tells the workers which tasks are to stop. Those that do not hear it find it out by themselves.
-func (b *bulk) interrupt(ctx context.Context, ids []string) error {
+// interrupt tells the workers which tasks are to stop. Those that it does not reach poll.
+func (b *bulk) interrupt(ctx context.Context, ids []string) {
 	if len(ids) == 0 {
-		return nil
+		return
 	}
-	_, err := b.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, _ = b.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, id := range ids {
 			p.Publish(ctx, asynqCancelChannel, id)
 		}
 		return nil
 	})
-	return wrap(err)
 }

@@ -64,8 +64,8 @@ func (c *Client) Close() {
 // Redis' own. While Redis has never answered it is the local time.
 func (c *Client) Now() time.Time { return c.clock.Now() }
 
-// Ping returns an error with CodeUnavailable unless Redis answers.
-func (c *Client) Ping(ctx context.Context) error { return wrap(c.rdb.Ping(ctx).Err()) }
+// Ping returns an error with CodeUnavailable unless Redis answers and takes writes.
+func (c *Client) Ping(ctx context.Context) error { return Ready(ctx, c.rdb) }
 
 // Enqueue puts a prepared task into its queue and gives it an id if it has none. Sending the same task twice,
 // because an answer got lost, enqueues it once. Errors: CodeConflict if the id is taken in any queue, or if a

@@ -15,9 +15,9 @@ func (c *Client) Cancel(ctx context.Context, id string) (*task.Task, error) {
 		reply, err := cancelScript.run(ctx, c.rdb, r.queue, []string{taskKey(r.queue, id)},
 			id, r.message.retention(task.Canceled).Milliseconds()).Text()
 		if err == nil && reply == "requested" {
-			// Should nobody hear this, the worker finds the flag when it looks for such.
-			err = c.rdb.Publish(ctx, asynqCancelChannel, id).Err()
-			return done, err
+			// If this does not arrive, the worker finds the flag when it polls.
+			c.rdb.Publish(ctx, asynqCancelChannel, id)
+			return done, nil
 		}
 		switch reply {
 		case "already":

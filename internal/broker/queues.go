@@ -49,7 +49,8 @@ func (c *Client) Resume(ctx context.Context, queue string) error {
 	if err := c.rdb.Del(ctx, pausedKey(queue)).Err(); err != nil {
 		return wrap(err)
 	}
-	return wrap(c.rdb.Publish(ctx, wakeChannel, ownPrefix(queue)).Err())
+	c.rdb.Publish(ctx, wakeChannel, ownPrefix(queue)) // workers that it does not reach poll
+	return nil
 }
 
 func (c *Client) knows(ctx context.Context, queue string) error {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,17 +13,36 @@ import (
 // minRedis is the oldest Redis that has the commands of asynq and of the scripts here (LPOS, ZRANGE BYSCORE).
 var minRedis = [2]int{6, 2}
 
-// CheckRedis looks whether a Redis can keep what it is trusted with. It returns warnings about settings that can
-// lose tasks, and an error with CodeUnavailable if Redis does not answer, or a plain one if it is too old.
+// Ready returns an error with CodeUnavailable unless Redis answers and takes writes, which a replica does not. Of a cluster
+// any master that answers will do.
+func Ready(ctx context.Context, rdb redis.UniversalClient) error {
+	if _, ok := rdb.(*redis.ClusterClient); ok {
+		return wrap(rdb.Ping(ctx).Err())
+	}
+	return wrap(rdb.Del(ctx, ownPrefix("backbeat")+"ready").Err()) // there is no such key
+}
+
+// CheckRedis checks that Redis can keep what it is trusted with. It returns warnings about settings that can lose tasks, and
+// an error: with CodeUnavailable if Redis does not answer or takes no writes yet, or a *SetupError if it is too old, refuses
+// the user, or has no such database, or if the user lacks a right.
 func CheckRedis(ctx context.Context, rdb redis.UniversalClient) (warnings []string, err error) {
-	if err := rdb.Ping(ctx).Err(); err != nil {
-		return nil, wrap(err)
+	if err := setupFault(rdb.Ping(ctx).Err()); err != nil {
+		return nil, orUnavailable(err)
+	}
+	if err := setupFault(Ready(ctx, rdb)); err != nil {
+		return nil, orUnavailable(err)
 	}
 	// An embedded or managed Redis may not tell its version; what cannot be known passes.
 	info, err := rdb.Info(ctx, "server").Result()
 	version := infoField(info, "redis_version")
 	if err == nil && older(version, minRedis) {
-		return nil, fmt.Errorf("redis %s is too old; %d.%d or newer is needed", version, minRedis[0], minRedis[1])
+		return nil, setupError("redis %s is too old; %d.%d or newer is needed", version, minRedis[0], minRedis[1])
+	}
+	if err := checkRights(ctx, rdb); err != nil {
+		return nil, orUnavailable(err)
+	}
+	if persistence, err := rdb.Info(ctx, "persistence").Result(); err == nil && infoField(persistence, "aof_enabled") == "0" {
+		warnings = append(warnings, "redis has no append-only file and loses tasks when it ends; set appendonly to yes")
 	}
 	// Managed Redis often forbids CONFIG; then nothing is known, and nothing is said.
 	policy, err := rdb.ConfigGet(ctx, "maxmemory-policy").Result()
@@ -31,6 +51,14 @@ func CheckRedis(ctx context.Context, rdb redis.UniversalClient) (warnings []stri
 			"redis has maxmemory-policy %s and may throw tasks away when memory is short; set it to noeviction", p))
 	}
 	return warnings, nil
+}
+
+// orUnavailable gives an error of Redis its code, unless it is a *SetupError.
+func orUnavailable(err error) error {
+	if _, ok := errors.AsType[*SetupError](err); ok {
+		return err
+	}
+	return wrap(err)
 }
 
 func infoField(info, name string) string {

@@ -16,5 +16,5 @@ local known = redis.call("HDEL", KEYS[1], id) + redis.call("HDEL", KEYS[2], id) 
 redis.call("ZREM", KEYS[3], id)
 redis.call("ZREM", KEYS[4], id)
 redis.call("DEL", KEYS[5])
-if known then redis.call("PUBLISH", ARGV[2], id) end
+if known then redis.pcall("PUBLISH", ARGV[2], id) end
 return 1

@@ -14,5 +14,5 @@ leader = leader and cjson.decode(leader)
 local term = tonumber(ARGV[3])
 if not leader or leader.id ~= ARGV[1] or (term > 0 and leader.term ~= term) then return 0 end
 redis.call("DEL", KEYS[1])
-redis.call("PUBLISH", ARGV[4], string.format("%.0f", leader.term))
+redis.pcall("PUBLISH", ARGV[4], string.format("%.0f", leader.term))
 return 1

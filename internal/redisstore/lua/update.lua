@@ -31,5 +31,5 @@ if #ARGV > 8 then
   redis.call("LTRIM", KEYS[5], 0, ARGV[7] - 1)
   redis.call("EXPIRE", KEYS[5], ARGV[8])
 end
-redis.call("PUBLISH", ARGV[6], id)
+redis.pcall("PUBLISH", ARGV[6], id)
 return 1
