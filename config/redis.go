@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,9 @@ import (
 const redisForms = "redis://host:port/db, rediss://host:port/db, redis-socket:///path?db=0, " +
 	"redis-sentinel://host:port,host:port/db?master=NAME or redis-cluster://host:port,host:port"
 
+var errUnescaped = errors.New("is not a URL; special characters of a user, password or parameter must be percent-encoded, " +
+	"as in %23 for #, %2F for /, %3F for ? and %40 for @")
+
 // Options reads the URL. User and password stand in the usual place, before an @. Errors never quote the URL,
 // which may hold a password.
 func (r Redis) Options() (*redis.UniversalOptions, error) {
@@ -25,8 +29,12 @@ func (r Redis) Options() (*redis.UniversalOptions, error) {
 	}
 	// Several hosts are no host to net/url; they are cut out first.
 	authority, path := rest, ""
-	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		authority, path = rest[:i], rest[i:]
+	}
+	// A URL has no @ behind its hosts, and no # here: both are of a user or password that holds a /, ? or #.
+	if strings.ContainsAny(path, "@#") {
+		return nil, errUnescaped
 	}
 	userinfo, hosts := "", authority
 	if i := strings.LastIndex(authority, "@"); i >= 0 {
@@ -34,7 +42,7 @@ func (r Redis) Options() (*redis.UniversalOptions, error) {
 	}
 	u, err := url.Parse("redis://" + userinfo + "host" + path)
 	if err != nil {
-		return nil, errors.New("is not a URL; special characters of a user or password must be percent-encoded")
+		return nil, errUnescaped
 	}
 	opts := &redis.UniversalOptions{
 		Username:    u.User.Username(),
@@ -50,7 +58,10 @@ func (r Redis) Options() (*redis.UniversalOptions, error) {
 }
 
 func apply(opts *redis.UniversalOptions, scheme, hosts string, u *url.URL) error {
-	query := u.Query()
+	query, err := parameters(scheme, u)
+	if err != nil {
+		return err
+	}
 	db := strings.Trim(u.Path, "/")
 	switch scheme {
 	case "redis", "rediss":
@@ -78,16 +89,47 @@ func apply(opts *redis.UniversalOptions, scheme, hosts string, u *url.URL) error
 	default:
 		return fmt.Errorf("scheme %q is not one of %s", scheme, redisForms)
 	}
-	if scheme == "rediss" {
-		host, _, _ := strings.Cut(hosts, ":")
-		opts.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
-	}
 	if scheme != "redis-socket" {
 		if err := setAddrs(opts, scheme, hosts); err != nil {
 			return err
 		}
 	}
+	if scheme == "rediss" {
+		host, _, err := net.SplitHostPort(opts.Addrs[0])
+		if err != nil {
+			return err
+		}
+		opts.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
+	}
 	return setDB(opts, db)
+}
+
+// redisParameters are the parameters that each form of the URL knows.
+var redisParameters = map[string][]string{
+	"redis-socket":   {"db"},
+	"redis-sentinel": {"master", "sentinel_username", "sentinel_password"},
+}
+
+// parameters reads the parameters of the URL. A plus is a plus: passwords have such, and forms are not sent here.
+func parameters(scheme string, u *url.URL) (url.Values, error) {
+	query, err := url.ParseQuery(strings.ReplaceAll(u.RawQuery, "+", "%2B"))
+	if err != nil {
+		return nil, errUnescaped
+	}
+	known := redisParameters[scheme]
+	for name, values := range query {
+		switch {
+		case len(known) == 0 && name == "db" && scheme != "redis-cluster":
+			return nil, errors.New("takes the database in its path, as in redis://host:6379/3")
+		case len(known) == 0:
+			return nil, errors.New("takes no parameters")
+		case !slices.Contains(known, name): // the name may be a part of a password, and is not quoted
+			return nil, fmt.Errorf("has an unknown parameter; there are %s", strings.Join(known, ", "))
+		case len(values) > 1:
+			return nil, fmt.Errorf("has the parameter %s twice", name)
+		}
+	}
+	return query, nil
 }
 
 func setAddrs(opts *redis.UniversalOptions, scheme, hosts string) error {
