@@ -23,7 +23,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	if err != nil {
 		return err
 	}
-	rdb := dial.client()
+	rdb := dial.apiClient()
 	client := broker.NewClient(rdb, brokerQueues(cfg.Queues))
 	client.Measure(a.metrics.Client(sourceAPI))
 	// Another client for schedules: a change that is sent twice would find that somebody else was quicker.

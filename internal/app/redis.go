@@ -31,6 +31,13 @@ func (d dialer) MakeRedisClient() any { return d.client() }
 
 func (d dialer) client() redis.UniversalClient { return redisconn.New(d.opts) }
 
+// apiClient returns a client that heeds the deadlines of calls: callers of the API get their answer in time.
+func (d dialer) apiClient() redis.UniversalClient {
+	opts := *d.opts
+	opts.ContextTimeoutEnabled = true
+	return redisconn.New(&opts)
+}
+
 // workerClient returns a client that sends no command twice by itself: a fetch that is repeated takes two tasks.
 func (d dialer) workerClient() redis.UniversalClient {
 	opts := *d.opts

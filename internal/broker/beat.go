@@ -36,8 +36,7 @@ func (c BeatClient) Encode(t *task.Task) []byte { return newMessage(t).encode() 
 func (c BeatClient) EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error {
 	var failed error
 	for queue, owed := range byQueue(batch.Owed) {
-		// The list of queues may be out of reach where the queue is not. It is tried again with the next batch.
-		_ = c.announce(ctx, queue)
+		c.names.announce(ctx, queue)
 		err := c.enqueueTicks(ctx, term, queue, batch.ID, owed)
 		if errors.Is(err, schedule.ErrDeposed) {
 			return err
@@ -235,16 +234,9 @@ func (c BeatClient) QueueNames(ctx context.Context) ([]string, error) {
 	return c.reachableNames(ctx), ctx.Err()
 }
 
-// reachableNames returns the names of all queues, or of those of the configuration if the list of all, which one master of
-// a cluster has, cannot be read. Ticks go to no others.
+// reachableNames returns the names of all queues, or those that are known if the list of all, which one master of a cluster
+// has, cannot be read. Ticks go to no others.
 func (c BeatClient) reachableNames(ctx context.Context) []string {
-	names, err := c.queueNames(ctx)
-	if err == nil {
-		return names
-	}
-	names = make([]string, len(c.queues))
-	for i, q := range c.queues {
-		names[i] = q.Name
-	}
+	names, _ := c.names.all(ctx)
 	return names
 }

@@ -114,6 +114,8 @@ type walk struct {
 
 // next returns the next chunk of entries.
 func (b *bulk) next(ctx context.Context, s section, w *walk) ([]entry, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -161,6 +163,8 @@ func (b *bulk) change(ctx context.Context, s section, entries []entry) (map[stri
 	if len(entries) == 0 {
 		return nil, nil
 	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	refs := make([]ref, len(entries))
 	for i, e := range entries {
 		refs[i] = ref{s.queue, e.ID}

@@ -3,9 +3,8 @@ package broker
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,13 +26,13 @@ type Queue struct {
 type Client struct {
 	rdb       redis.UniversalClient
 	queues    []Queue
+	names     *names
 	enqueuer  *enqueuer
 	lookups   *lookups
 	inspector *asynq.Inspector
 	watches   *watches
 	meter     ClientMeter
 	clock     *clock
-	announced sync.Map // names of queues that asynq's tools have been told of
 }
 
 // NewClient returns a client for the queues. The connection stays the caller's to close, after the client.
@@ -41,6 +40,7 @@ func NewClient(rdb redis.UniversalClient, queues []Queue) *Client {
 	c := &Client{
 		rdb:       rdb,
 		queues:    queues,
+		names:     newNames(rdb, queues),
 		enqueuer:  newEnqueuer(rdb),
 		lookups:   newLookups(rdb),
 		inspector: asynq.NewInspectorFromRedisClient(rdb),
@@ -64,8 +64,20 @@ func (c *Client) Close() {
 // Redis' own. While Redis has never answered it is the local time.
 func (c *Client) Now() time.Time { return c.clock.Now() }
 
+// callTime is how long a call may take that waits for nothing but Redis, all that it asks of Redis included.
+const callTime = 4 * time.Second
+
+// bounded returns a context for such a call.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, callTime)
+}
+
 // Ping returns an error with CodeUnavailable unless Redis answers and takes writes.
-func (c *Client) Ping(ctx context.Context) error { return Ready(ctx, c.rdb) }
+func (c *Client) Ping(ctx context.Context) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return Ready(ctx, c.rdb)
+}
 
 // Enqueue puts a prepared task into its queue and gives it an id if it has none. Sending the same task twice,
 // because an answer got lost, enqueues it once. Errors: CodeConflict if the id is taken in any queue, or if a
@@ -93,33 +105,60 @@ func nameAll(tasks []*task.Task) (chosen []int) {
 }
 
 func (c *Client) enqueueAll(ctx context.Context, tasks []*task.Task, chosen []int, awaited bool) []error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	for queue := range placesByQueue(tasks, allPlaces(tasks)) {
+		c.names.announce(ctx, queue)
+	}
 	errs := make([]error, len(tasks))
-	announced := make(map[string]error, 1)
-	for i, t := range tasks {
-		if _, done := announced[t.Queue]; !done {
-			announced[t.Queue] = c.announce(ctx, t.Queue)
-		}
-		errs[i] = announced[t.Queue]
+	token := rand.Text()
+	reserved := make([]string, len(tasks))
+	for _, i := range chosen {
+		reserved[i] = token
 	}
-	if len(chosen) > 0 {
-		defer c.claimIDs(ctx, tasks, chosen, errs)()
+	places := allPlaces(tasks)
+	for len(places) > 0 {
+		c.reserve(ctx, tasks, chosen, token, errs)
+		chosen = c.submitAll(ctx, tasks, places, reserved, awaited, errs)
+		places = chosen
 	}
+	c.count(tasks, errs)
+	return errs
+}
+
+func allPlaces(tasks []*task.Task) []int {
+	places := make([]int, len(tasks))
+	for i := range places {
+		places[i] = i
+	}
+	return places
+}
+
+// submitAll enqueues the tasks at those of the places that have no error, and writes how it went. It returns the places of
+// those whose reservation had ended before.
+func (c *Client) submitAll(
+	ctx context.Context, tasks []*task.Task, places []int, reserved []string, awaited bool, errs []error,
+) (again []int) {
 	sent := make([]*submission, len(tasks))
-	for i, t := range tasks {
+	for _, i := range places {
 		if errs[i] == nil {
-			sent[i] = c.enqueuer.submit(t, awaited)
+			sent[i] = c.enqueuer.submit(&submission{task: tasks[i], reserved: reserved[i], awaited: awaited})
 		}
 	}
 	for i, s := range sent {
 		if s == nil {
 			continue
 		}
-		if errs[i] = s.await(ctx); errors.Is(errs[i], errIDTaken) {
+		switch err := s.await(ctx); {
+		case errors.Is(err, errIDTaken):
 			errs[i] = c.checkOwn(ctx, s)
+		case errors.Is(err, errUnreserved):
+			again = append(again, i)
+		default:
+			errs[i] = err
 		}
 	}
-	c.count(tasks, errs)
-	return errs
+	return again
 }
 
 func (c *Client) count(tasks []*task.Task, errs []error) {
@@ -148,35 +187,4 @@ func (c *Client) checkOwn(ctx context.Context, s *submission) error {
 		return idTaken(s.task.ID)
 	}
 	return nil
-}
-
-// announce tells asynq's tools, once, that there is such a queue.
-func (c *Client) announce(ctx context.Context, queue string) error {
-	if _, done := c.announced.Load(queue); done {
-		return nil
-	}
-	if err := c.rdb.SAdd(ctx, asynqQueues, queue).Err(); err != nil {
-		return wrap(err)
-	}
-	c.announced.Store(queue, true)
-	return nil
-}
-
-// queueNames returns the configured queues and then those that only foreign clients use, sorted.
-func (c *Client) queueNames(ctx context.Context) ([]string, error) {
-	found, err := c.rdb.SMembers(ctx, asynqQueues).Result()
-	if err != nil {
-		return nil, wrap(err)
-	}
-	names := make([]string, 0, len(c.queues)+len(found))
-	for _, q := range c.queues {
-		names = append(names, q.Name)
-	}
-	slices.Sort(found)
-	for _, name := range found {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names, nil
 }

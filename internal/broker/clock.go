@@ -57,7 +57,7 @@ func (c *clock) Now() time.Time {
 		return now
 	}
 	c.refresh.Lock()
-	if now, _ := c.read(); now.IsZero() {
+	if now, _ := c.read(); now.IsZero() && !c.justAsked() {
 		c.sample()
 	}
 	c.refresh.Unlock()
@@ -65,6 +65,13 @@ func (c *clock) Now() time.Time {
 		return now
 	}
 	return time.Now().UTC()
+}
+
+// justAsked reports whether Redis was asked less than a second ago. Callers who came meanwhile do not each wait a second more.
+func (c *clock) justAsked() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Since(c.taken) < clockWait
 }
 
 // close waits for a sample that is being taken.
@@ -94,7 +101,7 @@ func (c *clock) sample() {
 	if err != nil {
 		// Redis is away. The samples count on, and the next call after an interval asks again.
 		c.mu.Lock()
-		c.taken = asked
+		c.taken = time.Now()
 		c.mu.Unlock()
 		return
 	}

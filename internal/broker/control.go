@@ -73,6 +73,8 @@ const done = "ok"
 func (c *Client) steer(
 	ctx context.Context, id, verb string, act func(r *record) (string, error),
 ) (*task.Task, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	for {
 		r, err := c.find(ctx, id)
 		if err != nil {

@@ -65,6 +65,7 @@ func TestUniqueFor(t *testing.T) {
 	f := newFleet(t)
 	f.worker()
 	first := f.enqueue(task.Request{Type: "echo", Payload: []byte(`{"n": 1}`), UniqueFor: ptr(1500 * time.Millisecond)})
+	locked := time.Now()
 	f.wait(first.ID) // the time counts, not the end
 
 	err := f.client.Enqueue(t.Context(), f.prepare(task.Request{Type: "echo", Payload: []byte(`{ "n":1 }`), UniqueFor: ptr(time.Minute)}))
@@ -82,7 +83,7 @@ func TestUniqueFor(t *testing.T) {
 			t.Errorf("another %s: %v", name, err)
 		}
 	}
-	f.waitUntil(first.CreatedAt.Add(1600 * time.Millisecond))
+	f.waitUntil(locked.Add(1600 * time.Millisecond))
 	f.enqueue(task.Request{Type: "echo", UniqueFor: ptr(time.Minute)})
 }
 

@@ -67,6 +67,10 @@
 //     that is written again finds the task no longer active and changes nothing.
 //   - an API dies between the claim of an idempotency key and the enqueue: the claim says which task it stands for, and
 //     whoever sends the request again enqueues that. The mark that enqueue.lua leaves lets one of them through.
+//   - an API dies between the reservation of a chosen id and the enqueue: the reservation ends by itself in two seconds. One
+//     that is so slow that its reservation has ended enqueues nothing, and reserves the id again.
+//   - a node of a cluster is away: each queue is asked by itself, and a task is found wherever it is in reach. A chosen id
+//     that only a queue out of reach has is not known to be taken.
 //   - a cancellation is not heard: it stands in the hash, and the worker looks for such every second; should the
 //     worker die, fetch.lua ends the task as canceled instead of handing it out.
 //   - a message cannot be read: the task fails, with the message kept for whoever wants to look.

@@ -48,8 +48,8 @@ func TestEnqueueAllAnswersForEach(t *testing.T) {
 	if got := f.get(first.ID); got.State != task.Pending {
 		t.Errorf("the first of the unique ones is %s", got.State)
 	}
-	if claims := f.keys("backbeat:claim:*"); len(claims) > 0 {
-		t.Errorf("claims are left: %q", claims)
+	if claims := f.keys("backbeat:*:reserved:*"); len(claims) > 0 {
+		t.Errorf("reservations are left: %q", claims)
 	}
 }
 

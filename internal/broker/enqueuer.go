@@ -30,8 +30,14 @@ type enqueuer struct {
 type submission struct {
 	task    *task.Task
 	message []byte
-	once    bool // it may have been in its queue before, and is not to come again
-	awaited bool // somebody waits for its end
+	// reserved is the token under which the id is reserved, "" for an id that needs none. If the reservation has ended, the
+	// answer is errUnreserved.
+	reserved string
+	// once says that the task must not come again if one of that id, submitted in this way, has been in the queue before;
+	// then the answer is errDoneBefore.
+	once bool
+	// awaited says that somebody waits for the end of the task. It is announced, however soon it comes.
+	awaited bool
 	done    chan error
 }
 
@@ -47,18 +53,9 @@ func (e *enqueuer) close() {
 	}
 }
 
-// submit puts a task that has an id on its way. The end of one that is awaited is announced, however soon it comes.
-func (e *enqueuer) submit(t *task.Task, awaited bool) *submission {
-	return e.add(&submission{task: t, message: newMessage(t).encode(), awaited: awaited, done: make(chan error, 1)})
-}
-
-// submitOnce does so unless a task of that id, submitted in this way, has been in the queue before; then the answer is
-// errDoneBefore.
-func (e *enqueuer) submitOnce(t *task.Task, awaited bool) *submission {
-	return e.add(&submission{task: t, message: newMessage(t).encode(), once: true, awaited: awaited, done: make(chan error, 1)})
-}
-
-func (e *enqueuer) add(s *submission) *submission {
+// submit puts a task that has an id on its way.
+func (e *enqueuer) submit(s *submission) *submission {
+	s.message, s.done = newMessage(s.task).encode(), make(chan error, 1)
 	e.line(s.task.Queue).add(s)
 	return s
 }
@@ -89,7 +86,7 @@ func (s *submission) await(ctx context.Context) error {
 	case err := <-s.done:
 		return err
 	case <-ctx.Done():
-		return ctx.Err()
+		return wrap(ctx.Err())
 	}
 }
 
@@ -97,12 +94,17 @@ func (s *submission) await(ctx context.Context) error {
 func (e *enqueuer) write(queue string, batch []*submission) {
 	args := make([]any, 0, 10*len(batch))
 	for _, s := range batch {
+		if s.reserved != "" {
+			args = append(args, "=", s.reserved)
+		}
 		args = s.appendArgs(args)
 		if s.awaited {
 			args = append(args, "!", s.task.ID)
 		}
 	}
-	answers, err := enqueueScript.run(context.Background(), e.rdb, queue, []string{pendingKey(queue)}, args...).StringSlice()
+	ctx, cancel := bounded(context.Background())
+	defer cancel()
+	answers, err := enqueueScript.run(ctx, e.rdb, queue, []string{pendingKey(queue)}, args...).StringSlice()
 	for i, s := range batch {
 		if err != nil {
 			s.done <- wrap(err)
@@ -148,6 +150,9 @@ func refusal(answer string) error {
 	if answer == "before" {
 		return errDoneBefore
 	}
+	if answer == "unreserved" {
+		return errUnreserved
+	}
 	if holder, ok := strings.CutPrefix(answer, "unique:"); ok {
 		return task.Conflict("task %q has the same type, queue and payload, and unique_for is not over", holder)
 	}
@@ -156,6 +161,9 @@ func refusal(answer string) error {
 
 // errIDTaken says that there is a task with the id. It may be the very one that was sent, and got there before.
 var errIDTaken = errors.New("the id is taken")
+
+// errUnreserved says that the task's id is not reserved any more, and that the task is not in its queue.
+var errUnreserved = errors.New("the reservation of the id has ended")
 
 // errDoneBefore says that the task of a request with an idempotency key has been enqueued before.
 var errDoneBefore = errors.New("the task has been enqueued before")

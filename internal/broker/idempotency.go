@@ -42,23 +42,23 @@ type keyClaim struct {
 func (c *Client) EnqueueOnce(
 	ctx context.Context, request task.Idempotency, prepare func(now time.Time) (*task.Task, error), limit time.Duration,
 ) (t *task.Task, replayed bool, err error) {
-	t, chosen, err := c.claimedTask(ctx, request, prepare)
+	call, cancel := bounded(ctx)
+	defer cancel()
+	t, chosen, err := c.claimedTask(call, request, prepare)
 	if err != nil {
 		return nil, false, err
 	}
-	if err := c.announce(ctx, t.Queue); err != nil {
-		return nil, false, err
-	}
+	c.names.announce(call, t.Queue)
 	var one *watcher
 	if limit > 0 {
 		one = c.watches.join(ref{t.Queue, t.ID}, t, itsEnd)
 		defer c.watches.leave(one)
-		c.watches.hear(ctx)
+		c.watches.hear(call)
 	}
 	if chosen {
-		err = c.enqueueChosen(ctx, t, claimName(request), limit > 0)
+		err = c.enqueueChosen(call, t, claimName(request), limit > 0)
 	} else {
-		err = c.enqueueOnce(ctx, t, limit > 0)
+		err = c.enqueueOnce(call, &submission{task: t, once: true, awaited: limit > 0})
 	}
 	if errors.Is(err, errDoneBefore) {
 		t, err = c.replay(ctx, t, limit)
@@ -73,7 +73,9 @@ func (c *Client) EnqueueOnce(
 
 // replay returns the task of an earlier request, and waits up to limit for its end.
 func (c *Client) replay(ctx context.Context, accepted *task.Task, limit time.Duration) (*task.Task, error) {
-	t, err := c.asItIs(ctx, accepted)
+	call, done := bounded(ctx)
+	defer done()
+	t, err := c.asItIs(call, accepted)
 	if err != nil || limit == 0 || t == accepted || t.State.Terminal() {
 		return t, err // one that is gone has nothing to wait for
 	}
@@ -152,59 +154,44 @@ func parseKeyClaim(text string) (*keyClaim, error) {
 	return held, nil
 }
 
-// enqueueOnce enqueues a task whose id nobody else uses. It returns errDoneBefore if that has been done.
-func (c *Client) enqueueOnce(ctx context.Context, t *task.Task, awaited bool) error {
-	err := c.enqueuer.submitOnce(t, awaited).await(ctx)
+// enqueueOnce enqueues a task. It returns errDoneBefore if that has been done.
+func (c *Client) enqueueOnce(ctx context.Context, s *submission) error {
+	err := c.enqueuer.submit(s).await(ctx)
 	if errors.Is(err, errIDTaken) {
-		return idTaken(t.ID)
+		return idTaken(s.task.ID)
 	}
 	return err
 }
 
 // enqueueChosen is enqueueOnce for an id that somebody chose, and may have chosen for another task too. All requests with
-// the key share the claim on the id. So it is given up only when the task is in its queue, and no other request can put it there
-// any more; after anything else it ends by itself.
+// the key share the reservation of the id.
 func (c *Client) enqueueChosen(ctx context.Context, t *task.Task, token string, awaited bool) error {
-	err := c.shareID(ctx, t, token)
-	if task.CodeOf(err) == task.CodeConflict {
-		// The id may have been used again after this very task was gone.
-		done, readErr := c.rdb.Exists(ctx, onceKey(t.Queue, t.ID)).Result()
-		if readErr != nil {
-			return wrap(readErr)
+	for {
+		errs := make([]error, 1)
+		c.reserve(ctx, []*task.Task{t}, []int{0}, token, errs)
+		if task.CodeOf(errs[0]) == task.CodeConflict {
+			// The id may have been used again after this very task was gone.
+			done, err := c.rdb.Exists(ctx, onceKey(t.Queue, t.ID)).Result()
+			if err != nil {
+				return wrap(err)
+			}
+			if done == 1 {
+				return errDoneBefore
+			}
 		}
-		if done == 1 {
-			return errDoneBefore
+		if errs[0] != nil {
+			return errs[0]
+		}
+		err := c.enqueueOnce(ctx, &submission{task: t, reserved: token, once: true, awaited: awaited})
+		if !errors.Is(err, errUnreserved) {
+			return err
 		}
 	}
-	if err != nil {
-		return err
-	}
-	err = c.enqueueOnce(ctx, t, awaited)
-	if err == nil || errors.Is(err, errDoneBefore) {
-		c.releaseClaims(context.WithoutCancel(ctx), []*task.Task{t}, []int{0}, token)
-	}
-	return err
-}
-
-// shareID claims a task's id, as claimIDs does, for all who come with the same token.
-func (c *Client) shareID(ctx context.Context, t *task.Task, token string) error {
-	shared, err := shareClaimScript.Run(ctx, c.rdb, []string{claimKey(t.ID)}, token, claimFor.Milliseconds()).Bool()
-	if err != nil {
-		return wrap(err)
-	}
-	if !shared {
-		return beingEnqueued(t.ID)
-	}
-	elsewhere, err := c.usedElsewhere(ctx, []*task.Task{t}, []int{0})
-	if err == nil && elsewhere[0] {
-		err = idTaken(t.ID)
-	}
-	return err
 }
 
 // asItIs returns the task as its queue has it, or as it is given if it is gone. An id may have been used again since.
 func (c *Client) asItIs(ctx context.Context, t *task.Task) (*task.Task, error) {
-	r, err := c.findIn(ctx, t.ID, []string{t.Queue})
+	r, err := c.findIn(ctx, t.ID, t.Queue)
 	if err != nil {
 		return nil, err
 	}
@@ -237,16 +224,3 @@ func hash(data []byte) string {
 var claimKeyScript = redis.NewScript(`
 if redis.call("SET", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) then return ARGV[1] end
 return redis.call("GET", KEYS[1])`)
-
-// shareClaimScript claims an id, or prolongs the claim of others with the same token.
-//
-//	KEYS[1] backbeat:claim:{id}
-//	ARGV[1] token
-//	ARGV[2] how long the claim holds, in ms
-//
-// It returns 1, or 0 if somebody with another token has claimed the id.
-var shareClaimScript = redis.NewScript(`
-local holder = redis.call("GET", KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
-return 1`)

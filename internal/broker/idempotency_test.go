@@ -50,11 +50,12 @@ type desk struct {
 	*fleet
 	client *broker.Client
 	fail   *failpoint
+	rdb    redis.UniversalClient
 }
 
 func (f *fleet) desk() *desk {
-	d := &desk{f, nil, &failpoint{}}
 	rdb := f.redis.Connect(f.t, once)
+	d := &desk{f, nil, &failpoint{}, rdb}
 	rdb.AddHook(d.fail)
 	d.client = broker.NewClient(rdb, queues)
 	f.t.Cleanup(func() {
@@ -118,8 +119,8 @@ func TestManyRequestsWithOneKeyMakeOneTask(t *testing.T) {
 			if len(all) != 1 || fresh.Load() != 1 || len(tasks) != 1 {
 				t.Errorf("ids %v, %d made a task, tasks %q", all, fresh.Load(), tasks)
 			}
-			if claims := f.keys("backbeat:claim:*"); len(claims) > 0 {
-				t.Errorf("claims are left: %q", claims)
+			if claims := f.keys("backbeat:*:reserved:*"); len(claims) > 0 {
+				t.Errorf("reservations are left: %q", claims)
 			}
 		})
 	}
@@ -248,19 +249,6 @@ func TestReplayStaysInTheQueueOfTheFirst(t *testing.T) {
 	if !replayed || again.ID != first.ID || again.Queue != "default" {
 		t.Errorf("replayed %v: %s in %s", replayed, again.ID, again.Queue)
 	}
-}
-
-// Who was refused may send the request again, so the id that it chose is not given to others meanwhile.
-func TestRefusedRequestHoldsItsID(t *testing.T) {
-	f := newFleet(t)
-	lock := f.enqueue(task.Request{Type: "echo", UniqueFor: ptr(time.Hour)})
-	d := f.desk()
-	req := task.Request{Type: "echo", ID: "order-17", UniqueFor: ptr(time.Hour)}
-	_, _, err := d.send("ann", "k", "{}", req)
-	f.wantCode(err, task.CodeConflict)
-	f.wantCode(f.client.Enqueue(t.Context(), f.prepare(task.Request{Type: "echo", ID: "order-17", Queue: "low"})), task.CodeConflict)
-	f.must(f.client.Delete(t.Context(), lock.ID))
-	d.mustSend("k", "{}", req)
 }
 
 func TestKeysOfOthers(t *testing.T) {

@@ -37,17 +37,17 @@ const (
 	promisesChannel = "backbeat:promises" // pub/sub: the own prefix of a queue where callbacks are promised
 )
 
-func ownPrefix(queue string) string    { return "backbeat:{" + queue + "}:" }
-func dueKey(queue string) string       { return ownPrefix(queue) + "due" }
-func expiresKey(queue string) string   { return ownPrefix(queue) + "expires" }
-func endsKey(queue string) string      { return ownPrefix(queue) + "ends" }
-func ticksKey(queue string) string     { return ownPrefix(queue) + "ticks" }
-func termKey(queue string) string      { return ownPrefix(queue) + "term" }
-func cancelingKey(queue string) string { return ownPrefix(queue) + "canceling" }
-func onceKey(queue, id string) string  { return ownPrefix(queue) + "once:" + id }
-func promisesKey(queue string) string  { return ownPrefix(queue) + "promises" }
-func promiserKey(queue string) string  { return ownPrefix(queue) + "promises:worker" }
-func claimKey(id string) string        { return "backbeat:claim:{" + id + "}" }
+func ownPrefix(queue string) string       { return "backbeat:{" + queue + "}:" }
+func dueKey(queue string) string          { return ownPrefix(queue) + "due" }
+func expiresKey(queue string) string      { return ownPrefix(queue) + "expires" }
+func endsKey(queue string) string         { return ownPrefix(queue) + "ends" }
+func ticksKey(queue string) string        { return ownPrefix(queue) + "ticks" }
+func termKey(queue string) string         { return ownPrefix(queue) + "term" }
+func cancelingKey(queue string) string    { return ownPrefix(queue) + "canceling" }
+func onceKey(queue, id string) string     { return ownPrefix(queue) + "once:" + id }
+func reservedKey(queue, id string) string { return ownPrefix(queue) + "reserved:" + id }
+func promisesKey(queue string) string     { return ownPrefix(queue) + "promises" }
+func promiserKey(queue string) string     { return ownPrefix(queue) + "promises:worker" }
 
 func idempotencyKey(hash string) string { return "backbeat:idempotency:{" + hash + "}" }
 

@@ -20,6 +20,8 @@ const listBudget = 10_000
 // that moves forward meanwhile may be listed again, but is never passed over. A page can be short, or even
 // empty, and have a successor. Errors: CodeInvalid for a bad cursor, CodeUnavailable.
 func (c *Client) List(ctx context.Context, f task.Filter, cursor string, limit int) (task.Page, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	sections, err := c.sections(ctx, f)
 	if err != nil {
 		return task.Page{}, err
@@ -79,7 +81,7 @@ func (c *Client) sections(ctx context.Context, f task.Filter) ([]section, error)
 	queues := []string{f.Queue}
 	if f.Queue == "" {
 		var err error
-		if queues, err = c.queueNames(ctx); err != nil {
+		if queues, err = c.names.all(ctx); err != nil {
 			return nil, err
 		}
 	}

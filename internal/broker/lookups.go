@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -10,42 +11,91 @@ import (
 const lookupBatch = 64
 
 // lookups reads tasks for many who ask at the same time: a busy API asks Redis seldom and for much, which takes half the
-// time of asking for each.
-type lookups struct{ batcher[*lookup] }
+// time of asking for each. On a cluster each queue is asked by itself, so that a node which does not answer holds up only
+// those who ask for its queues.
+type lookups struct {
+	rdb     redis.UniversalClient
+	cluster bool
+
+	mu    sync.Mutex
+	lines map[string]*batcher[*lookup] // by queue; on a single server one for all
+}
 
 // lookup is one who asks.
 type lookup struct {
-	refs []ref
-	cmds []*redis.SliceCmd
-	done chan error
+	refs    []ref
+	cmds    []*redis.SliceCmd
+	answers chan<- *lookup // has room for it
 }
 
 func newLookups(rdb redis.UniversalClient) *lookups {
-	return &lookups{batcher[*lookup]{most: lookupBatch, write: func(batch []*lookup) { readAll(rdb, batch) }}}
+	_, cluster := rdb.(*redis.ClusterClient)
+	return &lookups{rdb: rdb, cluster: cluster, lines: make(map[string]*batcher[*lookup])}
 }
 
-// read returns the fields of tasks as HMGET does. If ctx ends first, so does the waiting.
-func (l *lookups) read(ctx context.Context, refs []ref) ([]*redis.SliceCmd, error) {
-	one := &lookup{refs: refs, done: make(chan error, 1)}
-	l.add(one)
-	select {
-	case err := <-one.done:
-		return one.cmds, err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+func (l *lookups) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines {
+		line.close()
 	}
 }
 
-func readAll(rdb redis.UniversalClient, batch []*lookup) {
+// ask begins to look for a task in queues. The channel gets as many answers as it has room for.
+func (l *lookups) ask(id string, queues []string) <-chan *lookup {
+	groups := l.groups(queues)
+	answers := make(chan *lookup, len(groups))
+	for _, group := range groups {
+		one := &lookup{refs: make([]ref, len(group)), answers: answers}
+		for i, queue := range group {
+			one.refs[i] = ref{queue, id}
+		}
+		l.line(group[0]).add(one)
+	}
+	return answers
+}
+
+// groups divides queues into those that are asked together: all, or on a cluster each by itself.
+func (l *lookups) groups(queues []string) [][]string {
+	if len(queues) == 0 {
+		return nil
+	}
+	if !l.cluster {
+		return [][]string{queues}
+	}
+	groups := make([][]string, len(queues))
+	for i := range queues {
+		groups[i] = queues[i : i+1]
+	}
+	return groups
+}
+
+func (l *lookups) line(queue string) *batcher[*lookup] {
+	if !l.cluster {
+		queue = ""
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	line := l.lines[queue]
+	if line == nil {
+		line = &batcher[*lookup]{most: lookupBatch, write: l.readAll}
+		l.lines[queue] = line
+	}
+	return line
+}
+
+func (l *lookups) readAll(batch []*lookup) {
+	ctx, cancel := bounded(context.Background())
+	defer cancel()
 	// Each command has its own error: a key of a wrong type spoils the lookup of its own task, not those of others.
-	_, _ = rdb.Pipelined(context.Background(), func(p redis.Pipeliner) error {
+	_, _ = l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, one := range batch {
-			one.cmds = appendReads(context.Background(), p, one.refs)
+			one.cmds = appendReads(ctx, p, one.refs)
 		}
 		return nil
 	})
 	for _, one := range batch {
-		one.done <- one.err()
+		one.answers <- one
 	}
 }
 
@@ -64,4 +114,18 @@ func appendReads(ctx context.Context, p redis.Pipeliner, refs []ref) []*redis.Sl
 		cmds[i] = p.HMGet(ctx, taskKey(f.queue, f.id), recordFields...)
 	}
 	return cmds
+}
+
+// inEach calls f at the same time for each group of queues that are asked together, and waits for all.
+func (c *Client) inEach(queues []string, f func(queues []string)) {
+	groups := c.lookups.groups(queues)
+	if len(groups) == 1 {
+		f(groups[0])
+		return
+	}
+	var calls sync.WaitGroup
+	for _, group := range groups {
+		calls.Go(func() { f(group) })
+	}
+	calls.Wait()
 }

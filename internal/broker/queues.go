@@ -1,9 +1,11 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -11,17 +13,23 @@ import (
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
-// Queues tells what all queues hold: the configured ones first, then those that only foreign clients use.
+// Queues tells what all queues hold: the configured ones first, then those that only foreign clients use. On a cluster it
+// leaves out those whose node does not answer, unless none does. Errors: CodeUnavailable.
 func (c *Client) Queues(ctx context.Context) ([]task.QueueStatus, error) {
-	names, err := c.queueNames(ctx)
-	if err != nil {
-		return nil, err
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	names, _ := c.names.all(ctx)
+	statuses, err := c.statuses(ctx, names)
+	if len(statuses) > 0 {
+		return statuses, nil
 	}
-	return c.status(ctx, names)
+	return statuses, err
 }
 
 // Queue tells what a queue holds. Errors: CodeNotFound, CodeUnavailable.
 func (c *Client) Queue(ctx context.Context, name string) (*task.QueueStatus, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	if err := c.knows(ctx, name); err != nil {
 		return nil, err
 	}
@@ -32,17 +40,48 @@ func (c *Client) Queue(ctx context.Context, name string) (*task.QueueStatus, err
 	return &statuses[0], nil
 }
 
+// statuses asks for each queue that can fail by itself by itself. It returns what those say that answered, and an error if
+// some did not.
+func (c *Client) statuses(ctx context.Context, names []string) ([]task.QueueStatus, error) {
+	if c.lookups.cluster {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, nodeWait)
+		defer cancel()
+	}
+	var mu sync.Mutex
+	var failed error
+	statuses := make([]task.QueueStatus, 0, len(names))
+	c.inEach(names, func(names []string) {
+		some, err := c.status(ctx, names)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			failed = err
+			return
+		}
+		statuses = append(statuses, some...)
+	})
+	slices.SortFunc(statuses, func(a, b task.QueueStatus) int {
+		return cmp.Compare(slices.Index(names, a.Name), slices.Index(names, b.Name))
+	})
+	return statuses, failed
+}
+
 // Pause keeps workers from taking tasks out of the queue; what runs goes on. Pausing twice is no error. Errors:
 // CodeNotFound, CodeUnavailable.
 func (c *Client) Pause(ctx context.Context, queue string) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	if err := c.knows(ctx, queue); err != nil {
 		return err
 	}
-	return wrap(c.rdb.SetNX(ctx, pausedKey(queue), time.Now().Unix(), 0).Err())
+	return wrap(c.rdb.SetNX(ctx, pausedKey(queue), c.Now().Unix(), 0).Err())
 }
 
 // Resume ends a pause. Resuming a queue that is not paused is no error. Errors: CodeNotFound, CodeUnavailable.
 func (c *Client) Resume(ctx context.Context, queue string) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	if err := c.knows(ctx, queue); err != nil {
 		return err
 	}
@@ -54,17 +93,23 @@ func (c *Client) Resume(ctx context.Context, queue string) error {
 }
 
 func (c *Client) knows(ctx context.Context, queue string) error {
-	names, err := c.queueNames(ctx)
-	if err == nil && !slices.Contains(names, queue) {
-		err = task.NotFound("there is no queue %q", queue)
+	if slices.Contains(c.names.configured, queue) {
+		return nil
 	}
-	return err
+	names, err := c.names.all(ctx)
+	if slices.Contains(names, queue) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return task.NotFound("there is no queue %q", queue)
 }
 
 // status reads the sizes that Redis keeps at hand. asynq's own GetQueueInfo samples the memory of up to 120 tasks
 // as well, which nobody asks for here.
 func (c *Client) status(ctx context.Context, names []string) ([]task.QueueStatus, error) {
-	now := time.Now()
+	now := c.Now()
 	reads := make([]queueRead, len(names))
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, name := range names {

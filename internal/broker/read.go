@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -11,6 +12,8 @@ import (
 
 // Get returns the task with the id, whichever queue it is in. Errors: CodeNotFound, CodeUnavailable.
 func (c *Client) Get(ctx context.Context, id string) (*task.Task, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	r, err := c.find(ctx, id)
 	if err != nil {
 		return nil, err
@@ -18,45 +21,70 @@ func (c *Client) Get(ctx context.Context, id string) (*task.Task, error) {
 	return r.task(), nil
 }
 
+// askOthersAfter is how long the configured queues may take until those of foreign clients are asked too.
+const askOthersAfter = 500 * time.Millisecond
+
 // find looks for the task in all queues in one round trip: those of the configuration first, and where they do
 // not have it those of foreign clients. It is cheaper and safer than an index from ids to queues, which could
-// be wrong.
+// be wrong. The task is found as soon as one queue has it, whatever has become of the others.
 func (c *Client) find(ctx context.Context, id string) (*record, error) {
-	configured := make([]string, len(c.queues))
-	for i, q := range c.queues {
-		configured[i] = q.Name
+	configured := c.lookups.ask(id, c.names.configured)
+	var foreign <-chan *lookup
+	slow := time.NewTimer(askOthersAfter)
+	defer slow.Stop()
+	var failed error
+	for left := cap(configured); left > 0 || foreign == nil; {
+		var answer *lookup
+		if left > 0 {
+			select {
+			case answer = <-configured:
+			case answer = <-foreign:
+			case <-slow.C:
+			case <-ctx.Done():
+				return nil, wrap(ctx.Err())
+			}
+		}
+		if answer != nil {
+			left--
+			if r, err := c.found(ctx, answer); r != nil || err != nil {
+				return r, err
+			}
+			failed = cmp.Or(failed, answer.err())
+		}
+		if foreign == nil && (left == 0 || answer == nil) {
+			all, err := c.names.all(ctx)
+			failed = cmp.Or(failed, err)
+			foreign = c.lookups.ask(id, all[len(c.names.configured):])
+			left += cap(foreign)
+		}
 	}
-	r, err := c.findIn(ctx, id, configured)
-	if r != nil || err != nil {
-		return r, err
+	if failed != nil {
+		return nil, wrap(failed)
 	}
-	all, err := c.queueNames(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r, err = c.findIn(ctx, id, all[len(configured):])
-	if err == nil && r == nil {
-		err = task.NotFound("there is no task %q; it may have been dropped after its retention", id)
-	}
-	return r, err
+	return nil, task.NotFound("there is no task %q; it may have been dropped after its retention", id)
 }
 
-// findIn returns nil if none of the queues has the task.
-func (c *Client) findIn(ctx context.Context, id string, queues []string) (*record, error) {
-	refs := make([]ref, len(queues))
-	for i, queue := range queues {
-		refs[i] = ref{queue, id}
-	}
-	cmds, err := c.lookups.read(ctx, refs)
-	if err != nil {
-		return nil, wrap(err)
-	}
-	for _, r := range recordsOf(refs, cmds) {
+// found returns the task of an answer, nil if it holds none.
+func (c *Client) found(ctx context.Context, answer *lookup) (*record, error) {
+	for _, r := range c.recordsOf(answer.refs, answer.cmds) {
 		if r != nil {
 			return c.settle(ctx, r)
 		}
 	}
 	return nil, nil
+}
+
+// findIn returns nil if the queue does not have the task.
+func (c *Client) findIn(ctx context.Context, id, queue string) (*record, error) {
+	select {
+	case answer := <-c.lookups.ask(id, []string{queue}):
+		if err := answer.err(); err != nil {
+			return nil, wrap(err)
+		}
+		return c.found(ctx, answer)
+	case <-ctx.Done():
+		return nil, wrap(ctx.Err())
+	}
 }
 
 // ref names a task.
@@ -75,11 +103,11 @@ func (c *Client) read(ctx context.Context, refs []ref) ([]*record, error) {
 	if err != nil {
 		return nil, wrap(err)
 	}
-	return recordsOf(refs, cmds), nil
+	return c.recordsOf(refs, cmds), nil
 }
 
-func recordsOf(refs []ref, cmds []*redis.SliceCmd) []*record {
-	now := time.Now()
+func (c *Client) recordsOf(refs []ref, cmds []*redis.SliceCmd) []*record {
+	now := c.Now()
 	records := make([]*record, len(refs))
 	for i, f := range refs {
 		if r, ok := newRecord(f.queue, f.id, cmds[i].Val()); ok && !r.over(now) {
@@ -104,7 +132,7 @@ func (c *Client) readSettled(ctx context.Context, refs []ref) ([]*record, error)
 // yet, and the next try of a task that a stock client or server has put off. It returns nil for a task that
 // is gone by now.
 func (c *Client) settle(ctx context.Context, r *record) (*record, error) {
-	now := time.Now()
+	now := c.Now()
 	state := r.taskState()
 	expires := r.message.time(headerExpiresAt)
 	waits := (state == task.Pending || state == task.Scheduled) && r.fields[fieldAttempt] == ""

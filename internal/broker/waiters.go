@@ -14,7 +14,9 @@ const lateAnswer = 5 * time.Second
 // wakes it: whoever waits marks the task, and the script that ends a marked task says so on a channel. Errors:
 // CodeNotFound, CodeUnavailable.
 func (c *Client) Wait(ctx context.Context, id string) (*task.Task, error) {
-	r, err := c.find(ctx, id)
+	call, cancel := bounded(ctx)
+	defer cancel()
+	r, err := c.find(call, id)
 	if err != nil {
 		return nil, err
 	}
@@ -24,10 +26,10 @@ func (c *Client) Wait(ctx context.Context, id string) (*task.Task, error) {
 	}
 	one := c.watches.join(ref{r.queue, id}, t, itsEnd)
 	defer c.watches.leave(one)
-	c.watches.hear(ctx)
+	c.watches.hear(call)
 
 	// Only now, when the end cannot go unheard any more, is the task marked and looked at again.
-	state, err := c.mark(ctx, one)
+	state, err := c.mark(call, one)
 	switch {
 	case err != nil && ctx.Err() == nil:
 		return nil, err
@@ -46,8 +48,10 @@ func (c *Client) EnqueueAndWait(ctx context.Context, t *task.Task, limit time.Du
 	chosen := nameAll(tasks)
 	one := c.watches.join(ref{t.Queue, t.ID}, t, itsEnd)
 	defer c.watches.leave(one)
-	c.watches.hear(ctx)
-	if err := c.enqueueAll(ctx, tasks, chosen, true)[0]; err != nil {
+	call, cancel := bounded(ctx)
+	defer cancel()
+	c.watches.hear(call)
+	if err := c.enqueueAll(call, tasks, chosen, true)[0]; err != nil {
 		return nil, err
 	}
 	return c.awaitEnqueued(ctx, one, t, limit), nil
@@ -96,6 +100,8 @@ func (c *Client) await(ctx context.Context, one *watcher) (*task.Task, error) {
 // has deleted it. While Redis is away nothing comes; then what there is. stop must be called. Errors: CodeNotFound,
 // CodeUnavailable.
 func (c *Client) Follow(ctx context.Context, id string) (news <-chan *task.Task, stop func(), err error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	r, err := c.find(ctx, id)
 	if err != nil {
 		return nil, nil, err

@@ -14,20 +14,24 @@
 --   9 the states that its callback is for, with commas between them, "" for none
 -- for each that is to be put in once, however often it is sent: "once", for how long that is to be known, in ms, and the
 -- same nine;
+-- in front of one whose id is reserved, two: "=", the token of the reservation, which ends here;
 -- and behind one whose end somebody waits for already, two: "!", id.
 --
 -- Returns for each task "" when it is in; "before" when it was to be put in once, and has been; "id" when the id is
--- taken; "unique:ID" when task ID holds the lock; "error:…" when Redis refused it.
+-- taken; "unreserved" when the reservation has ended and the task is not in; "unique:ID" when task ID holds the lock; "error:…" when Redis refused it.
 local ready = {} -- ids that go to the queue, all at once
+local token -- of the reservation of the task at hand, nil if it needs none
 
--- isTaken says whether there is such a task. If it has the same message it is our own, sent twice because the first
--- answer got lost on the way.
-local function isTaken(key, msg)
-  if redis.call("EXISTS", key) == 0 then return false end
-  local present = redis.call("HGET", key, "msg")
-  if present then return true, present == msg and "" or "id" end
-  -- A hash without a message is what a late writer left behind; nobody can run it.
-  redis.call("DEL", key)
+-- isTaken says whether the id is not to be had, and why. A task that has it and the same message is our own, sent twice
+-- because the first answer got lost on the way.
+local function isTaken(id, key, msg)
+  if redis.call("EXISTS", key) == 1 then
+    local present = redis.call("HGET", key, "msg")
+    if present then return true, present == msg and "" or "id" end
+    -- A hash without a message is what a late writer left behind; nobody can run it.
+    redis.call("DEL", key)
+  end
+  if token and redis.call("GET", backbeat .. "reserved:" .. id) ~= token then return true, "unreserved" end
   return false
 end
 
@@ -40,7 +44,7 @@ end
 local function simple(i)
   local id, msg = ARGV[i + 1], ARGV[i + 2]
   local key = asynq .. "t:" .. id
-  local taken, answer = isTaken(key, msg)
+  local taken, answer = isTaken(id, key, msg)
   if taken then return answer end
   return ripe(id, key, msg)
 end
@@ -49,7 +53,7 @@ local function full(i)
   local id, msg, run_at, expires_at = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   local lock = ARGV[i + 6]
   local key = asynq .. "t:" .. id
-  local taken, answer = isTaken(key, msg)
+  local taken, answer = isTaken(id, key, msg)
   if taken then return answer end
   if lock ~= "" then
     if not redis.call("SET", lock, id, "NX", "PX", ARGV[i + 7]) then
@@ -78,10 +82,20 @@ local function once(i)
   return answer
 end
 
+-- unreserve ends the reservation of an id, of which the answer is known.
+local function unreserve(id)
+  local key = backbeat .. "reserved:" .. id
+  if redis.call("GET", key) == token then redis.call("DEL", key) end
+  token = nil
+end
+
 local answers = {}
 local i = 3
 while i <= #ARGV do
-  if ARGV[i] == "!" then
+  if ARGV[i] == "=" then
+    token = ARGV[i + 1]
+    i = i + 2
+  elseif ARGV[i] == "!" then
     if answers[#answers] == "" then redis.call("HSET", asynq .. "t:" .. ARGV[i + 1], "bb:waiters", 1) end
     i = i + 2
   else
@@ -94,6 +108,7 @@ while i <= #ARGV do
     -- A key of a wrong type spoils its own task, not those that came with it.
     local ok, answer = try(add, i)
     answers[#answers + 1] = ok and answer or ("error:" .. answer)
+    if token then unreserve(ARGV[add == once and i + 2 or i + 1]) end
     i = i + size
   end
 end

@@ -13,6 +13,8 @@
 --   backbeat:{q}:ticks                         SET of ids of batches that the beat has enqueued and not yet struck off
 --   backbeat:{q}:once:ID                       STRING with a TTL: the task, of a request with an idempotency key, has been in
 --                                              the queue
+--   backbeat:{q}:reserved:ID                   STRING with a short TTL: the token of a request that is about to enqueue a task
+--                                              with this id, which other queues must not get meanwhile
 --   backbeat:{q}:term                          the newest leader of the beat, whose predecessors may enqueue no more
 --
 -- Every script begins its ARGV with: asynq:{q}: , backbeat:{q}: . The time is that of Redis: those who call have clocks of
