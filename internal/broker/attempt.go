@@ -108,6 +108,7 @@ func (a *attempt) fail(ctx context.Context, err error, delay time.Duration) (out
 	}
 	a.ended, a.endedAt = true, time.Now()
 	a.failure = *task.FailureOf(ctx, err)
+	a.failure.Message = storable(a.failure.Message)
 	a.retryAt = time.Now().Add(delay)
 	switch deadline := a.message.deadline(); {
 	case errors.Is(ctx.Err(), context.Canceled) && !errors.Is(err, asynq.ErrLeaseExpired):
@@ -125,11 +126,14 @@ func (a *attempt) fail(ctx context.Context, err error, delay time.Duration) (out
 // unstarted is the outcome of an attempt that was fetched and never begun.
 const unstarted task.State = "unstarted"
 
-// handBack ends an attempt that its worker has no time for: task.Pending if it has begun, else unstarted.
+// handBack ends an attempt that its worker has no time for: task.Pending if it has begun, else unstarted. One whose
+// handler was faster keeps its end.
 func (a *attempt) handBack(outcome task.State) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ended, a.endedAt, a.outcome = true, time.Now(), outcome
+	if !a.ended {
+		a.ended, a.endedAt, a.outcome = true, time.Now(), outcome
+	}
 }
 
 // suspectCrashes is how many deaths of workers make a task suspect. fetch.lua knows the same number.
@@ -188,21 +192,11 @@ func (a *attempt) finalMessage(now time.Time) []byte {
 	case task.Succeeded:
 		m.CompletedAt = now.Unix()
 	case task.Failed, task.Retrying, task.Canceled:
-		m.ErrorMsg = truncate(a.failure.Message)
+		m.ErrorMsg = a.failure.Message
 		m.LastFailedAt = now.Unix()
 	}
 	if a.outcome == task.Retrying {
 		m.Retried++
 	}
 	return m.encode()
-}
-
-// maxErrorMessage bounds what is stored of an error, in bytes. Some errors quote whole documents.
-const maxErrorMessage = 8 << 10
-
-func truncate(s string) string {
-	if len(s) <= maxErrorMessage {
-		return s
-	}
-	return s[:maxErrorMessage] + " …"
 }

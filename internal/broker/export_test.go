@@ -1,6 +1,12 @@
 package broker
 
-import "time"
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
 
 // HearOnly keeps the client from looking for what nobody announced, before anybody watches a task: what it does not hear
 // of does not reach it.
@@ -11,4 +17,22 @@ func (c *Client) Watched() int {
 	c.watches.mu.Lock()
 	defer c.watches.mu.Unlock()
 	return len(c.watches.byTask)
+}
+
+// StoredMessage is what asynq finds of a task whose last attempt failed with the text.
+func StoredMessage(t *task.Task, failure string) []byte {
+	a := &attempt{message: newMessage(t)}
+	a.fail(context.Background(), errors.New(failure), 0)
+	return a.finalMessage(time.Now())
+}
+
+// StoredProgress is what Redis holds of a report.
+func StoredProgress(r task.Report) string { return encodeProgress(r) }
+
+// OutcomeWhenAborted is what comes of an attempt that has succeeded, when asynq hands its task back.
+func OutcomeWhenAborted() task.State {
+	a := &attempt{message: &message{}}
+	a.succeed(nil)
+	a.handBack(task.Pending)
+	return a.outcome
 }

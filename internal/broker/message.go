@@ -49,7 +49,8 @@ const (
 
 var errBadMessage = errors.New("not an asynq task message")
 
-// encode gives the same bytes for the same message: enqueue.lua knows its own message by them.
+// encode gives the same bytes for the same message: enqueue.lua knows its own message by them. Strings become UTF-8, for
+// asynq reads no message with one that is not.
 func (m *message) encode() []byte {
 	b := make([]byte, 0, 384+len(m.Payload)) // most need no more than that beside the payload
 	b = appendString(b, numType, m.Type)
@@ -80,12 +81,14 @@ func appendString(b []byte, num protowire.Number, s string) []byte {
 	if s == "" {
 		return b
 	}
+	s = validUTF8(s)
 	b = protowire.AppendTag(b, num, protowire.BytesType)
 	return protowire.AppendString(b, s)
 }
 
 // appendHeader appends an entry of the map, whose fields are 1 and 2.
 func appendHeader(b []byte, h header) []byte {
+	h = header{validUTF8(h.key), validUTF8(h.value)}
 	const tag = 1 // bytes that a tag below 16 takes
 	size := tag + protowire.SizeBytes(len(h.key))
 	if h.value != "" {

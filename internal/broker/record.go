@@ -296,7 +296,7 @@ func jsonOrString(data []byte) json.RawMessage {
 }
 
 func encodeProgress(p task.Report) string {
-	return strconv.FormatFloat(p.Percent, 'f', -1, 64) + " " + p.Message
+	return strconv.FormatFloat(p.Percent, 'f', -1, 64) + " " + storable(p.Message)
 }
 
 func decodeProgress(s string) *task.Report {

@@ -161,7 +161,7 @@ func (s *Server) process(ctx context.Context, t *asynq.Task) error {
 		return nil
 	}
 	s.fail(runCtx, a, t, err)
-	return err
+	return errors.New(storable(err.Error())) // asynq encodes a message with it before the lane is asked
 }
 
 func (s *Server) begin(a *attempt) {
