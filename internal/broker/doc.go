@@ -29,11 +29,17 @@
 //	           │  acker ─────── up to 256 a call ─┼─ finish.lua ◀─ what ended while the last batch was on its way
 //	           └──────────────────────────────────┘
 //
-// The prefetcher takes as many tasks as there are free slots, so that each starts at once; with tasks that take
-// next to no time it takes the next batch while it hands out the last. It remembers which queues are empty, and
-// forgets that when an enqueue says so (prelude.lua, wake) or after a quarter of a second, for foreign clients say
-// nothing. So a critical task is asked for before each start of a lesser one, at no cost. Batches are bounded in
-// bytes as well as in tasks.
+// The prefetcher takes as many tasks as there are free slots, so that each starts at once. For as many tasks as have ended
+// within the last 20 to 40 ms, having run for less than 100 ms, it fetches ahead, while it hands out the last batch. A task
+// that has not started within a quarter of a second is requeued. Batches are bounded in bytes as well as in tasks.
+//
+// The prefetcher remembers which queues are empty or paused, and forgets that when an enqueue says so (prelude.lua, wake).
+// Foreign clients publish nothing, so every quarter of a second one EXISTS over all empty queues, and one over all paused ones,
+// asks whether a fetch would bring something. In a cluster each queue needs an EXISTS of its own, and many are polled less
+// often. So a critical task is asked for before each start of a lesser one, at no cost.
+//
+// In a cluster, fetches from different nodes are calls of their own. The turn of a queue waits no more than a quarter of a
+// second for its fetch; a queue whose fetch failed is polled with a backoff of up to a second, and nobody waits for it.
 //
 // # States
 //
@@ -59,6 +65,10 @@
 //   - Redis is away: fetches pause and are tried again; the end of an attempt is written again and again until
 //     Redis has taken it, so that work that is done is not done twice; what runs goes on, however long that lasts.
 //     Afterwards nobody is taken to be dead before Redis has answered for 12 s, in which a live worker speaks.
+//   - one node of a cluster is away, or the slot of one queue is on its way to another node: the other queues go on. Each reply
+//     of a batch of fetches counts by itself.
+//   - a task's key holds something else than a hash: fetch.lua drops the task from its queue, and the worker logs its id. Other
+//     errors leave the tasks concerned in the queue.
 //   - one worker alone is cut off: it goes on with what it runs, others take it for dead and run that as well, and the
 //     fence drops what it writes of it later.
 //   - fetched tasks are not started, because the worker stops or its slots are taken: they go back to the head of the

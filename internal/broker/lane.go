@@ -114,7 +114,7 @@ func (l *lane) attempt(r ref) *attempt {
 // What ended earlier was given up without a word.
 func (l *lane) runs(r ref) bool {
 	a := l.attempt(r)
-	return a != nil && a.endedFor() < freshFor
+	return a != nil && a.endedFor() < duplicateFor
 }
 
 // running returns the attempts of this process that are not over. It forgets those that ended long ago and that
@@ -152,24 +152,22 @@ func (l *lane) count() (n int, apart bool) {
 // fetch takes a task for asynq's processor, which wants the message only; the rest is kept for the attempt.
 func (l *lane) fetch(ctx context.Context, queue string) *redis.Cmd {
 	cmd := redis.NewCmd(ctx)
-	a, err := l.prefetch.next(ctx, queue)
-	switch {
-	case err != nil:
-		cmd.SetErr(err)
-	case a == nil:
-		cmd.SetErr(redis.Nil)
-	default:
-		l.mu.Lock()
-		l.attempts[ref{queue, a.id}] = a
-		l.mu.Unlock()
-		cmd.SetVal(a.raw)
+	a := l.prefetch.next(ctx, queue)
+	if a == nil {
+		cmd.SetErr(redis.Nil) // of a failure too, so that asynq asks the other queues
+		return cmd
 	}
+	l.mu.Lock()
+	l.attempts[ref{queue, a.id}] = a
+	l.mu.Unlock()
+	cmd.SetVal(a.raw)
 	return cmd
 }
 
 // finish acknowledges an attempt. It answers asynq as its own scripts do when all is well.
 func (l *lane) finish(ctx context.Context, a *attempt) *redis.Cmd {
 	cmd := redis.NewCmd(ctx)
+	l.prefetch.pace.add(a)
 	if err := l.acks.write(a); err != nil {
 		cmd.SetErr(err)
 	} else {

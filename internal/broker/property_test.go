@@ -212,7 +212,7 @@ func (w *world) begin() {
 func (w *world) beginOn(c *crew, queue string) {
 	c.lane.prefetch.wake("") // else it would wait for a word
 	cmd := c.lane.EvalSha(w.t.Context(), "", []string{pendingKey(queue), pausedKey(queue), activeKey(queue), leaseKey(queue)})
-	c.lane.prefetch.ahead.Wait()
+	c.lane.prefetch.calls.Wait()
 	var begun *attempt
 	if msg, err := cmd.Text(); err == nil {
 		m, err := decodeMessage([]byte(msg))
@@ -237,10 +237,10 @@ func (w *world) beginOn(c *crew, queue string) {
 // holds are the attempts that the worker has fetched and not begun.
 func (c *crew) holds() []*attempt {
 	var all []*attempt
-	for _, held := range c.lane.prefetch.held {
-		all = append(all, held...)
+	for _, s := range c.lane.prefetch.order {
+		all = append(all, s.held...)
 	}
-	return append(all, c.lane.prefetch.twins...)
+	return append(all, c.lane.prefetch.duplicates...)
 }
 
 func (w *world) adopt(c *crew, a *attempt) {
@@ -454,7 +454,7 @@ func (w *world) loseFetch() {
 		[]string{pendingKey(q), pausedKey(q), activeKey(q), leaseKey(q)},
 		"lost", 1, fetchBytes, "0").Slice()
 	w.must(err)
-	for i := 0; i+3 < len(reply); i += 4 {
+	for i := fetchHead; i+3 < len(reply); i += 4 {
 		id, _ := reply[i].(string)
 		e := w.tasks[id]
 		e.place, e.newest, e.worker = active, nil, nil
@@ -473,7 +473,7 @@ func (w *world) giveBackStale() {
 func (w *world) giveBackOf(c *crew) {
 	held := c.holds()
 	for _, a := range held {
-		a.fetchedAt = time.Now().Add(-2 * freshFor)
+		a.fetchedAt = time.Now().Add(-2 * duplicateFor)
 	}
 	w.expectUnstarted(held)
 	c.lane.prefetch.giveBackStale()

@@ -105,7 +105,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	loopCtx, end := context.WithCancel(context.WithoutCancel(ctx))
 	s.end = end
-	for _, loop := range []func(context.Context){s.listen, s.keepTidy, s.recover} {
+	for _, loop := range []func(context.Context){s.listen, s.keepTidy, s.recover, s.lane.prefetch.keepFresh} {
 		s.loops.Go(func() { loop(loopCtx) })
 	}
 	for _, q := range s.cfg.Queues {

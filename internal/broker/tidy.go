@@ -23,7 +23,6 @@ func (s *Server) keepTidy(ctx context.Context) {
 				s.cfg.Logger.Debug("queue not swept", "queue", q.Name, "error", err)
 			}
 		}
-		s.lane.prefetch.giveBackStale()
 		s.repeatCancellations(ctx)
 	}
 }

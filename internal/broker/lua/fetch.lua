@@ -10,14 +10,16 @@
 -- ARGV[5] how many bytes of messages, after which no more are taken
 -- ARGV[6] "1" if the worker has a task already that must run apart from its like
 --
--- Returns {id, message, attempt, crashes, id, …}, and as the last elements the heads of the messages of those that it has
--- ended as canceled, of those as expired, and 1 if there may be more, 0 if not.
-if redis.call("EXISTS", KEYS[2]) == 1 then return {{}, {}, 0} end
+-- Returns {heads of the messages of those that it has ended as canceled, of those as expired, ids that it has dropped
+-- because their keys hold no task, the newest error because of which a task stays or "", 1 if there may be more, 0 if not, and
+-- -1 if the queue is paused, id, message, attempt, crashes, id, …}.
+if redis.call("EXISTS", KEYS[2]) == 1 then return {{}, {}, {}, "", -1} end
 
 local APART = 2 -- so many crashes make a task suspect: it runs apart from others that are
 local most, room, apart = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == "1"
-local taken, active, leases, rotated = {}, {}, {}, {}
-local canceled, expired = {}, {}
+local active, leases, rotated = {}, {}, {}
+local canceled, expired, broken = {}, {}, {}
+local taken = {canceled, expired, broken, "", 0}
 
 -- accept takes a task, or ends it if it is not to run. It returns false for one that has to stay for now.
 local function accept(id)
@@ -59,23 +61,35 @@ local function accept(id)
   return true
 end
 
-local ids = redis.call("RPOP", KEYS[1], most) or {}
-local full = #ids == most
-for i, id in ipairs(ids) do
+-- drop gives up a task whose key holds something else. It returns false for any other error of a task.
+local function drop(id)
+  if redis.call("TYPE", asynq .. "t:" .. id).ok == "hash" then return false end
+  broken[#broken + 1] = id
+  return true
+end
+
+-- Ids leave the list last, so that an error on the way loses none.
+local ids = redis.call("LRANGE", KEYS[1], -most, -1)
+-- Redis refuses, when its memory is full, commands of a script that may need more, unless the script has written before.
+-- Tasks must go on then: their ends free memory.
+if #ids > 0 then redis.call("LTRIM", KEYS[1], 0, -1) end
+local full, seen = #ids == most, 0
+for i = #ids, 1, -1 do
   if room <= 0 then
-    -- Back to the head, in order: the newest of what is left goes first.
-    for j = #ids, i, -1 do redis.call("RPUSH", KEYS[1], ids[j]) end
     full = true
     break
   end
-  if not accept(id) then rotated[#rotated + 1] = id end
+  seen = seen + 1
+  local ok, answer = try(accept, ids[i])
+  if not ok and not drop(ids[i]) then taken[4], answer = answer, false end
+  if answer == false then rotated[#rotated + 1] = ids[i] end
 end
 if #active > 0 then
-  redis.call("LPUSH", KEYS[3], unpack(active))
   redis.call("ZADD", KEYS[4], unpack(leases))
+  redis.call("LPUSH", KEYS[3], unpack(active))
 end
 for _, id in ipairs(rotated) do redis.call("LPUSH", KEYS[1], id) end
-taken[#taken + 1], taken[#taken + 2] = canceled, expired
+if seen > 0 then redis.call("LTRIM", KEYS[1], 0, -seen - 1) end
 -- What had to stay is no reason to ask again at once.
-taken[#taken + 1] = (full and not (#active == 0 and #rotated > 0)) and 1 or 0
+taken[5] = (full and not (#active == 0 and #rotated > 0)) and 1 or 0
 return taken

@@ -1,0 +1,152 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// idleFor is how long an idle queue is not looked at unless it is woken. Stock clients wake nobody.
+	idleFor = 250 * time.Millisecond
+	// In a cluster each queue takes a command of its own, so that many queues are polled at longer intervals.
+	clusterIdlePer = 15 * time.Millisecond // a queue
+	clusterIdleMax = 4 * time.Second
+)
+
+// poll asks, when it is time, whether idle queues have become busy, paused ones have been resumed, and those that failed
+// answer. It does not wait for the replies.
+func (p *prefetcher) poll(ctx context.Context) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if now.Before(p.pollAt) || p.closed {
+		return
+	}
+	type group struct {
+		node   string
+		paused bool
+	}
+	groups := make(map[group][]*queueState, 1)
+	for _, s := range p.pollable(now) {
+		s.polling = true
+		g := group{p.node(ctx, s.Name), s.paused && s.failures == 0}
+		groups[g] = append(groups[g], s)
+	}
+	for g, queues := range groups {
+		keyOf := pendingKey
+		if g.paused {
+			keyOf = pausedKey
+		}
+		p.calls.Go(func() { p.pollNode(ctx, queues, keyOf) })
+	}
+}
+
+// pollable returns the queues that it is time to poll, and sets the time of the next poll. The lock is held.
+func (p *prefetcher) pollable(now time.Time) []*queueState {
+	idle := !now.Before(p.idleAt)
+	if idle {
+		p.idleAt = now.Add(p.idleInterval())
+	}
+	p.pollAt = p.idleAt
+	var list []*queueState
+	for _, s := range p.order {
+		switch {
+		case s.polling || s.fetch != nil || s.answered:
+		case s.failures > 0 && now.Before(s.retryAt):
+			if s.retryAt.Before(p.pollAt) {
+				p.pollAt = s.retryAt
+			}
+		case s.failures > 0, idle && (s.empty || s.paused):
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func (p *prefetcher) idleInterval() time.Duration {
+	if p.cluster == nil {
+		return idleFor
+	}
+	return min(max(idleFor, time.Duration(len(p.order))*clusterIdlePer), clusterIdleMax)
+}
+
+// pollNode looks for keys of queues of one node.
+func (p *prefetcher) pollNode(ctx context.Context, queues []*queueState, keyOf func(string) string) {
+	keys, wakes := make([]string, len(queues)), make([]int, len(queues))
+	p.mu.Lock()
+	for i, s := range queues {
+		keys[i], wakes[i] = keyOf(s.Name), s.wakes
+	}
+	p.mu.Unlock()
+	var failed []*queueState
+	var failure error
+	replies := p.exist(ctx, keys)
+	p.mu.Lock()
+	for i, s := range queues {
+		s.polling = false
+		if replies[i].err != nil {
+			failed, failure = append(failed, s), replies[i].err
+		} else if s.wakes == wakes[i] {
+			s.polled(replies[i].exists)
+		} else if s.failures > 0 {
+			s.answered = true
+		}
+	}
+	names := p.fail(failed)
+	p.mu.Unlock()
+	p.warn(names, failure)
+	signal(p.changed)
+}
+
+// existence is whether a key exists.
+type existence struct {
+	exists bool
+	err    error
+}
+
+// exist looks for keys on one node. Without a cluster a single command tells when there are none, or all.
+func (p *prefetcher) exist(ctx context.Context, keys []string) []existence {
+	found := make([]existence, len(keys))
+	if p.cluster != nil {
+		p.existEach(ctx, keys, found)
+	} else if err := p.existAny(ctx, keys, found); err != nil {
+		for i := range found {
+			found[i].err = err
+		}
+	}
+	return found
+}
+
+func (p *prefetcher) existEach(ctx context.Context, keys []string, found []existence) {
+	cmds, _ := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error { // the errors are in the commands
+		for _, key := range keys {
+			pipe.Exists(ctx, key)
+		}
+		return nil
+	})
+	for i, cmd := range cmds {
+		n, err := cmd.(*redis.IntCmd).Result()
+		found[i] = existence{n > 0, err}
+	}
+}
+
+// existAny halves the keys until all of a part exist or none.
+func (p *prefetcher) existAny(ctx context.Context, keys []string, found []existence) error {
+	n, err := p.rdb.Exists(ctx, keys...).Result()
+	if err != nil || n == 0 {
+		return err
+	}
+	if int(n) == len(keys) {
+		for i := range found {
+			found[i].exists = true
+		}
+		return nil
+	}
+	half := len(keys) / 2
+	if err := p.existAny(ctx, keys[:half], found[:half]); err != nil {
+		return err
+	}
+	return p.existAny(ctx, keys[half:], found[half:])
+}
