@@ -67,8 +67,8 @@ func (c *cli) scheduleTriggerCommand() *cobra.Command {
 func (c *cli) scheduleRunsCommand() *cobra.Command {
 	var limit int
 	cmd := c.oneSchedule("runs", "List what became of ticks, newest first", func(ctx context.Context, id string) error {
-		return list(c.out, all(c.api.ScheduleRuns(ctx, id, limit)), "TICK OUTCOME LATE TASK STATE", func(r client.ScheduleRun) []any {
-			return []any{clock(r.Tick), r.Outcome, time.Duration(r.LatenessMS) * time.Millisecond, r.TaskID, r.State}
+		return list(c.out, all(c.api.ScheduleRuns(ctx, id, limit)), "TICK OUTCOME REASON LATE TASK STATE", func(r client.ScheduleRun) []any {
+			return []any{clock(r.Tick), r.Outcome, r.Reason, time.Duration(r.LatenessMS) * time.Millisecond, r.TaskID, r.State}
 		})
 	})
 	cmd.Flags().IntVar(&limit, "limit", 20, "how many at most, up to 200")

@@ -101,11 +101,11 @@ func (s *Schedules) loadSome(ctx context.Context, ids []string) ([]*schedule.Loa
 		return nil, fmt.Errorf("load.lua answers %d values for %d schedules", len(values), len(ids))
 	}
 	list := make([]*schedule.Loaded, len(values)/2)
-	for i := range list {
+	for i, id := range ids[:len(list)] {
 		spec, hasSpec := values[2*i].(string)
 		state, hasState := values[2*i+1].(string)
 		if hasSpec || hasState {
-			list[i] = decode(ids[i], spec, state)
+			list[i] = decode(id, spec, state)
 		}
 	}
 	return list, nil

@@ -32,12 +32,10 @@ func (s *SetClock) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if !ok || err != nil {
 			return err
 		}
-		list, listed := reply.StringSlice()
-		if listed != nil || len(list) != 2 {
-			return nil
-		}
-		if seconds, err := strconv.ParseInt(list[0], 10, 64); err == nil {
-			reply.SetVal([]any{strconv.FormatInt(seconds+s.seconds.Load(), 10), list[1]})
+		if list, err := reply.StringSlice(); err == nil && len(list) == 2 {
+			if seconds, err := strconv.ParseInt(list[0], 10, 64); err == nil {
+				reply.SetVal([]any{strconv.FormatInt(seconds+s.seconds.Load(), 10), list[1]})
+			}
 		}
 		return nil
 	}
