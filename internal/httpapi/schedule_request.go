@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -21,10 +22,13 @@ type SchedulePath struct {
 
 // Conditions let a client change only what it has seen.
 type Conditions struct {
-	IfMatch string `header:"If-Match" doc:"Change the schedule only if it still has this ETag; else 412." example:"\"r3\""`
+	IfMatch string `header:"If-Match" doc:"Change the schedule only if it still has this ETag; else 412." example:"\"r3-mi8x3k2o\""`
 }
 
-func etag(s *schedule.Schedule) string { return fmt.Sprintf(`"r%d"`, s.Revision) }
+// etag names a revision of a schedule. One that was deleted and made anew has others than before.
+func etag(s *schedule.Schedule) string {
+	return fmt.Sprintf(`"r%d-%s"`, s.Revision, strconv.FormatInt(s.CreatedAt.UnixMilli(), 36))
+}
 
 // check returns a problem with 412 if the schedule is not what the client takes it for; nil means that there is none.
 func (m *Conditions) check(current *schedule.Schedule) error {

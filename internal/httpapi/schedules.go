@@ -127,7 +127,7 @@ func (a *api) addScheduleSteering() {
 }
 
 type scheduleAnswer struct {
-	ETag string `header:"ETag" doc:"The revision, for If-Match. It changes when somebody changes the schedule, and not with ticks." example:"\"r3\""`
+	ETag string `header:"ETag" doc:"The revision, for If-Match. It changes when somebody changes the schedule, and not with ticks." example:"\"r3-mi8x3k2o\""`
 	Body *scheduleDocument
 }
 
@@ -148,7 +148,7 @@ type putScheduleInput struct {
 type putScheduleAnswer struct {
 	Status   int
 	Location string `header:"Location" doc:"Where the new schedule is."`
-	ETag     string `header:"ETag" doc:"The revision, for If-Match." example:"\"r1\""`
+	ETag     string `header:"ETag" doc:"The revision, for If-Match." example:"\"r1-mi8x3k2o\""`
 	Body     *scheduleDocument
 }
 
