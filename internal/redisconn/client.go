@@ -12,7 +12,11 @@ const reloadInterval = time.Second
 // New returns a client of a server, of a server that Sentinels name, or of a cluster.
 func New(opts *redis.UniversalOptions) redis.UniversalClient {
 	if !opts.IsClusterMode {
-		return redis.NewUniversalClient(opts)
+		client := redis.NewUniversalClient(opts)
+		if single, ok := client.(*redis.Client); ok {
+			single.AddHook(&readOnlyHook{client: single})
+		}
+		return client
 	}
 	clusterOpts := opts.Cluster()
 	clusterOpts.ClusterStateReloadInterval = reloadInterval

@@ -7,6 +7,8 @@
 //     delays that by half a second.
 //   - A client with MaxRetries -1 sends no command a second time, in a cluster neither, unless a node says that another one
 //     serves the key (MOVED, ASK), which means that it did nothing.
+//   - A server becomes a replica, and its address leads to the new primary. At the first write that is refused, a client drops
+//     all idle connections.
 //   - The connection of a subscription breaks, or says nothing for some seconds, not even to a PING. The subscription opens
 //     another one. In a cluster any master will do, since a message that is published at one is passed on to all.
 package redisconn
