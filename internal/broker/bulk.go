@@ -165,13 +165,28 @@ func (b *bulk) change(ctx context.Context, s section, entries []entry) (map[stri
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
+	entries, err := b.sift(ctx, s, entries)
+	changed := make(map[string]bool, len(entries))
+	for len(entries) > 0 && err == nil {
+		n := 0
+		for room := bulkBytes; n < len(entries) && room > 0; n++ {
+			room -= entries[n].weight
+		}
+		err = b.changeSome(ctx, s, entries[:n], changed)
+		entries = entries[n:]
+	}
+	return changed, err
+}
+
+// changeSome does so with tasks that are not too heavy to be read at once, and notes those that are changed.
+func (b *bulk) changeSome(ctx context.Context, s section, entries []entry, changed map[string]bool) error {
 	refs := make([]ref, len(entries))
 	for i, e := range entries {
 		refs[i] = ref{s.queue, e.ID}
 	}
-	records, err := b.read(ctx, refs)
+	records, err := b.readFields(ctx, refs, fieldsWithoutResult)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b.resize(records)
 	var selected []*record
@@ -183,12 +198,43 @@ func (b *bulk) change(ctx context.Context, s section, entries []entry) (map[stri
 	b.result.Matched += len(selected)
 	if !b.Action.AppliesTo(s.state) {
 		b.result.Skipped += len(selected)
-		return nil, nil
+		return nil
 	}
 	if b.DryRun {
-		return nil, nil
+		return nil
 	}
-	return b.act(ctx, s, selected)
+	return b.act(ctx, s, selected, changed)
+}
+
+// sift leaves out what a glance shows not to be selected; and in a dry run also what it shows to be, which it counts.
+func (b *bulk) sift(ctx context.Context, s section, entries []entry) (rest []entry, err error) {
+	if !b.DryRun && b.Filter.Type == "" {
+		return entries, nil
+	}
+	for len(entries) > 0 {
+		glances, err := b.glances(ctx, s.queue, entries)
+		if err != nil {
+			return nil, err
+		}
+		for i, g := range glances {
+			switch {
+			case !g.mayBe(b.Filter.Type):
+			case !b.DryRun || g.record == nil:
+				entries[i].weight = g.weight
+				rest = append(rest, entries[i])
+			case b.selects(s, g.record):
+				b.result.Matched++
+				if !b.Action.AppliesTo(s.state) {
+					b.result.Skipped++
+				}
+			}
+		}
+		entries = entries[len(glances):]
+	}
+	if b.DryRun && len(rest) == 0 {
+		b.size = min(2*b.size, listChunk)
+	}
+	return rest, nil
 }
 
 // resize adapts the size of chunks to the weight of the tasks.
@@ -196,7 +242,7 @@ func (b *bulk) resize(records []*record) {
 	weight := 1
 	for _, r := range records {
 		if r != nil {
-			weight += len(r.raw) + len(r.fields[fieldResult])
+			weight += len(r.raw)
 		}
 	}
 	b.size = min(max(1, len(records)*bulkBytes/weight), 2*b.size, bulkTasks)
@@ -220,10 +266,9 @@ func (b *bulk) selects(s section, r *record) bool {
 	return !since.IsZero() && since.Before(b.before) // other asynq clients do not say when they made a task
 }
 
-// act runs the script on tasks of a queue, as many at once as are not too heavy. It returns the ids of those that are
+// act runs the script on tasks of a queue, as many at once as are not too heavy. It notes the ids of those that are
 // changed.
-func (b *bulk) act(ctx context.Context, s section, records []*record) (map[string]bool, error) {
-	changed := make(map[string]bool, len(records))
+func (b *bulk) act(ctx context.Context, s section, records []*record, changed map[string]bool) error {
 	for len(records) > 0 {
 		n := 0
 		for room := bulkBytes; n < len(records) && room > 0; n++ {
@@ -231,7 +276,7 @@ func (b *bulk) act(ctx context.Context, s section, records []*record) (map[strin
 		}
 		replies, err := b.runScript(ctx, s, records[:n])
 		if err != nil {
-			return changed, err
+			return err
 		}
 		var running []string
 		for i, r := range records[:n] {
@@ -251,7 +296,7 @@ func (b *bulk) act(ctx context.Context, s section, records []*record) (map[strin
 		b.interrupt(ctx, running)
 		records = records[n:]
 	}
-	return changed, nil
+	return nil
 }
 
 func (b *bulk) runScript(ctx context.Context, s section, records []*record) ([]string, error) {

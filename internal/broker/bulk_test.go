@@ -186,7 +186,9 @@ func (s *scale) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		args := cmd.Args()
 		if len(args) > 9 && cmd.Name() == "evalsha" {
-			s.note(args[4:]) // behind the name, the hash, the number of keys and the key
+			if _, changes := args[9].(int); changes { // others have no stride
+				s.note(args[4:]) // behind the name, the hash, the number of keys and the key
+			}
 		}
 		return next(ctx, cmd)
 	}

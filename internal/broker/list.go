@@ -12,8 +12,14 @@ import (
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
-// listBudget bounds how many tasks one page looks at in search of the few that pass its filter.
-const listBudget = 10_000
+const (
+	// listBudget bounds how many tasks one page looks at in search of the few that pass its filter.
+	listBudget = 10_000
+	// listChunk is how many entries are read at once where few may pass the filter.
+	listChunk = 1000
+	// pageBytes bounds what the messages and results of a page weigh. A single task may weigh more.
+	pageBytes = 8 << 20
+)
 
 // List returns a page of up to limit tasks, queue by queue and in each the states in the order of task.States,
 // newest first within a state. A task that does not move while somebody pages is listed exactly once; one
@@ -30,34 +36,84 @@ func (c *Client) List(ctx context.Context, f task.Filter, cursor string, limit i
 	if err != nil {
 		return task.Page{}, err
 	}
-	var page task.Page
-	for budget := listBudget; at.section < len(sections); {
-		s := sections[at.section]
-		entries, err := c.entries(ctx, s, at, min(limit+1, 1000))
-		if err != nil {
-			return task.Page{}, err
-		}
-		if len(entries) == 0 {
-			at = position{section: at.section + 1}
-			continue
-		}
-		tasks, err := c.readEntries(ctx, s, entries)
-		if err != nil {
-			return task.Page{}, err
-		}
-		for i, t := range tasks {
-			if len(page.Tasks) == limit || budget == 0 {
-				page.NextCursor = at.cursor(sections)
-				return page, nil
-			}
-			at.entry, at.started = entries[i], true
-			budget--
-			if t != nil && s.shows(t.State, f) && (f.Type == "" || t.Type == f.Type) {
-				page.Tasks = append(page.Tasks, t)
-			}
-		}
+	p := pager{Client: c, filter: f, limit: limit, sections: sections, at: at, budget: listBudget, room: pageBytes}
+	more, err := p.collect(ctx)
+	if err != nil {
+		return task.Page{}, err
+	}
+	page := task.Page{Tasks: p.tasks}
+	if more {
+		page.NextCursor = p.at.cursor(sections)
 	}
 	return page, nil
+}
+
+// pager makes a page.
+type pager struct {
+	*Client
+	filter   task.Filter
+	limit    int
+	sections []section
+	at       position
+	budget   int // how many more tasks it may look at
+	room     int // how many more bytes it may read
+	tasks    []*task.Task
+}
+
+// collect reads on until the page is full, and reports whether there may be more then.
+func (p *pager) collect(ctx context.Context) (more bool, err error) {
+	for p.at.section < len(p.sections) {
+		n := min(p.limit-len(p.tasks)+1, listChunk)
+		if p.filter.Type != "" {
+			n = listChunk
+		}
+		entries, err := p.entries(ctx, p.sections[p.at.section], p.at, n)
+		if err != nil {
+			return false, err
+		}
+		if len(entries) == 0 {
+			p.at = position{section: p.at.section + 1}
+		}
+		for len(entries) > 0 {
+			seen, full, err := p.take(ctx, p.sections[p.at.section], entries)
+			if err != nil || full {
+				return true, err
+			}
+			entries = entries[seen:]
+		}
+	}
+	return false, nil
+}
+
+// take goes through the first of the entries, and reads those that belong on the page. It returns how many it has gone
+// through, and whether the page was full before the next.
+func (p *pager) take(ctx context.Context, s section, entries []entry) (seen int, full bool, err error) {
+	glances, err := p.glances(ctx, s.queue, entries)
+	if err != nil {
+		return 0, false, err
+	}
+	var chosen []entry
+	for i, g := range glances {
+		n := len(p.tasks) + len(chosen)
+		if n == p.limit || p.budget == 0 || n > 0 && g.weight > p.room {
+			full = true
+			break
+		}
+		p.at.entry, p.at.started = entries[i], true
+		p.budget--
+		seen++
+		if state, known := g.state(); g.mayBe(p.filter.Type) && (!known || s.shows(state, p.filter)) {
+			chosen = append(chosen, entries[i])
+			p.room -= g.weight
+		}
+	}
+	tasks, err := p.readEntries(ctx, s, chosen)
+	for _, t := range tasks {
+		if t != nil && s.shows(t.State, p.filter) && (p.filter.Type == "" || t.Type == p.filter.Type) {
+			p.tasks = append(p.tasks, t)
+		}
+	}
+	return seen, full, err
 }
 
 // section is the list or sorted set of Redis that holds the tasks of a queue in one state.
@@ -125,6 +181,8 @@ type entry struct {
 	ID    string  `json:"i"`
 	Score float64 `json:"s,omitempty"` // in a sorted set
 	Rest  int64   `json:"r,omitempty"` // in a list: how many entries come after it
+
+	weight int // bytes of its message and result, 0 where that is not known
 }
 
 // position is how far a reader has come: the section, and the last entry seen in it.
@@ -173,34 +231,68 @@ func (c *Client) entries(ctx context.Context, s section, at position, n int) ([]
 	return c.setEntries(ctx, s.key, at, at.entry, int64(n))
 }
 
-// listEntries reads on in a list, whose left end is the newest. The list grows there and shrinks on the right
-// while it is read, so a position is an entry, not an index. If the entry itself has gone, reading goes on
-// where as many entries are left as were left then: some may come again, none is lost.
+// listEntries reads on in a list, whose left end is the newest. The list grows there and shrinks on the right while it is
+// read. So a position is how many entries come after it, which brings the reader to the entry or before it, and from there to
+// the entry itself. If that has gone, reading goes on where as many entries are left as were left then: some may come again,
+// none is lost.
 func (c *Client) listEntries(ctx context.Context, key string, at position, n int64) ([]entry, error) {
-	length, err := c.rdb.LLen(ctx, key).Result()
+	if !at.started {
+		ids, length, err := c.slice(ctx, key, 0, n)
+		return entriesOf(ids, length), err
+	}
+	ids, rest, err := c.slice(ctx, key, -(at.Rest + 1), n+1)
 	if err != nil {
+		return nil, err
+	}
+	if i := slices.Index(ids, at.ID); i >= 0 {
+		return entriesOf(ids[i+1:], rest-int64(i)-1), nil
+	}
+	// The entry has gone, or many behind it have; or some have come there, which is rare.
+	place, err := c.rdb.LPos(ctx, key, at.ID, redis.LPosArgs{Rank: -1}).Result()
+	if wrap(err) != nil {
 		return nil, wrap(err)
 	}
-	var start int64
-	if at.started {
-		start, err = c.rdb.LPos(ctx, key, at.ID, redis.LPosArgs{}).Result()
-		if wrap(err) != nil {
-			return nil, wrap(err)
-		}
-		start++
-		if err != nil {
-			start = max(0, length-at.Rest)
-		}
-	}
-	ids, err := c.rdb.LRange(ctx, key, start, start+n-1).Result()
+	from := place + 1
 	if err != nil {
-		return nil, wrap(err)
+		if at.Rest == 0 {
+			return nil, nil
+		}
+		from = -at.Rest
 	}
+	ids, rest, err = c.slice(ctx, key, from, n)
+	return entriesOf(ids, rest), err
+}
+
+// slice reads up to n ids of a list from an index on, and returns how many entries the list has from there to its end. A
+// negative index counts from the end, and stands for the whole list if that is shorter.
+func (c *Client) slice(ctx context.Context, key string, from, n int64) (ids []string, rest int64, err error) {
+	to := from + n - 1
+	if from < 0 {
+		to = min(to, -1)
+	}
+	var length *redis.IntCmd
+	var values *redis.StringSliceCmd
+	_, err = c.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		length, values = p.LLen(ctx, key), p.LRange(ctx, key, from, to)
+		return nil
+	})
+	if err != nil {
+		return nil, 0, wrap(err)
+	}
+	rest = length.Val() - from
+	if from < 0 {
+		rest = min(-from, length.Val())
+	}
+	return values.Val(), rest, nil
+}
+
+// entriesOf makes entries of the first ids of rest ones.
+func entriesOf(ids []string, rest int64) []entry {
 	entries := make([]entry, len(ids))
 	for i, id := range ids {
-		entries[i] = entry{ID: id, Rest: max(0, length-start-int64(i)-1)}
+		entries[i] = entry{ID: id, Rest: rest - int64(i) - 1}
 	}
-	return entries, nil
+	return entries
 }
 
 // setEntries reads on in a sorted set, from high scores to low, and among equal scores in the reverse order of

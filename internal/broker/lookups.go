@@ -90,7 +90,7 @@ func (l *lookups) readAll(batch []*lookup) {
 	// Each command has its own error: a key of a wrong type spoils the lookup of its own task, not those of others.
 	_, _ = l.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, one := range batch {
-			one.cmds = appendReads(ctx, p, one.refs)
+			one.cmds = appendReads(ctx, p, one.refs, recordFields)
 		}
 		return nil
 	})
@@ -108,10 +108,10 @@ func (one *lookup) err() error {
 	return nil
 }
 
-func appendReads(ctx context.Context, p redis.Pipeliner, refs []ref) []*redis.SliceCmd {
+func appendReads(ctx context.Context, p redis.Pipeliner, refs []ref, fields []string) []*redis.SliceCmd {
 	cmds := make([]*redis.SliceCmd, len(refs))
 	for i, f := range refs {
-		cmds[i] = p.HMGet(ctx, taskKey(f.queue, f.id), recordFields...)
+		cmds[i] = p.HMGet(ctx, taskKey(f.queue, f.id), fields...)
 	}
 	return cmds
 }

@@ -92,12 +92,16 @@ type ref struct{ queue, id string }
 
 // read reads tasks in one round trip. What is not there, or past its retention, is nil in the answer.
 func (c *Client) read(ctx context.Context, refs []ref) ([]*record, error) {
+	return c.readFields(ctx, refs, recordFields)
+}
+
+func (c *Client) readFields(ctx context.Context, refs []ref, fields []string) ([]*record, error) {
 	if len(refs) == 0 {
 		return nil, nil
 	}
 	var cmds []*redis.SliceCmd
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		cmds = appendReads(ctx, p, refs)
+		cmds = appendReads(ctx, p, refs, fields)
 		return nil
 	})
 	if err != nil {

@@ -135,11 +135,14 @@ type record struct {
 
 // recordFields are what is read of a task's hash.
 var recordFields = []string{
-	fieldMessage, fieldState, fieldResult, fieldAttempt, fieldStartedAt, fieldFinishedAt, fieldRunAt, fieldWorker,
-	fieldOutcome, fieldErrorKind, fieldProgress, fieldCancelRequested,
+	fieldMessage, fieldState, fieldAttempt, fieldStartedAt, fieldFinishedAt, fieldRunAt, fieldWorker,
+	fieldOutcome, fieldErrorKind, fieldProgress, fieldCancelRequested, fieldResult,
 }
 
-// newRecord makes a record of the values of recordFields; ok is false if there is no task. A message that
+// fieldsWithoutResult are what is read of a task whose result, which may be large, is of no interest.
+var fieldsWithoutResult = recordFields[:len(recordFields)-1]
+
+// newRecord makes a record of the values of recordFields, or of those without the result; ok is false if there is no task. A message that
 // nobody can read still makes a task, so that it can be seen and deleted.
 func newRecord(queue, id string, values []any) (r *record, ok bool) {
 	fields := make(map[string]string, len(values))

@@ -177,7 +177,7 @@ func (c *Client) rivalsIn(
 		for n, i := range places {
 			for _, queue := range queues {
 				if queue != tasks[i].Queue {
-					read := appendReads(ctx, p, []ref{{queue, tasks[i].ID}})[0]
+					read := appendReads(ctx, p, []ref{{queue, tasks[i].ID}}, fieldsWithoutResult)[0]
 					questions = append(questions, question{i, n, queue, read, p.Get(ctx, reservedKey(queue, tasks[i].ID))})
 				}
 			}

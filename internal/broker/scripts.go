@@ -49,6 +49,8 @@ var (
 	endsSource string
 	//go:embed lua/promises.lua
 	promisesSource string
+	//go:embed lua/glance.lua
+	glanceSource string
 	//go:embed lua/bulk.lua
 	bulkSource string
 )
@@ -71,6 +73,7 @@ var (
 	forgetScript   = newScript(forgetSource)
 	endsScript     = newScript(endsSource)
 	promisesScript = newScript(promisesSource)
+	glanceScript   = newScript(glanceSource)
 )
 
 // bulkScripts do to many tasks what the scripts of single tasks do to one.

@@ -22,7 +22,7 @@ func (a *api) addTasks() {
 		OperationID: "list-tasks", Method: http.MethodGet, Path: "/v1/tasks", Tags: tags,
 		Summary: "List tasks",
 		Description: "Queue by queue, in each state by state, and in each state the newest first. A page may be short, or even empty, " +
-			"and have a next_cursor all the same.",
+			"and have a next_cursor all the same: it holds 8 MiB of payloads and results at most, unless one task has more.",
 	}, a.listTasks)
 	register(a, huma.Operation{
 		OperationID: "get-task", Method: http.MethodGet, Path: "/v1/tasks/{id}", Tags: tags,

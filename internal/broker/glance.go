@@ -1,0 +1,80 @@
+package broker
+
+import (
+	"context"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// glanceTasks is how many tasks are looked at in one script, so that Redis is not held up for long.
+const glanceTasks = 250
+
+// glance is what can be seen of a task without reading much. Its zero value is that of a task that is gone.
+type glance struct {
+	weight   int     // bytes of its message and result
+	taskType string  // also where record is nil
+	record   *record // without its result; nil for a message that is large
+	gone     bool
+}
+
+// glanceFields are the fields that glance.lua returns as they are.
+var glanceFields = []string{fieldState, fieldOutcome, fieldFinishedAt, fieldAttempt, fieldCancelRequested}
+
+// glances looks at the first of the entries, as many as are not too heavy to be looked at at once.
+func (c *Client) glances(ctx context.Context, queue string, entries []entry) ([]glance, error) {
+	ids := make([]any, min(len(entries), glanceTasks))
+	for i := range ids {
+		ids[i] = entries[i].ID
+	}
+	replies, err := glanceScript.run(ctx, c.rdb, queue, []string{pendingKey(queue)}, ids...).Slice()
+	if err != nil {
+		return nil, wrap(err)
+	}
+	now := c.Now()
+	glances := make([]glance, len(replies))
+	for i, reply := range replies {
+		values, _ := reply.([]any)
+		glances[i] = newGlance(queue, entries[i].ID, values)
+		if r := glances[i].record; r != nil && r.over(now) {
+			glances[i].gone = true
+		}
+	}
+	return glances, nil
+}
+
+func newGlance(queue, id string, values []any) glance {
+	if len(values) != 3+len(glanceFields) {
+		return glance{gone: true}
+	}
+	size, _ := values[0].(int64)
+	result, _ := values[1].(int64)
+	message, _ := values[2].(string)
+	if size < 0 {
+		return glance{gone: true}
+	}
+	g := glance{weight: int(size + result), taskType: typeOf([]byte(message))}
+	if int(size) > len(message) {
+		return g
+	}
+	fields := map[string]string{fieldMessage: message}
+	for i, name := range glanceFields {
+		if value, _ := values[3+i].(string); value != "" {
+			fields[name] = value
+		}
+	}
+	g.record, _ = recordOf(queue, id, fields)
+	return g
+}
+
+// mayBe reports whether the task may be of one of the types; all are if there are none.
+func (g *glance) mayBe(taskType string) bool {
+	return !g.gone && (taskType == "" || g.taskType == taskType)
+}
+
+// state returns the task's state; ok is false where it takes more than a glance.
+func (g *glance) state() (s task.State, ok bool) {
+	if g.record == nil {
+		return "", false
+	}
+	return g.record.taskState(), true
+}
