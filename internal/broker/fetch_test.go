@@ -282,7 +282,7 @@ func TestSlowTasksAreNotFetchedAhead(t *testing.T) {
 func TestPaceCountsQuickAttemptsOfLate(t *testing.T) {
 	var p pace
 	begin := time.Now()
-	at := func(d time.Duration) time.Time { return begin.Add(d) }
+	at := begin.Add
 	ran := func(d time.Duration, end time.Time) *attempt { return &attempt{begunAt: end.Add(-d), endedAt: end} }
 	p.add(ran(time.Millisecond, at(0)))
 	p.add(ran(time.Millisecond, at(paceWindow/2)))

@@ -86,11 +86,12 @@ func (p *prefetcher) pollNode(ctx context.Context, queues []*queueState, keyOf f
 	p.mu.Lock()
 	for i, s := range queues {
 		s.polling = false
-		if replies[i].err != nil {
+		switch {
+		case replies[i].err != nil:
 			failed, failure = append(failed, s), replies[i].err
-		} else if s.wakes == wakes[i] {
+		case s.wakes == wakes[i]:
 			s.polled(replies[i].exists)
-		} else if s.failures > 0 {
+		case s.failures > 0:
 			s.answered = true
 		}
 	}
