@@ -12,9 +12,9 @@ local ENOUGH = 2 * 1024 * 1024
 
 local function glance(id)
   local key = asynq .. "t:" .. id
-  local size = redis.call("HSTRLEN", key, "msg")
   local f = redis.call("HMGET", key, "msg", "state", "bb:outcome", "bb:finished_at", "bb:attempt", "bb:cancel")
   if not f[1] then return {-1, 0, "", "", "", "", "", ""} end
+  local size = #f[1]
   local result = f[2] == "completed" and redis.call("HSTRLEN", key, "result") or 0
   local msg = size <= WHOLE and f[1] or head(f[1])
   return {size, result, msg, f[2] or "", f[3] or "", f[4] or "", f[5] or "", f[6] or ""}
