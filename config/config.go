@@ -15,6 +15,7 @@ type Config struct {
 	Queues         Queues
 	StrictPriority bool
 	Retention      time.Duration
+	MaxResultBytes int // of the result of a task; a larger one fails it
 	DebugTasks     bool
 	HTTPTask       HTTPTask
 	Callback       Callback
@@ -117,13 +118,14 @@ func (p Program) serves() bool { return p == APIProgram || p == Standalone }
 // Default returns the configuration of a program that nobody has told anything.
 func Default(p Program) *Config {
 	cfg := &Config{
-		Redis:     Redis{URL: "redis://127.0.0.1:6379/0"},
-		Queues:    Queues{{"critical", 6}, {"default", 3}, {"low", 1}},
-		Retention: 24 * time.Hour,
-		Log:       Log{Level: "info"},
-		API:       API{Addr: "127.0.0.1:8080", MaxBodyBytes: 1 << 20, MaxWaiters: 10_000},
-		Worker:    Worker{Concurrency: 64, ShutdownTimeout: 30 * time.Second},
-		Beat:      Beat{LeaseTTL: 5 * time.Second},
+		Redis:          Redis{URL: "redis://127.0.0.1:6379/0"},
+		Queues:         Queues{{"critical", 6}, {"default", 3}, {"low", 1}},
+		Retention:      24 * time.Hour,
+		MaxResultBytes: 1 << 20,
+		Log:            Log{Level: "info"},
+		API:            API{Addr: "127.0.0.1:8080", MaxBodyBytes: 1 << 20, MaxWaiters: 10_000},
+		Worker:         Worker{Concurrency: 64, ShutdownTimeout: 30 * time.Second},
+		Beat:           Beat{LeaseTTL: 5 * time.Second},
 	}
 	if p == Standalone {
 		cfg.Redis.URL = ""

@@ -69,6 +69,11 @@ var settings = []setting{
 		get: func(c *Config) string { return c.Retention.String() },
 	},
 	{
+		key: "max_result_bytes", usage: "how large the result of a task may be, in bytes; a larger one fails its task", parts: onlyWorker,
+		set: func(c *Config, v string) error { return setInt(&c.MaxResultBytes, v, 1, 256<<20) },
+		get: func(c *Config) string { return strconv.Itoa(c.MaxResultBytes) },
+	},
+	{
 		key: "debug_tasks", usage: "know the debug.* task types",
 		set: func(c *Config, v string) error { return setBool(&c.DebugTasks, v) },
 		get: func(c *Config) string { return strconv.FormatBool(c.DebugTasks) },

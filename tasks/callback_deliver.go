@@ -41,21 +41,21 @@ type callbackEvent struct {
 	Omitted   []string        `json:"omitted,omitempty"` // fields of the task that are too large, and null in its place
 }
 
-// maxCallbackField bounds the payload and the result of the task that a callback tells of, in bytes. What http.request
-// keeps of an answer by default has room.
-const maxCallbackField = 128 << 10
+// MaxCallbackField bounds the payload and the result of the task that a callback tells of, in bytes. What http.request
+// keeps of an answer by default has room. The broker leaves out larger results too.
+const MaxCallbackField = 128 << 10
 
-// NewCallback asks for the task that tells the callback of t, which has ended, how. document writes a task as the API
+// NewCallback asks for the task that tells the callback of t, which has ended, how. resultOmitted says that its result is not there because it is too large. document writes a task as the API
 // shows it.
-func NewCallback(t *task.Task, document func(*task.Task) ([]byte, error)) (task.Request, error) {
+func NewCallback(t *task.Task, resultOmitted bool, document func(*task.Task) ([]byte, error)) (task.Request, error) {
 	shown := *t
 	event := callbackEvent{
 		Type: "task." + string(t.State), Timestamp: t.FinishedAt.UTC().Format("2006-01-02T15:04:05.000Z"),
 	}
-	if len(t.Payload) > maxCallbackField {
+	if len(t.Payload) > MaxCallbackField {
 		shown.Payload, event.Omitted = nil, append(event.Omitted, "payload")
 	}
-	if len(t.Result) > maxCallbackField {
+	if resultOmitted || len(t.Result) > MaxCallbackField {
 		shown.Result, event.Omitted = nil, append(event.Omitted, "result")
 	}
 	var err error

@@ -45,7 +45,7 @@ func callbackPayload(t *testing.T, url string) string {
 		ID: "order-17", State: task.Failed, FinishedAt: time.Date(2026, 11, 21, 10, 0, 0, 5_000_000, time.UTC),
 		Callback: &task.Callback{URL: url},
 	}
-	req, err := tasks.NewCallback(ended, func(t *task.Task) ([]byte, error) {
+	req, err := tasks.NewCallback(ended, false, func(t *task.Task) ([]byte, error) {
 		return json.Marshal(map[string]any{"id": t.ID, "note": "a<b & ü"})
 	})
 	if err != nil || req.Type != "callback.deliver" {
@@ -249,7 +249,7 @@ func TestCallbackIsBounded(t *testing.T) {
 	} {
 		ended := &task.Task{ID: "a", State: task.Succeeded, Payload: text(tt.payload), Result: text(tt.result), Callback: &task.Callback{URL: "https://example.com"}}
 		var shown task.Task
-		req, err := tasks.NewCallback(ended, func(t *task.Task) ([]byte, error) { shown = *t; return []byte(`{}`), nil })
+		req, err := tasks.NewCallback(ended, false, func(t *task.Task) ([]byte, error) { shown = *t; return []byte(`{}`), nil })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -32,8 +32,9 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 		Registry:        types,
 		Handlers:        tasks.Handlers(deps, cfg.DebugTasks),
 		Queues:          brokerQueues(cfg.Worker.Queues),
-		Callback:        func(t *task.Task) (task.Request, error) { return tasks.NewCallback(t, httpapi.EncodeTask) },
+		Callback:        newCallback,
 		StrictPriority:  cfg.StrictPriority,
+		MaxResultBytes:  cfg.MaxResultBytes,
 		Concurrency:     cfg.Worker.Concurrency,
 		ShutdownTimeout: cfg.Worker.ShutdownTimeout,
 		Logger:          a.logger,
@@ -50,6 +51,10 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 		},
 	})
 	return nil
+}
+
+func newCallback(t *task.Task, resultOmitted bool) (task.Request, error) {
+	return tasks.NewCallback(t, resultOmitted, httpapi.EncodeTask)
 }
 
 func callbackSecrets(cfg *config.Config) []string {

@@ -3,7 +3,9 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,108 +14,153 @@ import (
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
-// ackBatch is how many ends of attempts go to Redis at once.
-const ackBatch = 256
+const (
+	// ackBatch is how many ends of attempts go to Redis at once.
+	ackBatch = 256
+	// ackBytes bounds what they weigh, after which no more are taken: a tenth of a second on a link of 100 Mbit/s, and far
+	// below what Redis takes of a client at once.
+	ackBytes = 1 << 20
+	// ackRefusals is how often Redis, which answers otherwise, must have refused an end alone before it is given up.
+	ackRefusals = 3
+	// ackStopWait bounds the wait for calls under way when the acker stops.
+	ackStopWait = time.Second
+)
 
 var errQuit = errors.New("the worker is stopping, and Redis does not answer")
 
-// acker writes the ends of attempts. While one batch is on its way, the ends that come together meanwhile make the
-// next, so that batches are as large as the load is, and a single end goes at once.
+// acker writes the ends of attempts, queue by queue: a queue whose node is away holds up no other. While one batch is
+// under way, the ends that come together meanwhile make the next, so that batches are as large as the load is, and a
+// single end goes at once.
 type acker struct {
 	rdb    redis.UniversalClient
 	logger *slog.Logger
 	meter  Meter
 	quit   chan struct{} // closed when even acknowledgements have no time any more
-	loop   sync.WaitGroup
 
-	mu      sync.Mutex
-	waiting []*ack
-	arrived chan struct{} // holds one while acks wait
+	mu     sync.Mutex
+	queues map[string]*batcher[*ack]
 }
 
 // ack is an end that is to be written.
 type ack struct {
-	attempt *attempt
-	done    chan error
+	attempt  *attempt
+	refusals int // how often it was refused while Redis answered
+	done     chan error
 }
 
 func newAcker(rdb redis.UniversalClient, cfg ServerConfig) *acker {
-	return &acker{rdb: rdb, logger: cfg.Logger, meter: cfg.Meter, quit: make(chan struct{}), arrived: make(chan struct{}, 1)}
+	return &acker{
+		rdb: rdb, logger: cfg.Logger, meter: cfg.Meter, quit: make(chan struct{}), queues: make(map[string]*batcher[*ack]),
+	}
 }
 
-func (k *acker) start() { k.loop.Go(k.run) }
-
-// stop ends the loop. What waits then is not written any more.
+// stop ends the writing. What waits then is not written any more. A call that Redis does not answer is abandoned: it ends
+// with its time-out, or when the client is closed.
 func (k *acker) stop() {
 	close(k.quit)
-	k.loop.Wait()
+	done := make(chan struct{})
+	go func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		for _, b := range k.queues {
+			b.close()
+		}
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(ackStopWait):
+	}
 }
 
 // write writes the end of an attempt, and tries until Redis has taken it: the work is done, and must not be done again
 // because of an outage. asynq would try with a context that has ended. A second writing of the same end finds
 // nothing to do, as does that of an attempt that was fenced off.
 func (k *acker) write(a *attempt) error {
-	one := &ack{a, make(chan error, 1)}
-	k.mu.Lock()
-	k.waiting = append(k.waiting, one)
-	k.mu.Unlock()
 	select {
-	case k.arrived <- struct{}{}:
-	default:
-	}
-	select {
-	case err := <-one.done:
+	case err := <-k.submit(a):
 		return err
 	case <-k.quit:
 		return errQuit
 	}
 }
 
-func (k *acker) run() {
-	for {
+// submit puts the end of an attempt on its way. The channel tells when it is written.
+func (k *acker) submit(a *attempt) <-chan error {
+	one := &ack{attempt: a, done: make(chan error, 1)}
+	k.queue(a.queue).add(one)
+	return one.done
+}
+
+func (k *acker) queue(name string) *batcher[*ack] {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	b := k.queues[name]
+	if b == nil {
+		b = &batcher[*ack]{most: ackBatch, fits: lightAcks, write: func(batch []*ack) { k.deliver(name, batch) }}
+		k.queues[name] = b
+	}
+	return b
+}
+
+// lightAcks returns how many ends are not too heavy to go at once.
+func lightAcks(waiting []*ack) (n int) {
+	for room := ackBytes; n < len(waiting) && room > 0; n++ {
+		room -= waiting[n].attempt.weight()
+	}
+	return n
+}
+
+// deliver writes a batch until all of it is written. While Redis is away it waits; a batch that is refused by a Redis
+// that answers goes in halves, down to the one end that cannot be written.
+func (k *acker) deliver(queue string, batch []*ack) {
+	most := len(batch)
+	for wait := 20 * time.Millisecond; len(batch) > 0; wait = min(2*wait, time.Second) {
 		select {
 		case <-k.quit:
 			return
-		case <-k.arrived:
+		default:
 		}
-		for batch := k.take(); len(batch) > 0; batch = k.take() {
-			k.deliver(batch)
+		n := min(most, len(batch))
+		err := k.writeAll(queue, batch[:n])
+		if err == nil {
+			batch, most, wait = batch[n:], min(2*most, ackBatch), 20*time.Millisecond
+			continue
+		}
+		k.logger.Warn("ends of tasks not written yet", "queue", queue, "tasks", n, "error", err)
+		if !sleep(k.quit, wait) {
+			return
+		}
+		if !k.answers(queue) {
+			continue
+		}
+		if most = max(1, n/2); n == 1 {
+			k.refused(batch[0], err)
 		}
 	}
 }
 
-func (k *acker) take() []*ack {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	n := min(len(k.waiting), ackBatch)
-	batch := k.waiting[:n:n]
-	k.waiting = k.waiting[n:]
-	return batch
+// answers reports whether Redis can be reached for the queue.
+func (k *acker) answers(queue string) bool {
+	return k.rdb.Exists(context.Background(), leaseKey(queue)).Err() == nil
 }
 
-// deliver writes a batch, with a call for each queue, until all of it is written.
-func (k *acker) deliver(batch []*ack) {
-	byQueue := make(map[string][]*ack, 1)
-	for _, one := range batch {
-		byQueue[one.attempt.queue] = append(byQueue[one.attempt.queue], one)
+// refused counts a refusal of an end by a Redis that answers. After some of them the task fails instead of being run for
+// nothing again and again.
+func (k *acker) refused(one *ack, err error) {
+	var server redis.Error
+	if errors.As(err, &server) {
+		return // short of memory, read-only or the like: that passes, and says nothing of this end
 	}
-	for queue, acks := range byQueue {
-		for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-			err := k.writeAll(queue, acks)
-			if err == nil {
-				break
-			}
-			k.logger.Warn("ends of tasks not written yet", "queue", queue, "tasks", len(acks), "error", err)
-			if !sleep(k.quit, wait) {
-				return
-			}
-		}
+	if one.refusals++; one.refusals == ackRefusals {
+		k.logger.Error("the end of a task cannot be written, and the task fails", "task", one.attempt.id, "error", err)
+		one.attempt.giveUp(fmt.Sprintf("how it ended (%d bytes) cannot be written to redis: %v", one.attempt.weight(), err))
 	}
 }
 
 func (k *acker) writeAll(queue string, acks []*ack) error {
 	now := time.Now()
-	args := make([]any, 0, 11*len(acks))
+	args := make([]any, 0, 12*len(acks))
 	for _, one := range acks {
 		args = one.attempt.appendFinish(args, now)
 	}
@@ -123,13 +170,22 @@ func (k *acker) writeAll(queue string, acks []*ack) error {
 		return err
 	}
 	for i, one := range acks {
-		if outcomes[i] == "" {
-			k.logger.Warn("attempt came too late and changed nothing", "task", one.attempt.id, "attempt", one.attempt.number)
-		}
-		k.count(one.attempt, task.State(outcomes[i]))
+		k.written(one.attempt, outcomes[i])
 		one.done <- nil
 	}
 	return nil
+}
+
+// written logs and counts what finish.lua answers for an attempt.
+func (k *acker) written(a *attempt, outcome string) {
+	if fault, ok := strings.CutPrefix(outcome, "error:"); ok {
+		k.logger.Error("the end of a task cannot be written: its keys are damaged", "task", a.id, "queue", a.queue, "error", fault)
+		return
+	}
+	if outcome == "" {
+		k.logger.Warn("attempt came too late and changed nothing", "task", a.id, "attempt", a.number)
+	}
+	k.count(a, task.State(outcome))
 }
 
 // count tells the meter what an attempt came to by the word of Redis: of one that was fenced off, or whose end was written

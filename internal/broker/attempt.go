@@ -136,6 +136,42 @@ func (a *attempt) handBack(outcome task.State) {
 	}
 }
 
+// putOff ends an attempt that this worker cannot run, because it does not know the type. Others may: so it costs nothing,
+// and the task comes again a little later, when it holds up nobody in the queue. The longer it waits already, the
+// less often it comes.
+func (a *attempt) putOff(now time.Time) {
+	delay := maxPutOff
+	if made := a.message.time(headerCreatedAt); !made.IsZero() {
+		delay = min(max(now.Sub(made)/10, minPutOff), maxPutOff)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ended, a.endedAt, a.outcome, a.retryAt = true, now, unstarted, now.Add(delay)
+}
+
+// giveUp makes a failure of an end that cannot be written.
+func (a *attempt) giveUp(why string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.outcome, a.result, a.progress = task.Failed, nil, nil
+	a.failure = task.Failure{Message: storable(why), Kind: task.KindPermanent}
+}
+
+// weight is how many bytes the end of the attempt takes on its way to Redis, as far as that depends on the task.
+func (a *attempt) weight() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.leavesNothing() {
+		return 0
+	}
+	return len(a.raw) + len(a.result) + len(a.failure.Message)
+}
+
+// leavesNothing reports whether the task is gone once the end of the attempt is written, and no more need be said of it.
+func (a *attempt) leavesNothing() bool {
+	return a.outcome == task.Succeeded && len(a.result) == 0 && a.message.UniqueKey == "" && a.message.retention(a.outcome) == 0
+}
+
 // suspectCrashes is how many deaths of workers make a task suspect. fetch.lua knows the same number.
 const suspectCrashes = 2
 
@@ -163,8 +199,7 @@ func (a *attempt) hasEnded() bool {
 func (a *attempt) appendFinish(args []any, now time.Time) []any {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	retention := a.message.retention(a.outcome)
-	if a.outcome == task.Succeeded && retention == 0 && len(a.result) == 0 {
+	if a.leavesNothing() {
 		return append(args, "", a.id, a.number)
 	}
 	var progress string
@@ -177,7 +212,15 @@ func (a *attempt) appendFinish(args []any, now time.Time) []any {
 	}
 	return append(args,
 		a.id, a.number, string(a.outcome), a.finalMessage(now), a.result, string(a.failure.Kind), a.failure.Message, progress,
-		retention.Milliseconds(), a.retryAt.UnixMilli(), expiresAt)
+		a.message.retention(a.outcome).Milliseconds(), a.retryAfter(now), expiresAt, a.message.UniqueKey)
+}
+
+// retryAfter is for how many ms the task is put off, 0 for not at all.
+func (a *attempt) retryAfter(now time.Time) int64 {
+	if a.retryAt.IsZero() {
+		return 0
+	}
+	return max(1, a.retryAt.Sub(now).Milliseconds())
 }
 
 // finalMessage is the message as asynq stores it after an attempt that ended so.
@@ -200,3 +243,9 @@ func (a *attempt) finalMessage(now time.Time) []byte {
 	}
 	return m.encode()
 }
+
+const (
+	// minPutOff and maxPutOff bound how long a task waits that its worker does not know.
+	minPutOff = time.Second
+	maxPutOff = 5 * time.Second
+)

@@ -47,7 +47,7 @@ func NewClient(rdb redis.UniversalClient, queues []Queue) *Client {
 		meter:     noMeter{},
 		clock:     newClock(rdb),
 	}
-	c.watches = newWatches(rdb, c.readSettled)
+	c.watches = newWatches(rdb, c.readWatched)
 	return c
 }
 

@@ -287,6 +287,10 @@ func (p *prefetcher) keep(sh share, reply []any, now time.Time) {
 			p.calls.Go(func() { p.discard(a, err) })
 			continue
 		}
+		if p.cfg.Handlers[a.message.Type] == nil {
+			p.putOff(a)
+			continue
+		}
 		brought = append(brought, a)
 	}
 	p.count(s.Name, task.Canceled, reply[0])

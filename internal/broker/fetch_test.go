@@ -58,7 +58,6 @@ func newPuller(t *testing.T, worker, enqueue redis.UniversalClient, concurrency 
 	p.lane = newLane(worker, ServerConfig{
 		Queues: p.queues, Concurrency: concurrency, Logger: slog.New(slog.NewTextHandler(&p.log, nil)), Meter: noMeter{},
 	}, "w")
-	p.lane.acks.start()
 	t.Cleanup(func() {
 		close(p.lane.prefetch.quit)
 		p.lane.acks.stop()

@@ -46,6 +46,7 @@ func termKey(queue string) string         { return ownPrefix(queue) + "term" }
 func cancelingKey(queue string) string    { return ownPrefix(queue) + "canceling" }
 func onceKey(queue, id string) string     { return ownPrefix(queue) + "once:" + id }
 func reservedKey(queue, id string) string { return ownPrefix(queue) + "reserved:" + id }
+func endedKey(queue, id string) string    { return ownPrefix(queue) + "ended:" + id }
 func promisesKey(queue string) string     { return ownPrefix(queue) + "promises" }
 func promiserKey(queue string) string     { return ownPrefix(queue) + "promises:worker" }
 

@@ -249,6 +249,13 @@ func (p *prefetcher) giveBack(held []*attempt) {
 	}
 }
 
+// putOff gives a task back whose type this worker does not know, as in the middle of a deployment: others may.
+func (p *prefetcher) putOff(a *attempt) {
+	p.cfg.Logger.Debug("task waits for a worker that knows its type", "task", a.id, "type", a.message.Type, "queue", a.queue)
+	a.putOff(time.Now())
+	p.lane.acks.submit(a) // nobody waits for it
+}
+
 // discard ends a task whose message nobody can read as failed. asynq would leave it active, and trip over it
 // whenever it looks for expired leases.
 func (p *prefetcher) discard(a *attempt, err error) {

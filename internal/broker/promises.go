@@ -95,7 +95,7 @@ func (s *Server) deliveryTask(queue string, p promise) (*task.Task, error) {
 	if !ok || r.message.callback() == nil {
 		return nil, errors.New("what is written down of the task does not say whom to call")
 	}
-	req, err := s.cfg.Callback(r.task())
+	req, err := s.cfg.Callback(r.task(), p.fields["omitted"] == fieldResult)
 	if err != nil {
 		return nil, err
 	}

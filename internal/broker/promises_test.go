@@ -55,7 +55,7 @@ func newTelephone(f *fleet) *telephone {
 
 // with makes a worker keep promises.
 func (p *telephone) with(cfg *broker.ServerConfig) {
-	cfg.Callback = func(t *task.Task) (task.Request, error) {
+	cfg.Callback = func(t *task.Task, _ bool) (task.Request, error) {
 		say := told{
 			TaskID: t.ID, URL: t.Callback.URL, State: t.State, Result: string(t.Result), Attempt: t.Attempt, Finished: t.FinishedAt,
 			Worker: t.Worker, Payload: string(t.Payload),
@@ -339,10 +339,10 @@ func TestStoppedWorkersLoseTheirTurn(t *testing.T) {
 	reached, wakeUp := make(chan struct{}, 100), make(chan struct{})
 	f.worker(p.with, func(cfg *broker.ServerConfig) {
 		prompt := cfg.Callback
-		cfg.Callback = func(t *task.Task) (task.Request, error) {
+		cfg.Callback = func(t *task.Task, omitted bool) (task.Request, error) {
 			reached <- struct{}{}
 			<-wakeUp
-			return prompt(t)
+			return prompt(t, omitted)
 		}
 	})
 	wake := sync.OnceFunc(func() { close(wakeUp) })

@@ -191,7 +191,6 @@ func (w *world) hire() {
 		Server: &Server{id: id, cfg: cfg, rdb: w.rdb, lane: newLane(w.rdb, cfg, id)},
 		slow:   rapid.Bool().Draw(w.t, "slow clock"),
 	}
-	c.lane.acks.start()
 	w.t.Cleanup(func() {
 		if !c.dead {
 			c.lane.acks.stop()

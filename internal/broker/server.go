@@ -20,17 +20,20 @@ import (
 type ServerConfig struct {
 	// Registry knows the types' backoffs.
 	Registry *task.Registry
-	// Handlers run the tasks, by type. A task of another type fails at once.
+	// Handlers run the tasks, by type. A task of another type is put off until a worker that knows it takes it.
 	Handlers map[string]task.Handler
 	// Queues are those that the worker serves. At least one.
 	Queues []Queue
-	// Callback asks for the task that tells a callback how the task has ended. Its type is in the Registry. nil: this worker
+	// Callback asks for the task that tells a callback how the task has ended; its result may have been omitted as too
+	// large. Its type is in the Registry. nil: this worker
 	// leaves callbacks to others.
-	Callback func(t *task.Task) (task.Request, error)
+	Callback func(t *task.Task, resultOmitted bool) (task.Request, error)
 	// StrictPriority empties a queue of a higher weight before it looks at the next. Default: shares by weight.
 	StrictPriority bool
 	// Concurrency is how many tasks run at once. At least 1.
 	Concurrency int
+	// MaxResultBytes bounds what a handler may return; more fails its task for good. 0: nothing does.
+	MaxResultBytes int
 	// ShutdownTimeout is how long Stop waits for running tasks before it hands them back.
 	ShutdownTimeout time.Duration
 	Logger          *slog.Logger
@@ -99,7 +102,6 @@ func (s *Server) Start(ctx context.Context) error {
 	if err := s.rdb.SAdd(ctx, asynqQueues, names...).Err(); err != nil {
 		return wrap(err)
 	}
-	s.lane.acks.start()
 	if err := s.asynq.Start(asynq.HandlerFunc(s.process)); err != nil {
 		return fmt.Errorf("start asynq's server: %w", err)
 	}
@@ -174,16 +176,16 @@ func (s *Server) begin(a *attempt) {
 
 // call runs the handler and turns a panic into an error.
 func (s *Server) call(ctx context.Context, t *asynq.Task) (result []byte, err error) {
-	handler, ok := s.cfg.Handlers[t.Type()]
-	if !ok {
-		return nil, task.Permanent(fmt.Errorf("unknown task type %q: this worker has no handler for it", t.Type()))
-	}
 	defer func() {
 		if v := recover(); v != nil {
 			err = &task.PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	return handler(ctx, t.Payload())
+	result, err = s.cfg.Handlers[t.Type()](ctx, t.Payload()) // without a handler it is not taken
+	if most := s.cfg.MaxResultBytes; err == nil && most > 0 && len(result) > most {
+		return nil, task.Permanent(fmt.Errorf("the result has %d bytes, and max_result_bytes allows %d", len(result), most))
+	}
+	return result, err
 }
 
 // fail ends an attempt that has not ended otherwise.

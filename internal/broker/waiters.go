@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
@@ -65,6 +67,32 @@ func (c *Client) awaitEnqueued(ctx context.Context, one *watcher, t *task.Task, 
 		return seen
 	}
 	return t
+}
+
+// readWatched reads tasks that are watched: also those that were dropped at their end, which stay aside for a while.
+func (c *Client) readWatched(ctx context.Context, refs []ref) ([]*record, error) {
+	records, err := c.readSettled(ctx, refs)
+	if err != nil {
+		return nil, err
+	}
+	cmds := make(map[int]*redis.SliceCmd)
+	_, err = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, r := range refs {
+			if records[i] == nil {
+				cmds[i] = p.HMGet(ctx, endedKey(r.queue, r.id), recordFields...)
+			}
+		}
+		return nil
+	})
+	if wrap(err) != nil {
+		return nil, wrap(err)
+	}
+	for i, cmd := range cmds {
+		if r, ok := newRecord(refs[i].queue, refs[i].id, cmd.Val()); ok {
+			records[i] = r
+		}
+	}
+	return records, nil
 }
 
 // mark lets what becomes of the task be announced. It returns asynq's state of the task. Errors: CodeNotFound,

@@ -22,37 +22,11 @@ const (
 	rereadBatch = 64
 )
 
-// announcement is what scripts say of a task that is watched: that it has become another, or that it is over. Of one that
-// is dropped at its end it holds all that is left.
+// announcement is what scripts say of a task that is watched: that it has become another, or that it is over.
 type announcement struct {
-	Queue      string     `json:"queue"` // its own prefix
-	ID         string     `json:"id"`
-	State      task.State `json:"state"` // "" while it is not over; or "deleted"
-	FinishedAt string     `json:"finished_at"`
-	Attempt    int        `json:"attempt"`
-	StartedAt  string     `json:"started_at"`
-	Worker     string     `json:"worker"`
-	Result     string     `json:"result"`
-	Kind       string     `json:"kind"`
-	Message    string     `json:"message"`
-}
-
-// end returns what has become of a task that is over and dropped, and that was t before.
-func (n *announcement) end(t *task.Task) *task.Task {
-	ended := *t
-	ended.State = n.State
-	ended.Attempt = max(t.Attempt, n.Attempt)
-	ended.FinishedAt = parseMillis(n.FinishedAt)
-	ended.Result = jsonOrString([]byte(n.Result))
-	ended.CancelRequested = n.State == task.Canceled
-	ended.Error = nil
-	if n.State == task.Failed {
-		ended.Error = &task.Failure{Message: n.Message, Kind: task.ErrorKind(n.Kind)}
-	}
-	if n.Worker != "" {
-		ended.StartedAt, ended.Worker = parseMillis(n.StartedAt), n.Worker
-	}
-	return &ended
+	Queue string     `json:"queue"` // its own prefix
+	ID    string     `json:"id"`
+	State task.State `json:"state"` // "" while it is not over; or "deleted"
 }
 
 // watches holds those of one process who watch tasks. One subscription serves them all. What was announced is read by one
@@ -71,8 +45,8 @@ type watches struct {
 
 	mu     sync.Mutex
 	byTask map[ref]*audience
-	stale  map[ref]*announcement // to be read again; with the end that was announced, nil for none
-	ring   chan struct{}         // holds one while there is something to read
+	stale  map[ref]bool  // to be read again; true if it was announced that the task is over
+	ring   chan struct{} // holds one while there is something to read
 }
 
 // audience is those who watch one task.
@@ -106,7 +80,7 @@ func newWatches(rdb redis.UniversalClient, read func(context.Context, []ref) ([]
 		every:  recheckInterval,
 		hears:  make(chan struct{}),
 		byTask: make(map[ref]*audience),
-		stale:  make(map[ref]*announcement),
+		stale:  make(map[ref]bool),
 		ring:   make(chan struct{}, 1),
 	}
 }
@@ -194,9 +168,7 @@ func (w *watches) heard(n *announcement) {
 	if w.byTask[r] == nil {
 		return // another process watches it
 	}
-	if n.State != "" {
-		w.stale[r] = n
-	}
+	w.stale[r] = w.stale[r] || n.State != ""
 	w.call(r)
 }
 
@@ -209,9 +181,7 @@ func (w *watches) reread(r ref) {
 
 // call wakes the loop that reads. The lock is held.
 func (w *watches) call(r ref) {
-	if _, known := w.stale[r]; !known {
-		w.stale[r] = nil
-	}
+	w.stale[r] = w.stale[r] // it is in the map now
 	select {
 	case w.ring <- struct{}{}:
 	default: // it is awake already
@@ -232,10 +202,10 @@ func (w *watches) keepReading(ctx context.Context) {
 }
 
 // take returns what is to be read next: of one queue, for in a cluster queues can be out of reach one by one.
-func (w *watches) take() map[ref]*announcement {
+func (w *watches) take() map[ref]bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	batch := make(map[ref]*announcement)
+	batch := make(map[ref]bool)
 	var queue string
 	for r, end := range w.stale {
 		if len(batch) == 0 {
@@ -249,7 +219,7 @@ func (w *watches) take() map[ref]*announcement {
 	return batch
 }
 
-func (w *watches) readAll(ctx context.Context, batch map[ref]*announcement) {
+func (w *watches) readAll(ctx context.Context, batch map[ref]bool) {
 	refs := make([]ref, 0, len(batch))
 	for r := range batch {
 		refs = append(refs, r)
@@ -270,20 +240,17 @@ func (w *watches) readAll(ctx context.Context, batch map[ref]*announcement) {
 }
 
 // putBack takes back what could not be read. What was announced since is newer.
-func (w *watches) putBack(batch map[ref]*announcement) {
+func (w *watches) putBack(batch map[ref]bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for r, end := range batch {
-		if w.stale[r] == nil {
-			w.stale[r] = end
-		}
+		w.stale[r] = w.stale[r] || end
 		w.call(r)
 	}
 }
 
-// tell tells those who watch a task what was read of it, nil for nothing, after it was announced that it is over, if it
-// was.
-func (w *watches) tell(r ref, t *task.Task, end *announcement) {
+// tell tells those who watch a task what was read of it, nil for nothing, and whether it was announced that it is over.
+func (w *watches) tell(r ref, t *task.Task, over bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	e := w.byTask[r]
@@ -291,11 +258,9 @@ func (w *watches) tell(r ref, t *task.Task, end *announcement) {
 	case e == nil: // nobody watches it any more
 	case t != nil:
 		e.show(t)
-	case end == nil: // it was dropped, and its end is still on its way; if that was missed, look sees to it
-	case end.State.Terminal():
-		e.show(end.end(e.last))
-	default:
+	case over: // it was deleted, or dropped so long ago that nothing tells how it ended
 		w.drop(r)
+	default: // that it is over is still on its way; if that was missed, look sees to it
 	}
 }
 
@@ -365,8 +330,8 @@ func (w *watches) unfinished() []ref {
 	return refs
 }
 
-// compare has a task read again if the values of its lookFields say that there is news. One that is gone may have its end,
-// which tells how one ended that was dropped at once, still on its way; it is given up when it is missed twice.
+// compare has a task read again if the values of its lookFields say that there is news. One that is gone may stay aside,
+// see drop in lua/prelude.lua; it is given up when it is missed twice.
 func (w *watches) compare(r ref, values []any) {
 	state, _ := values[0].(string)
 	seen := fmt.Sprintf("%q", values)
@@ -378,7 +343,7 @@ func (w *watches) compare(r ref, values []any) {
 	case e == nil:
 	case gone && e.missed:
 		w.drop(r)
-	case !gone && (isOver(state) || e.followed && seen != e.seen || e.overdue()):
+	case gone || isOver(state) || e.followed && seen != e.seen || e.overdue():
 		w.call(r)
 		fallthrough
 	default:

@@ -3,8 +3,8 @@
 --
 -- KEYS[1] asynq:{q}:active
 -- KEYS[2] asynq:{q}:lease
--- and for each attempt that succeeded and leaves nothing behind three more: "", id, attempt;
--- for each other eleven:
+-- ARGV for each attempt that succeeded and leaves nothing behind three: "", id, attempt;
+-- for each other twelve:
 --   1 id
 --   2 attempt, which fences: an attempt that is not the newest changes nothing
 --   3 outcome: succeeded | failed | canceled | retrying | pending (handed back) | unstarted (handed back unused)
@@ -14,16 +14,17 @@
 --   7 error message
 --   8 progress, "" for none
 --   9 retention in ms
---   10 time of the next try in ms, for retrying
+--   10 in how many ms the next try comes, for retrying, and for unstarted if the task is put off; 0 = at once
 --   11 expires_at in ms, for unstarted; 0 = never
+--   12 the lock of a stock client's Unique option, "" for none
 --
--- Returns for each attempt what the task ended as, or "" if the attempt was fenced off.
+-- Returns for each attempt what the task ended as; "" if the attempt was fenced off; "error:…" if the task's own keys are
+-- damaged, which affects no other.
 local processed, failed = 0, 0
 local released, dropped = {}, {} -- ids and keys that go, all at once
 
--- giveBack puts a task at the head of its queue.
-local function giveBack(id, key, outcome, attempt, expires_at)
-  redis.call("HSET", key, "state", "pending", "pending_since", NOW_NS)
+-- giveBack puts a task at the head of its queue, or puts it off.
+local function giveBack(id, key, outcome, attempt, delay_ms, expires_at)
   if outcome == "unstarted" then
     redis.call("HSET", key, "bb:attempt", attempt - 1)
     -- One that has begun before was in time.
@@ -31,7 +32,9 @@ local function giveBack(id, key, outcome, attempt, expires_at)
       redis.call("HSET", key, "bb:expires_at", expires_at)
       redis.call("ZADD", backbeat .. "expires", expires_at, id)
     end
+    if delay_ms ~= "0" then return delay(id, "scheduled", int(now + delay_ms)) end
   end
+  redis.call("HSET", key, "state", "pending", "pending_since", NOW_NS)
   wake(redis.call("RPUSH", asynq .. "pending", id))
 end
 
@@ -44,12 +47,17 @@ local function release(id, attempt)
   return f
 end
 
+-- unlock releases the lock of a stock client's Unique option, as a stock worker does when a task has succeeded.
+local function unlock(id, lock)
+  if lock ~= "" and redis.call("GET", lock) == id then redis.call("DEL", lock) end
+end
+
 -- done ends an attempt that succeeded and leaves nothing behind.
-local function done(id, attempt)
+local function done(i)
+  local id, attempt = ARGV[i + 1], ARGV[i + 2]
   local f = release(id, attempt)
   if not f then return "" end
   processed = processed + 1
-  dropped[#dropped + 1] = asynq .. "t:" .. id
   local outcome = "succeeded"
   if f[2] then
     outcome = "canceled"
@@ -57,6 +65,11 @@ local function done(id, attempt)
   end
   promise(id, f[5], outcome)
   notify(id, f[3], f[4], outcome)
+  if f[3] then
+    drop(id, outcome)
+  else
+    dropped[#dropped + 1] = asynq .. "t:" .. id
+  end
   return outcome
 end
 
@@ -70,7 +83,7 @@ local function finish(i)
     redis.call("SREM", backbeat .. "canceling", id)
   end
   if outcome == "pending" or outcome == "unstarted" then
-    giveBack(id, key, outcome, attempt, ARGV[i + 10])
+    giveBack(id, key, outcome, attempt, ARGV[i + 9], ARGV[i + 10])
     changed(id, f[3])
     return "pending"
   end
@@ -85,15 +98,18 @@ local function finish(i)
   if outcome == "failed" or outcome == "retrying" then failed = failed + 1 end
   if outcome == "retrying" then
     redis.call("HSET", key, unpack(fields))
-    delay(id, "retry", ARGV[i + 9])
+    delay(id, "retry", int(now + ARGV[i + 9]))
     changed(id, f[3])
     return outcome
   end
-  if outcome == "succeeded" and ARGV[i + 4] ~= "" then table.insert(fields, "result"); table.insert(fields, ARGV[i + 4]) end
+  if outcome == "succeeded" then
+    unlock(id, ARGV[i + 11])
+    if ARGV[i + 4] ~= "" then table.insert(fields, "result"); table.insert(fields, ARGV[i + 4]) end
+  end
   promise(id, f[5], outcome, fields)
-  notify(id, f[3], f[4], outcome, outcome == "succeeded" and ARGV[i + 4], ARGV[i + 5], ARGV[i + 6])
+  notify(id, f[3], f[4], outcome)
   if outcome == "succeeded" and retention <= 0 then
-    redis.call("DEL", key)
+    drop(id, outcome, fields)
   elseif outcome == "succeeded" then
     redis.call("ZADD", asynq .. "completed", int(math.ceil((now + retention) / 1000)), id)
     redis.call("HSET", key, "state", "completed", "bb:finished_at", NOW_MS, unpack(fields))
@@ -103,16 +119,26 @@ local function finish(i)
   return outcome
 end
 
+-- damaged deals with a task whose end raised an error of its own keys. One whose hash is no hash any more goes from the
+-- list of what runs; any other goes back there, and is recovered like the task of a dead worker.
+local function damaged(id)
+  if redis.call("TYPE", asynq .. "t:" .. id).ok ~= "hash" then
+    redis.call("LREM", KEYS[1], -1, id)
+    released[#released + 1] = id
+  elseif released[#released] == id then
+    released[#released] = nil
+    redis.call("LPUSH", KEYS[1], id)
+  end
+end
+
 local outcomes = {}
 local i = 3
 while i <= #ARGV do
-  if ARGV[i] == "" then
-    outcomes[#outcomes + 1] = done(ARGV[i + 1], ARGV[i + 2])
-    i = i + 3
-  else
-    outcomes[#outcomes + 1] = finish(i)
-    i = i + 11
-  end
+  local simple = ARGV[i] == ""
+  local ok, answer = try(simple and done or finish, i)
+  if not ok then damaged(simple and ARGV[i + 1] or ARGV[i]) end
+  outcomes[#outcomes + 1] = ok and answer or ("error:" .. answer)
+  i = i + (simple and 3 or 12)
 end
 if #released > 0 then redis.call("ZREM", KEYS[2], unpack(released)) end
 if #dropped > 0 then redis.call("DEL", unpack(dropped)) end

@@ -15,6 +15,7 @@
 --                                              the queue
 --   backbeat:{q}:reserved:ID                   STRING with a short TTL: the token of a request that is about to enqueue a task
 --                                              with this id, which other queues must not get meanwhile
+--   backbeat:{q}:ended:ID                      HASH with a TTL: a watched task that was dropped at its end
 --   backbeat:{q}:term                          the newest leader of the beat, whose predecessors may enqueue no more
 --
 -- Every script begins its ARGV with: asynq:{q}: , backbeat:{q}: . The time is that of Redis: those who call have clocks of
@@ -116,26 +117,40 @@ end
 local ENDS_KEPT = 100000
 
 -- notify tells those who wait for the task that it is over, and the beat if a schedule made it. Nobody waits for most
--- tasks, and those cost nothing here. The message tells all that a task dropped at once leaves of itself; so it must be
--- sent before that is dropped.
-local function notify(id, waiters, schedule, state, result, kind, message)
+-- tasks, and those cost nothing here. The message says which task, not what has become of it: every API receives it.
+local function notify(id, waiters, schedule, state)
   if schedule then
     local n = redis.call("RPUSH", backbeat .. "ends", schedule .. "\n" .. id .. "\n" .. state)
     if n == 1 then publish("backbeat:ends", backbeat) end
     if n > ENDS_KEPT then redis.call("LPOP", backbeat .. "ends") end
   end
   if waiters then
-    local f = redis.call("HMGET", asynq .. "t:" .. id, "bb:attempt", "bb:started_at", "bb:worker")
-    publish("backbeat:watched", cjson.encode({
-      queue = backbeat, id = id, state = state, finished_at = NOW_MS,
-      attempt = tonumber(f[1]) or 0, started_at = f[2] or "", worker = f[3] or "",
-      result = result or "", kind = kind or "", message = message or "",
-    }))
+    publish("backbeat:watched", cjson.encode({queue = backbeat, id = id, state = state}))
   end
+end
+
+-- ENDED_KEPT is for how long, in ms, a task stays aside that is dropped at its end while somebody watches it.
+local ENDED_KEPT = 30000
+
+-- drop removes a task that has ended and is not kept. One that somebody watches stays aside for a while, for them to read
+-- how it ended. fields is what the end adds to the task's hash.
+local function drop(id, outcome, fields)
+  local key = asynq .. "t:" .. id
+  if not redis.call("HGET", key, "bb:waiters") then
+    redis.call("DEL", key)
+    return
+  end
+  local state = outcome == "succeeded" and "completed" or "archived"
+  redis.call("HSET", key, "state", state, "bb:outcome", outcome, "bb:finished_at", NOW_MS, unpack(fields or {}))
+  redis.call("RENAME", key, backbeat .. "ended:" .. id)
+  redis.call("PEXPIRE", backbeat .. "ended:" .. id, ENDED_KEPT)
 end
 
 -- What a callback tells of a task, beside what its end adds to that.
 local TOLD = {"msg", "bb:attempt", "bb:started_at", "bb:run_at", "bb:worker", "bb:progress"}
+
+-- TOLD_RESULT is the size of a result, in bytes, that a callback leaves out; tasks.MaxCallbackField says the same.
+local TOLD_RESULT = 128 * 1024
 
 -- promise notes that a callback is owed for the end of a task, of which nothing has been dropped yet, if it is among the
 -- events that the callback is for. fields is what the end adds to the task's hash: {name, value, …}. Most tasks have no
@@ -147,7 +162,11 @@ local function promise(id, events, outcome, fields)
   local known = redis.call("HMGET", asynq .. "t:" .. id, unpack(TOLD))
   for i, name in ipairs(TOLD) do all[name] = known[i] or nil end
   fields = fields or {}
-  for i = 1, #fields, 2 do all[fields[i]] = fields[i + 1] end
+  for i = 1, #fields, 2 do
+    local name, value = fields[i], fields[i + 1]
+    if name == "result" and #value > TOLD_RESULT then name, value = "omitted", name end
+    all[name] = value
+  end
   local entry = {}
   for name, value in pairs(all) do
     entry[#entry + 1], entry[#entry + 2] = name, value
@@ -172,10 +191,7 @@ end
 -- archive ends a task, already taken off its list, as failed, canceled or expired.
 local function archive(id, outcome, retention, fields)
   local key = asynq .. "t:" .. id
-  if retention <= 0 then
-    redis.call("DEL", key)
-    return
-  end
+  if retention <= 0 then return drop(id, outcome, fields) end
   redis.call("ZADD", asynq .. "archived", int(math.floor(now / 1000)), id)
   redis.call("ZADD", backbeat .. outcome, int(now + retention), id)
   redis.call("HSET", key, "state", "archived", "bb:outcome", outcome, "bb:finished_at", NOW_MS, unpack(fields or {}))
