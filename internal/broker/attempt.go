@@ -137,16 +137,11 @@ func (a *attempt) handBack(outcome task.State) {
 }
 
 // putOff ends an attempt that this worker cannot run, because it does not know the type. Others may: so it costs nothing,
-// and the task comes again a little later, when it holds up nobody in the queue. The longer it waits already, the
-// less often it comes.
+// and the task comes again a little later, when it holds up nobody in the queue.
 func (a *attempt) putOff(now time.Time) {
-	delay := maxPutOff
-	if made := a.message.time(headerCreatedAt); !made.IsZero() {
-		delay = min(max(now.Sub(made)/10, minPutOff), maxPutOff)
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ended, a.endedAt, a.outcome, a.retryAt = true, now, unstarted, now.Add(delay)
+	a.ended, a.endedAt, a.outcome, a.retryAt = true, now, unstarted, now.Add(putOffFor)
 }
 
 // giveUp makes a failure of an end that cannot be written.
@@ -244,8 +239,5 @@ func (a *attempt) finalMessage(now time.Time) []byte {
 	return m.encode()
 }
 
-const (
-	// minPutOff and maxPutOff bound how long a task waits that its worker does not know.
-	minPutOff = time.Second
-	maxPutOff = 5 * time.Second
-)
+// putOffFor is for how long a task is put off whose type its worker does not know.
+const putOffFor = time.Second

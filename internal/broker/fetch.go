@@ -188,6 +188,7 @@ func (p *prefetcher) forgo(f *fetch) {
 
 // run takes tasks from a node, in one round trip, and keeps what arrives.
 func (p *prefetcher) run(ctx context.Context, f *fetch, apart bool) {
+	p.yield()
 	now := time.Now()
 	var failed []*queueState
 	var failure error

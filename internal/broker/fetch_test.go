@@ -48,6 +48,9 @@ func (l *logBuffer) count(text string) int {
 	return strings.Count(l.b.String(), text)
 }
 
+// pulled is the type of a puller's tasks.
+var pulled = map[string]task.Handler{"any": func(context.Context, []byte) ([]byte, error) { return nil, nil }}
+
 func newPuller(t *testing.T, worker, enqueue redis.UniversalClient, concurrency int, names ...string) *puller {
 	p := &puller{t: t}
 	for _, name := range names {
@@ -56,7 +59,7 @@ func newPuller(t *testing.T, worker, enqueue redis.UniversalClient, concurrency 
 	p.client = NewClient(enqueue, p.queues)
 	t.Cleanup(p.client.Close)
 	p.lane = newLane(worker, ServerConfig{
-		Queues: p.queues, Concurrency: concurrency, Logger: slog.New(slog.NewTextHandler(&p.log, nil)), Meter: noMeter{},
+		Queues: p.queues, Handlers: pulled, Concurrency: concurrency, Logger: slog.New(slog.NewTextHandler(&p.log, nil)), Meter: noMeter{},
 	}, "w")
 	t.Cleanup(func() {
 		close(p.lane.prefetch.quit)

@@ -155,10 +155,10 @@ func TestMeterIsToldOfForeignTasks(t *testing.T) {
 	f := newFleet(t)
 	y := newTally()
 	f.worker(y.worker)
-	info, err := f.stockClient().Enqueue(asynq.NewTask("no-such-type", nil), asynq.MaxRetry(0))
+	info, err := f.stockClient().Enqueue(asynq.NewTask("fail", []byte(`{}`)), asynq.MaxRetry(0))
 	f.must(err)
 	f.wait(info.ID)
-	y.settles(f, map[string]int{"began no-such-type default": 1, "ran no-such-type default": 1, "failed no-such-type default": 1})
+	y.settles(f, map[string]int{"began fail default": 1, "ran fail default": 1, "failed fail default": 1})
 }
 
 func TestMeterIsToldOfCrashes(t *testing.T) {

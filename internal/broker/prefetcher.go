@@ -18,6 +18,8 @@ const (
 	freshFor = 250 * time.Millisecond
 	// duplicateFor is how long a task waits of which this worker still runs an older attempt. Then it is requeued.
 	duplicateFor = 2 * time.Second
+	// yieldFor is how long a worker lets others go first that may know tasks that it does not know.
+	yieldFor = 20 * time.Millisecond
 )
 
 // prefetcher hands tasks to asynq's processor, which asks queue by queue, in an order that follows the weights or the
@@ -48,6 +50,7 @@ type prefetcher struct {
 	batch      int           // how many tasks the newest fetches brought
 	idleAt     time.Time     // when to poll idle queues
 	pollAt     time.Time     // when to poll any
+	yieldUntil time.Time     // until when other workers go first, see yield
 	closed     bool
 }
 
@@ -252,8 +255,22 @@ func (p *prefetcher) giveBack(held []*attempt) {
 // putOff gives a task back whose type this worker does not know, as in the middle of a deployment: others may.
 func (p *prefetcher) putOff(a *attempt) {
 	p.cfg.Logger.Debug("task waits for a worker that knows its type", "task", a.id, "type", a.message.Type, "queue", a.queue)
-	a.putOff(time.Now())
+	now := time.Now()
+	a.putOff(now)
+	p.mu.Lock()
+	p.yieldUntil = now.Add(10 * putOffFor)
+	p.mu.Unlock()
 	p.lane.acks.submit(a) // nobody waits for it
+}
+
+// yield lets other workers go first for a while after this one has met tasks that it does not know: they may.
+func (p *prefetcher) yield() {
+	p.mu.Lock()
+	d := time.Until(p.yieldUntil)
+	p.mu.Unlock()
+	if d > 0 {
+		sleep(p.quit, yieldFor)
+	}
 }
 
 // discard ends a task whose message nobody can read as failed. asynq would leave it active, and trip over it

@@ -124,14 +124,13 @@ func (f *fleet) endings(retention time.Duration, expired time.Time) (want map[st
 	ask("succeeded", "echo", nil)
 	ask("without-result", "nothing", nil)
 	ask("failed", "fail", nil)
-	ask("unknown-type", "nobody", nil)
 	ask("canceled-pending", "echo", nil)
 	ask("canceled-scheduled", "echo", func(r *task.Request) { r.Delay = ptr(time.Hour) })
 	ask("canceled-running", "block", nil)
 	ask("expired-scheduled", "echo", func(r *task.Request) { r.RunAt, r.ExpiresAt = expired, expired })
 	ask("expired-pending", "echo", func(r *task.Request) { r.Queue, r.ExpiresAt = "low", expired })
 	return map[string]task.State{
-		"succeeded": task.Succeeded, "without-result": task.Succeeded, "failed": task.Failed, "unknown-type": task.Failed,
+		"succeeded": task.Succeeded, "without-result": task.Succeeded, "failed": task.Failed,
 		"canceled-pending": task.Canceled, "canceled-scheduled": task.Canceled, "canceled-running": task.Canceled,
 		"expired-scheduled": task.Expired, "expired-pending": task.Expired,
 	}

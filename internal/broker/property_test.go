@@ -182,6 +182,7 @@ func (w *world) hire() {
 	}
 	cfg := ServerConfig{
 		Queues:      propertyQueues,
+		Handlers:    map[string]task.Handler{"any": func(context.Context, []byte) ([]byte, error) { return nil, nil }},
 		Concurrency: rapid.IntRange(1, 12).Draw(w.t, "concurrency"),
 		Logger:      slog.New(slog.DiscardHandler),
 		Meter:       noMeter{},

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibiken/asynq"
+
+	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
@@ -154,12 +157,58 @@ func TestDeadlineEndsAllTries(t *testing.T) {
 	}
 }
 
-func TestUnknownTypeFailsAtOnce(t *testing.T) {
+// In a deployment, old workers meet tasks of types that only new ones know.
+func TestUnknownTypeWaitsForAWorkerThatKnowsIt(t *testing.T) {
 	f := newFleet(t)
 	f.worker(withoutHandler("echo"))
-	got := f.wait(f.enqueue(task.Request{Type: "echo"}).ID)
-	if got.State != task.Failed || got.Error.Kind != task.KindPermanent || !strings.Contains(got.Error.Message, `unknown task type "echo"`) {
-		t.Errorf("%s, %+v", got.State, got.Error)
+	ours := f.enqueue(task.Request{Type: "echo", MaxRetries: ptr(0)})
+	info, err := f.stockClient().Enqueue(asynq.NewTask("echo", []byte(`{"n":1}`)), asynq.MaxRetry(0), asynq.Retention(time.Hour))
+	f.must(err)
+	f.waitState(ours.ID, task.Scheduled) // it has been put off
+	f.waitState(info.ID, task.Scheduled)
+	f.wait(f.enqueue(task.Request{Type: "fail", MaxRetries: ptr(0)}).ID) // and holds up nobody
+	f.worker()
+	for _, id := range []string{ours.ID, info.ID} {
+		if got := f.wait(id); got.State != task.Succeeded || got.Attempt != 1 {
+			t.Errorf("%s after %d attempts, %+v", got.State, got.Attempt, got.Error)
+		}
+	}
+}
+
+func TestResultsAreBounded(t *testing.T) {
+	f := newFleet(t)
+	define(f, "big", func(_ context.Context, in input) (string, error) { return strings.Repeat("x", in.N), nil })
+	f.worker(func(cfg *broker.ServerConfig) { cfg.MaxResultBytes = 1000 })
+	if got := f.wait(f.enqueue(task.Request{Type: "big", Payload: []byte(`{"n":998}`)}).ID); got.State != task.Succeeded {
+		t.Errorf("a result of the largest size: %s, %+v", got.State, got.Error)
+	}
+	got := f.wait(f.enqueue(task.Request{Type: "big", Payload: []byte(`{"n":999}`)}).ID)
+	if got.State != task.Failed || got.Attempt != 1 || got.Error.Kind != task.KindPermanent ||
+		!strings.Contains(got.Error.Message, "1001 bytes") || !strings.Contains(got.Error.Message, "max_result_bytes allows 1000") {
+		t.Errorf("%s after %d attempts, %+v", got.State, got.Attempt, got.Error)
+	}
+}
+
+// A stock worker releases the lock of a task that has succeeded; ours does too.
+func TestUniqueLockOfAStockClientIsReleased(t *testing.T) {
+	f := newFleet(t)
+	client := f.stockClient()
+	unique := func() (string, error) {
+		info, err := client.Enqueue(asynq.NewTask("echo", []byte(`{"n":1}`)), asynq.Unique(time.Hour), asynq.Retention(time.Hour))
+		if err != nil {
+			return "", err
+		}
+		return info.ID, nil
+	}
+	first, err := unique()
+	f.must(err)
+	if _, err := unique(); !errors.Is(err, asynq.ErrDuplicateTask) {
+		t.Fatalf("a second task while the first waits: %v", err)
+	}
+	f.worker()
+	f.wait(first)
+	if _, err := unique(); err != nil {
+		t.Errorf("a second task after the first has succeeded: %v", err)
 	}
 }
 

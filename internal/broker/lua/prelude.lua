@@ -47,7 +47,7 @@ local function try(f, ...)
   local text = type(answer) == "table" and answer.err or tostring(answer)
   -- Before Redis 7 an error is a string that says first where it was raised.
   local code = string.match(text, "^(%u+) ") or string.match(text, "%-(%u+) ")
-  if SERVER_ERRORS[code or ""] then error(answer, 0) end
+  if SERVER_ERRORS[code or ""] or string.find(text, "The user executing the script", 1, true) then error(answer, 0) end
   return false, text
 end
 

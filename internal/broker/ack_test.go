@@ -1,0 +1,103 @@
+package broker_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// A task whose key is replaced while it runs spoils nothing but itself.
+func TestDamagedTaskHoldsUpNoOther(t *testing.T) {
+	f := newFleet(t)
+	f.worker()
+	damaged := f.enqueue(task.Request{Type: "block"})
+	other := f.enqueue(task.Request{Type: "block"})
+	runs := []run{f.started(), f.started()}
+	key := "asynq:{default}:t:" + damaged.ID
+	f.must(f.rdb.Del(t.Context(), key).Err())
+	f.must(f.rdb.Set(t.Context(), key, "no hash", 0).Err())
+	for _, r := range runs {
+		r.release <- nil
+	}
+	if got := f.wait(other.ID); got.State != task.Succeeded {
+		t.Errorf("the task beside it: %s", got.State)
+	}
+	if got := f.wait(f.enqueue(task.Request{Type: "echo"}).ID); got.State != task.Succeeded {
+		t.Errorf("a later task: %s", got.State)
+	}
+	f.waitZero("LLEN", "asynq:{default}:active")
+}
+
+// Ends that are too heavy for Redis together go one by one.
+func TestHeavyEndsAreWritten(t *testing.T) {
+	const n, size = 24, 400 << 10
+	f := newFleet(t)
+	define(f, "heavy", func(ctx context.Context, in input) (string, error) {
+		r := run{task.Info(ctx), make(chan error, 1)}
+		f.runs <- r
+		<-r.release
+		return strings.Repeat("x", in.N), nil
+	})
+	f.must(f.rdb.ConfigSet(t.Context(), "client-query-buffer-limit", fmt.Sprint(2<<20)).Err())
+	f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = n })
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = f.enqueue(task.Request{Type: "heavy", Payload: fmt.Appendf(nil, `{"n":%d}`, size)}).ID
+	}
+	runs := make([]run, n)
+	for i := range runs {
+		runs[i] = f.started()
+	}
+	for _, r := range runs {
+		r.release <- nil
+	}
+	for _, id := range ids {
+		if got := f.wait(id); got.State != task.Succeeded || len(got.Result) < size {
+			t.Fatalf("%s with a result of %d bytes, %+v", got.State, len(got.Result), got.Error)
+		}
+	}
+}
+
+// An end that Redis never takes fails its own task.
+func TestEndThatCannotBeWrittenFailsItsTask(t *testing.T) {
+	f := newFleet(t)
+	define(f, "huge", func(context.Context, input) (string, error) { return strings.Repeat("x", 3<<20), nil })
+	f.must(f.rdb.ConfigSet(t.Context(), "client-query-buffer-limit", fmt.Sprint(2<<20)).Err())
+	f.worker()
+	huge := f.enqueue(task.Request{Type: "huge"})
+	if got := f.wait(f.enqueue(task.Request{Type: "echo"}).ID); got.State != task.Succeeded {
+		t.Errorf("a task beside it: %s", got.State)
+	}
+	if got := f.wait(huge.ID); got.State != task.Failed || got.Error.Kind != task.KindPermanent || !strings.Contains(got.Error.Message, "cannot be written to redis") {
+		t.Errorf("%s, %+v", got.State, got.Error)
+	}
+}
+
+// What is published of an end does not grow with its result, and the outcome of a task that is not kept is read all the same.
+func TestPublishedEndsAreSmall(t *testing.T) {
+	const size = 200 << 10
+	f := newFleet(t)
+	define(f, "large", func(context.Context, input) (string, error) { return strings.Repeat("x", size), nil })
+	f.worker()
+	sub := f.rdb.Subscribe(t.Context(), "backbeat:watched")
+	defer sub.Close()
+	if _, err := sub.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, retention := range []time.Duration{0, time.Hour} {
+		made := f.prepare(task.Request{Type: "large", Retention: &retention})
+		got, err := f.client.EnqueueAndWait(t.Context(), made, time.Minute)
+		if err != nil || got.State != task.Succeeded || len(got.Result) < size {
+			t.Errorf("kept for %s: %+v, %v", retention, got, err)
+		}
+		m, err := sub.ReceiveMessage(t.Context())
+		if err != nil || len(m.Payload) > 1000 {
+			t.Errorf("published %d bytes, %v", len(m.Payload), err)
+		}
+	}
+}
