@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -78,7 +77,7 @@ func (d *Deps) callbackDeliver(ctx context.Context, in CallbackDeliverIn) (Callb
 		return CallbackDeliverOut{}, task.Permanent(errors.New("url cannot be called"))
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "backbeat")
+	req.Header.Set("User-Agent", userAgent)
 	start := time.Now()
 	// The task's id stays the same however often it is tried, so receivers know what they have had.
 	d.callbacks.sign(req.Header, task.Info(ctx).ID, start, in.Body)
@@ -96,6 +95,6 @@ func (d *Deps) callbackDeliver(ctx context.Context, in CallbackDeliverIn) (Callb
 	case res.StatusCode < 200 || res.StatusCode > 299:
 		return CallbackDeliverOut{}, tryLater(res)
 	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, maxExcerpt)) // so that the connection can be used again
+	_ = excerpt(res) // so that the connection can be used again
 	return CallbackDeliverOut{res.StatusCode, time.Since(start).Milliseconds()}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -27,7 +28,7 @@ var HTTPRequest = define("http.request", (*Deps).httpRequest,
 
 // HTTPRequestIn is the request.
 type HTTPRequestIn struct {
-	URL              string            `json:"url" format:"uri" maxLength:"8192" doc:"Where to, http or https. Redirects are followed, 10 at most." example:"https://example.com/hook"`
+	URL              string            `json:"url" format:"uri" maxLength:"8192" doc:"Where to, http or https. Redirects are followed, 10 at most; to another scheme, host or port without the headers." example:"https://example.com/hook"`
 	Method           string            `json:"method,omitempty" default:"POST" pattern:"^[A-Z]{1,20}$" patternDescription:"an HTTP method in capitals" doc:"The HTTP method."`
 	Headers          map[string]string `json:"headers,omitempty" doc:"Headers to send. Host comes from the URL, and those that begin with X-Backbeat- are ours."`
 	Body             json.RawMessage   `json:"body,omitempty" doc:"What to send: any JSON; nothing for null. A string goes as it is if headers name a Content-Type other than JSON."`
@@ -102,6 +103,8 @@ func (d *Deps) httpRequest(ctx context.Context, in HTTPRequestIn) (HTTPRequestOu
 	switch {
 	case err == nil:
 		return out, nil
+	case errors.As(err, new(*statusError)): // the status decides, however the rest of the answer came
+		return HTTPRequestOut{}, err
 	case ctx.Err() != nil: // the whole attempt is over
 		return HTTPRequestOut{}, ctx.Err()
 	case callCtx.Err() != nil:
@@ -124,7 +127,7 @@ func (d *Deps) call(ctx context.Context, in HTTPRequestIn) (HTTPRequestOut, erro
 	}
 	defer res.Body.Close()
 	if !in.expects(res.StatusCode) {
-		return HTTPRequestOut{}, statusError(res)
+		return HTTPRequestOut{}, failedStatus(res)
 	}
 	out, err := readAnswer(res, in.MaxResponseBytes)
 	if err != nil {
@@ -143,7 +146,7 @@ func newHTTPRequest(ctx context.Context, in HTTPRequestIn) (*http.Request, error
 	if len(body) > 0 {
 		req.Header.Set("Content-Type", contentType)
 	}
-	req.Header.Set("User-Agent", "backbeat")
+	req.Header.Set("User-Agent", userAgent)
 	for name, value := range in.Headers {
 		req.Header.Set(name, value)
 	}
@@ -187,7 +190,34 @@ func (in HTTPRequestIn) checkRedirect(req *http.Request, via []*http.Request) er
 	if len(via) > maxRedirects {
 		return fmt.Errorf("more than %d redirects", maxRedirects)
 	}
+	if slices.ContainsFunc(via, func(earlier *http.Request) bool { return origin(earlier.URL) != origin(via[0].URL) }) ||
+		origin(req.URL) != origin(via[0].URL) {
+		in.dropHeaders(req)
+	}
 	return nil
+}
+
+// dropHeaders removes the headers of the payload, any of which may be a secret, and the URL that the redirect comes
+// from. Content-Type stays where the body does: it says how to read it.
+func (in HTTPRequestIn) dropHeaders(req *http.Request) {
+	for name := range in.Headers {
+		if http.CanonicalHeaderKey(name) != "Content-Type" {
+			req.Header.Del(name)
+		}
+	}
+	req.Header.Del("Referer")
+	req.Header.Set("User-Agent", userAgent)
+}
+
+const userAgent = "backbeat"
+
+// origin returns the scheme, host and port of a URL.
+func origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
 const maxRedirects = 10
@@ -239,8 +269,16 @@ func toUTF8(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 // maxExcerpt is how much of an unwanted answer an error quotes, in bytes.
 const maxExcerpt = 200
 
-// statusError is the error of an answer that is no success. Most of what 4xx says is true the next time as well.
-func statusError(res *http.Response) error {
+// maxExcerptWait is how long the excerpt may take to come.
+const maxExcerptWait = time.Second
+
+// statusError is an answer that is no success.
+type statusError struct{ status, excerpt string }
+
+func (e *statusError) Error() string { return fmt.Sprintf("answered %s: %s", e.status, e.excerpt) }
+
+// failedStatus is the error of an answer that is no success. Most of what 4xx says is true the next time as well.
+func failedStatus(res *http.Response) error {
 	status := res.StatusCode
 	if status >= 400 && status <= 499 && !slices.Contains([]int{408, 425, 429}, status) {
 		return task.Permanent(answered(res))
@@ -250,9 +288,22 @@ func statusError(res *http.Response) error {
 
 // answered is an error that says what was answered.
 func answered(res *http.Response) error {
-	// A body that breaks off is quoted as far as it came: the status says enough.
-	excerpt, _ := io.ReadAll(io.LimitReader(res.Body, maxExcerpt))
-	return fmt.Errorf("answered %s: %s", res.Status, toUTF8(string(excerpt)))
+	return &statusError{toUTF8(res.Status), toUTF8(excerpt(res))}
+}
+
+// excerpt reads the beginning of a body, as far as it comes in time: the status says enough. It ends the body, not the
+// attempt: half of what the attempt has left remains for its verdict.
+func excerpt(res *http.Response) string {
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return "" // the body is the connection, which heeds no context
+	}
+	wait := maxExcerptWait
+	if deadline, ok := res.Request.Context().Deadline(); ok {
+		wait = min(wait, time.Until(deadline)/2)
+	}
+	defer time.AfterFunc(wait, func() { res.Body.Close() }).Stop()
+	text, _ := io.ReadAll(io.LimitReader(res.Body, maxExcerpt))
+	return string(text)
 }
 
 // tryLater is the error of an answer that may be another one later: when it says itself, if it does.
