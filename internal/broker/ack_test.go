@@ -101,3 +101,69 @@ func TestPublishedEndsAreSmall(t *testing.T) {
 		}
 	}
 }
+
+// Nor does one that would leave nothing behind, which finish.lua ends in another way.
+func TestDamagedTaskThatLeavesNothingHoldsUpNoOther(t *testing.T) {
+	f := newFleet(t)
+	release := make(chan struct{})
+	define(f, "quiet", func(ctx context.Context, _ input) (task.None, error) {
+		f.runs <- run{info: task.Info(ctx)}
+		<-release
+		return task.None{}, nil
+	})
+	f.worker()
+	for _, id := range []string{"damaged", "sound"} {
+		f.enqueue(task.Request{Type: "quiet", ID: id, Retention: ptr(time.Duration(0))})
+		f.started()
+	}
+	f.must(f.rdb.Set(t.Context(), "asynq:{default}:t:damaged", "no hash", 0).Err())
+	close(release)
+	f.waitNoKeys("asynq:*:active", "asynq:*:lease", "asynq:*:t:sound")
+}
+
+// A queue whose ends cannot be written holds up no other.
+func TestQueueWhoseEndsCannotBeWritten(t *testing.T) {
+	f := newFleet(t)
+	f.worker()
+	f.enqueue(task.Request{Type: "block", ID: "stuck", Queue: "low"})
+	stuck := f.started()
+	f.must(f.rdb.Rename(t.Context(), "asynq:{low}:active", "aside").Err())
+	f.must(f.rdb.Set(t.Context(), "asynq:{low}:active", "no list", 0).Err())
+	stuck.release <- nil
+	for i := range 3 {
+		f.enqueue(task.Request{Type: "echo", ID: fmt.Sprint(i)})
+		if got := f.wait(fmt.Sprint(i)); got.State != task.Succeeded {
+			t.Errorf("task %d of another queue: %s", i, got.State)
+		}
+	}
+	f.must(f.rdb.Rename(t.Context(), "aside", "asynq:{low}:active").Err())
+	if got := f.wait("stuck"); got.State != task.Succeeded {
+		t.Errorf("when the queue is back: %s", got.State)
+	}
+}
+
+// What waits for a callback has no result that the callback leaves out.
+func TestCallbacksAreNotedWithoutLargeResults(t *testing.T) {
+	f := newFleet(t)
+	define(f, "large", func(_ context.Context, in input) (string, error) { return strings.Repeat("x", in.N), nil })
+	f.registry.AllowCallbacks()
+	f.worker() // which leaves callbacks to others
+	for _, id := range []string{"100000", "200000"} {
+		f.enqueue(task.Request{
+			Type: "large", ID: id, Payload: []byte(`{"n":` + id + `}`),
+			Callback: &task.Callback{URL: "https://example.com", Events: []task.State{task.Succeeded}},
+		})
+		f.wait(id)
+	}
+	entries, err := f.rdb.XRange(t.Context(), "backbeat:{default}:promises", "-", "+").Result()
+	f.must(err)
+	if len(entries) != 2 {
+		t.Fatalf("%d callbacks are noted", len(entries))
+	}
+	if small := entries[0].Values; small["result"] == nil || small["omitted"] != nil {
+		t.Errorf("a small result: omitted %v", small["omitted"])
+	}
+	if large := entries[1].Values; large["result"] != nil || large["omitted"] != "result" {
+		t.Errorf("a large result: omitted %v", large["omitted"])
+	}
+}

@@ -22,6 +22,10 @@ const (
 	ackBytes = 1 << 20
 	// ackRefusals is how often Redis, which answers otherwise, must have refused an end alone before it is given up.
 	ackRefusals = 3
+	// refusalPause is how long an end waits that was refused.
+	refusalPause = time.Second
+	// largeAck is from how many bytes on the size of an end may be why it is refused.
+	largeAck = 64 << 10
 	// ackStopWait bounds the wait for calls under way when the acker stops.
 	ackStopWait = time.Second
 )
@@ -116,10 +120,8 @@ func lightAcks(waiting []*ack) (n int) {
 func (k *acker) deliver(queue string, batch []*ack) {
 	most := len(batch)
 	for wait := 20 * time.Millisecond; len(batch) > 0; wait = min(2*wait, time.Second) {
-		select {
-		case <-k.quit:
+		if k.stopping() {
 			return
-		default:
 		}
 		n := min(most, len(batch))
 		err := k.writeAll(queue, batch[:n])
@@ -134,8 +136,8 @@ func (k *acker) deliver(queue string, batch []*ack) {
 		if !k.answers(queue) {
 			continue
 		}
-		if most = max(1, n/2); n == 1 {
-			k.refused(batch[0], err)
+		if most = max(1, n/2); n == 1 && k.refused(batch[0], err) {
+			batch = batch[1:]
 		}
 	}
 }
@@ -145,16 +147,33 @@ func (k *acker) answers(queue string) bool {
 	return k.rdb.Exists(context.Background(), leaseKey(queue)).Err() == nil
 }
 
-// refused counts a refusal of an end by a Redis that answers. After some of them the task fails instead of being run for
-// nothing again and again.
-func (k *acker) refused(one *ack, err error) {
-	var server redis.Error
-	if errors.As(err, &server) {
-		return // short of memory, read-only or the like: that passes, and says nothing of this end
+// refused counts a refusal of a large end by a Redis that answers, and puts the end off, so that others go first. After
+// some refusals the task fails. It returns false for an end whose size cannot be the reason.
+func (k *acker) refused(one *ack, err error) bool {
+	if _, worded := errors.AsType[redis.Error](err); worded && !redis.HasErrorPrefix(err, "ERR Protocol error") {
+		return false // short of memory, read-only or the like: that passes, and says nothing of this end
 	}
-	if one.refusals++; one.refusals == ackRefusals {
+	if one.attempt.weight() < largeAck {
+		return false
+	}
+	if one.refusals++; one.refusals%ackRefusals == 0 {
 		k.logger.Error("the end of a task cannot be written, and the task fails", "task", one.attempt.id, "error", err)
 		one.attempt.giveUp(fmt.Sprintf("how it ended (%d bytes) cannot be written to redis: %v", one.attempt.weight(), err))
+	}
+	time.AfterFunc(refusalPause, func() {
+		if !k.stopping() {
+			k.queue(one.attempt.queue).add(one)
+		}
+	})
+	return true
+}
+
+func (k *acker) stopping() bool {
+	select {
+	case <-k.quit:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -29,6 +29,7 @@ type attempt struct {
 	failure  task.Failure
 	retryAt  time.Time
 	progress *task.Report
+	givenUp  int // how often what was to be written was too large
 }
 
 // info is what a handler may know of the attempt.
@@ -144,10 +145,11 @@ func (a *attempt) putOff(now time.Time) {
 	a.ended, a.endedAt, a.outcome, a.retryAt = true, now, unstarted, now.Add(putOffFor)
 }
 
-// giveUp makes a failure of an end that cannot be written.
+// giveUp makes a failure of an end that cannot be written. If it was one already, the task keeps the message that it has.
 func (a *attempt) giveUp(why string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.givenUp++
 	a.outcome, a.result, a.progress = task.Failed, nil, nil
 	a.failure = task.Failure{Message: storable(why), Kind: task.KindPermanent}
 }
@@ -220,6 +222,9 @@ func (a *attempt) retryAfter(now time.Time) int64 {
 
 // finalMessage is the message as asynq stores it after an attempt that ended so.
 func (a *attempt) finalMessage(now time.Time) []byte {
+	if a.givenUp > 1 {
+		return nil
+	}
 	if a.message.ID == "" {
 		return []byte(a.raw) // nobody can read it, and perhaps somebody wants to try
 	}

@@ -32,6 +32,7 @@ func (b *batcher[T]) close() { b.flying.Wait() }
 func (b *batcher[T]) fly() {
 	for batch := b.take(); len(batch) > 0; batch = b.take() {
 		b.write(batch)
+		clear(batch) // what is done is kept by nobody
 	}
 }
 

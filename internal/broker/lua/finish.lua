@@ -48,8 +48,9 @@ local function release(id, attempt)
 end
 
 -- unlock releases the lock of a stock client's Unique option, as a stock worker does when a task has succeeded.
+-- One that is another client's, or no lock at all, stays.
 local function unlock(id, lock)
-  if lock ~= "" and redis.call("GET", lock) == id then redis.call("DEL", lock) end
+  if lock ~= "" and redis.pcall("GET", lock) == id then redis.call("DEL", lock) end
 end
 
 -- done ends an attempt that succeeded and leaves nothing behind.
@@ -120,8 +121,10 @@ local function finish(i)
 end
 
 -- damaged deals with a task whose end raised an error of its own keys. One whose hash is no hash any more goes from the
--- list of what runs; any other goes back there, and is recovered like the task of a dead worker.
+-- list of what runs; any other goes back there, and is recovered like the task of a dead worker. When that list is none,
+-- it is not this task that is damaged, and the script fails: nothing has been ended, and all is written again.
 local function damaged(id)
+  redis.call("LLEN", KEYS[1])
   if redis.call("TYPE", asynq .. "t:" .. id).ok ~= "hash" then
     redis.call("LREM", KEYS[1], -1, id)
     released[#released + 1] = id
