@@ -81,6 +81,12 @@
 //     that is so slow that its reservation has ended enqueues nothing, and reserves the id again.
 //   - a node of a cluster is away: each queue is asked by itself, and a task is found wherever it is in reach. A chosen id
 //     that only a queue out of reach has is not known to be taken.
+//   - an end is too large for Redis, or for a slow connection: batches of ends are bounded in bytes, and one that is refused
+//     goes in halves. An end that is refused alone, by a Redis that answers otherwise, is put off, and fails its task after
+//     the third time.
+//   - a queue is out of reach: the ends of its tasks wait; those of other queues are written meanwhile.
+//   - somebody replaces the key of a task that runs: finish.lua takes it off the list of what runs; it harms no other.
+//   - a worker does not know the type of a task: it puts the task off, at no cost, for a worker that does.
 //   - a cancellation is not heard: it stands in the hash, and the worker looks for such every second; should the
 //     worker die, fetch.lua ends the task as canceled instead of handing it out.
 //   - a message cannot be read: the task fails, with the message kept for whoever wants to look.
