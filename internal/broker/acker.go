@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -61,12 +62,13 @@ func newAcker(rdb redis.UniversalClient, cfg ServerConfig) *acker {
 // stop ends the writing. What waits then is not written any more. A call that Redis does not answer is abandoned: it ends
 // with its time-out, or when the client is closed.
 func (k *acker) stop() {
+	k.mu.Lock()
 	close(k.quit)
+	queues := maps.Clone(k.queues)
+	k.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		for _, b := range k.queues {
+		for _, b := range queues {
 			b.close()
 		}
 		close(done)
@@ -92,13 +94,21 @@ func (k *acker) write(a *attempt) error {
 // submit puts the end of an attempt on its way. The channel tells when it is written.
 func (k *acker) submit(a *attempt) <-chan error {
 	one := &ack{attempt: a, done: make(chan error, 1)}
-	k.queue(a.queue).add(one)
+	k.put(one)
 	return one.done
 }
 
-func (k *acker) queue(name string) *batcher[*ack] {
+// put adds an end to those that wait, unless the acker stops.
+func (k *acker) put(one *ack) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if !k.stopping() {
+		k.queue(one.attempt.queue).add(one)
+	}
+}
+
+// queue returns what writes the ends of a queue. The lock is held.
+func (k *acker) queue(name string) *batcher[*ack] {
 	b := k.queues[name]
 	if b == nil {
 		b = &batcher[*ack]{most: ackBatch, fits: lightAcks, write: func(batch []*ack) { k.deliver(name, batch) }}
@@ -160,11 +170,7 @@ func (k *acker) refused(one *ack, err error) bool {
 		k.logger.Error("the end of a task cannot be written, and the task fails", "task", one.attempt.id, "error", err)
 		one.attempt.giveUp(fmt.Sprintf("how it ended (%d bytes) cannot be written to redis: %v", one.attempt.weight(), err))
 	}
-	time.AfterFunc(refusalPause, func() {
-		if !k.stopping() {
-			k.queue(one.attempt.queue).add(one)
-		}
-	})
+	time.AfterFunc(refusalPause, func() { k.put(one) })
 	return true
 }
 
