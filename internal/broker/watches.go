@@ -181,7 +181,9 @@ func (w *watches) reread(r ref) {
 
 // call wakes the loop that reads. The lock is held.
 func (w *watches) call(r ref) {
-	w.stale[r] = w.stale[r] // it is in the map now
+	if _, known := w.stale[r]; !known {
+		w.stale[r] = false
+	}
 	select {
 	case w.ring <- struct{}{}:
 	default: // it is awake already
