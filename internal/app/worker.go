@@ -47,7 +47,11 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 		start: func(ctx context.Context) error { return a.startWorker(ctx, server, rdb, cfg) },
 		stop: func() {
 			server.Stop()
-			_ = rdb.Close() // nothing more to be done with it
+			select {
+			case <-server.Drained():
+				_ = rdb.Close() // nothing more to be done with it
+			default: // Redis does not answer, and the end of the process closes it
+			}
 		},
 	})
 	return nil

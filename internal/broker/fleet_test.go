@@ -127,6 +127,16 @@ func (f *fleet) workerAt(addr string, changes ...func(*broker.ServerConfig)) *br
 // startOn is worker with a connection of the caller's.
 func (f *fleet) startOn(rdb redis.UniversalClient, changes ...func(*broker.ServerConfig)) *broker.Server {
 	f.t.Helper()
+	s := broker.NewServer(rdb, f.config(changes...))
+	if err := s.Start(f.t.Context()); err != nil {
+		f.t.Fatalf("start the worker: %v", err)
+	}
+	f.t.Cleanup(s.Stop)
+	return s
+}
+
+// config is the configuration of a worker.
+func (f *fleet) config(changes ...func(*broker.ServerConfig)) broker.ServerConfig {
 	cfg := broker.ServerConfig{
 		Registry:        f.registry,
 		Handlers:        f.handlers,
@@ -138,12 +148,7 @@ func (f *fleet) startOn(rdb redis.UniversalClient, changes ...func(*broker.Serve
 	for _, change := range changes {
 		change(&cfg)
 	}
-	s := broker.NewServer(rdb, cfg)
-	if err := s.Start(f.t.Context()); err != nil {
-		f.t.Fatalf("start the worker: %v", err)
-	}
-	f.t.Cleanup(s.Stop)
-	return s
+	return cfg
 }
 
 // prepare completes a request as the API does.

@@ -32,28 +32,25 @@ type watched struct {
 	since time.Time
 }
 
-// recover puts the tasks of dead workers back, and ends those that workers die of.
-func (s *Server) recover(ctx context.Context) {
+// recover puts the tasks of a queue back whose workers have died, and ends those that workers die of.
+func (s *Server) recover(ctx context.Context, queue string) {
 	watch := make(map[ref]watched)
 	var answersSince time.Time
 	for pause(ctx, recoverInterval) {
 		now := time.Now()
-		for _, q := range s.cfg.Queues {
-			dead, err := s.watchLeases(ctx, q.Name, watch, now)
-			if err == nil && !answersSince.IsZero() && now.Sub(answersSince) >= grace {
-				err = s.recoverTasks(ctx, q.Name, dead)
+		dead, err := s.watchLeases(ctx, queue, watch, now)
+		if err == nil && !answersSince.IsZero() && now.Sub(answersSince) >= grace {
+			err = s.recoverTasks(ctx, queue, dead)
+		}
+		switch {
+		case err != nil:
+			if ctx.Err() == nil {
+				s.cfg.Logger.Debug("lost tasks not looked for", "queue", queue, "error", err)
 			}
-			if err != nil {
-				if ctx.Err() == nil {
-					s.cfg.Logger.Debug("lost tasks not looked for", "queue", q.Name, "error", err)
-				}
-				clear(watch)
-				answersSince = time.Time{}
-				break
-			}
-			if answersSince.IsZero() {
-				answersSince = now
-			}
+			clear(watch)
+			answersSince = time.Time{}
+		case answersSince.IsZero():
+			answersSince = now
 		}
 	}
 }

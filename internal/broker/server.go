@@ -55,6 +55,7 @@ type Server struct {
 	end      context.CancelFunc // of the loops
 	loops    sync.WaitGroup
 	stop     sync.Once
+	drained  chan struct{}
 }
 
 // NewServer returns a worker that is not started yet. The connection stays the caller's to close, after Stop. It
@@ -68,7 +69,7 @@ func NewServer(rdb redis.UniversalClient, cfg ServerConfig) *Server {
 		cfg.Meter = noMeter{}
 	}
 	id := workerID(host, os.Getpid())
-	s := &Server{id: id, cfg: cfg, rdb: rdb, lane: newLane(rdb, cfg, id), due: newBells(cfg.Queues), promises: newBells(cfg.Queues)}
+	s := &Server{id: id, cfg: cfg, rdb: rdb, lane: newLane(rdb, cfg, id), due: newBells(cfg.Queues), promises: newBells(cfg.Queues), drained: make(chan struct{})}
 	queues := make(map[string]int, len(cfg.Queues))
 	for _, q := range cfg.Queues {
 		queues[q.Name] = q.Weight
@@ -93,25 +94,20 @@ func NewServer(rdb redis.UniversalClient, cfg ServerConfig) *Server {
 // ID names the worker, as Task.Worker does.
 func (s *Server) ID() string { return s.id }
 
-// Start begins to run tasks. It returns an error with CodeUnavailable if Redis does not answer.
+// Start begins to run tasks. It returns an error if asynq's server does not start, as when Redis does not answer.
 func (s *Server) Start(ctx context.Context) error {
-	names := make([]any, len(s.cfg.Queues))
-	for i, q := range s.cfg.Queues {
-		names[i] = q.Name
-	}
-	if err := s.rdb.SAdd(ctx, asynqQueues, names...).Err(); err != nil {
-		return wrap(err)
-	}
 	if err := s.asynq.Start(asynq.HandlerFunc(s.process)); err != nil {
 		return fmt.Errorf("start asynq's server: %w", err)
 	}
 	loopCtx, end := context.WithCancel(context.WithoutCancel(ctx))
 	s.end = end
-	for _, loop := range []func(context.Context){s.listen, s.keepTidy, s.recover, s.lane.prefetch.keepFresh} {
+	for _, loop := range []func(context.Context){s.listen, s.keepAnnounced, s.keepCancellations, s.lane.prefetch.keepFresh} {
 		s.loops.Go(func() { loop(loopCtx) })
 	}
-	for _, q := range s.cfg.Queues {
+	for _, q := range s.cfg.Queues { // each by itself, for in a cluster queues can be out of reach one by one
 		s.loops.Go(func() { s.forward(loopCtx, q.Name) })
+		s.loops.Go(func() { s.keepTidy(loopCtx, q.Name) })
+		s.loops.Go(func() { s.recover(loopCtx, q.Name) })
 		if s.cfg.Callback != nil {
 			s.loops.Go(func() { s.keepPromises(loopCtx, q.Name) })
 		}
@@ -119,27 +115,55 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
+const (
+	// handBackWait is how long after ShutdownTimeout Redis may take to take back what did not finish.
+	handBackWait = 3 * time.Second
+	// stopWait is how long after ShutdownTimeout Stop returns at the latest.
+	stopWait = 4 * time.Second
+)
+
 // Stop takes no more tasks, waits up to ShutdownTimeout for the running ones, and hands the rest back to the heads
-// of their queues, with no retry spent. It may be called more than once; later calls return at once.
+// of their queues, with no retry spent. If Redis does not answer it returns four seconds after ShutdownTimeout at the
+// latest, and Drained tells that something still runs: tasks that could not be handed back are recovered when their leases
+// end. It may be called more than once; later calls return at once.
 func (s *Server) Stop() {
 	s.stop.Do(func() {
 		if s.end == nil {
+			close(s.drained)
 			return // never started
 		}
 		close(s.lane.prefetch.quit)
 		s.end()
-		s.loops.Wait()
-		// Without Redis nothing can be handed back; the tasks are recovered when their leases expire.
-		var giveUp sync.Once
-		stopAcks := func() { giveUp.Do(s.lane.acks.stop) }
-		timer := time.AfterFunc(s.cfg.ShutdownTimeout+3*time.Second, stopAcks)
+		go func() {
+			defer close(s.drained)
+			s.drain()
+		}()
+		timer := time.NewTimer(s.cfg.ShutdownTimeout + stopWait)
 		defer timer.Stop()
-		s.asynq.Stop() // from here on nobody touches what is prefetched
-		s.lane.prefetch.close()
-		s.asynq.Shutdown()
-		stopAcks()
-		s.lane.extends.Wait()
+		select {
+		case <-s.drained:
+		case <-timer.C:
+			s.cfg.Logger.Warn("stopped although redis does not answer; tasks that ran are recovered when their leases end")
+		}
 	})
+}
+
+// Drained is closed when all that the server ran has ended. Until then the connection must stay open: asynq panics when its
+// subscription ends under it.
+func (s *Server) Drained() <-chan struct{} { return s.drained }
+
+// drain ends all that the server runs.
+func (s *Server) drain() {
+	var once sync.Once
+	stopAcks := func() { once.Do(s.lane.acks.stop) }
+	timer := time.AfterFunc(s.cfg.ShutdownTimeout+handBackWait, stopAcks)
+	defer timer.Stop()
+	s.asynq.Stop() // from here on nobody asks for what is prefetched
+	s.lane.prefetch.close()
+	s.asynq.Shutdown()
+	stopAcks()
+	s.loops.Wait()
+	s.lane.extends.Wait()
 }
 
 // process runs one attempt for asynq. What it returns decides only what asynq logs; how the attempt ended is in

@@ -14,15 +14,36 @@ const (
 	sweepBatch   = 100
 )
 
-// keepTidy ends what has expired, drops what has been kept long enough, and ends running tasks whose cancellation
-// nobody heard. Every worker does it, and no two can do it twice.
-func (s *Server) keepTidy(ctx context.Context) {
+// keepTidy ends what has expired in a queue, and drops what has been kept long enough. Every worker does it, and no two
+// can do it twice.
+func (s *Server) keepTidy(ctx context.Context, queue string) {
 	for pause(ctx, tidyInterval) {
-		for _, q := range s.cfg.Queues {
-			if err := sweep(ctx, s.rdb, q.Name, s.cfg.Meter.Ended); err != nil && ctx.Err() == nil {
-				s.cfg.Logger.Debug("queue not swept", "queue", q.Name, "error", err)
-			}
+		if err := sweep(ctx, s.rdb, queue, s.cfg.Meter.Ended); err != nil && ctx.Err() == nil {
+			s.cfg.Logger.Debug("queue not swept", "queue", queue, "error", err)
 		}
+	}
+}
+
+// keepAnnounced tells asynq's tools which queues there are: at the start, and again and again, for somebody may empty
+// Redis or delete a queue.
+func (s *Server) keepAnnounced(ctx context.Context) {
+	names := make([]any, len(s.cfg.Queues))
+	for i, q := range s.cfg.Queues {
+		names[i] = q.Name
+	}
+	for {
+		if err := s.rdb.SAdd(ctx, asynqQueues, names...).Err(); err != nil && ctx.Err() == nil {
+			s.cfg.Logger.Debug("queues not announced", "error", err)
+		}
+		if !pause(ctx, announceInterval) {
+			return
+		}
+	}
+}
+
+// keepCancellations ends running tasks whose cancellation nobody heard.
+func (s *Server) keepCancellations(ctx context.Context) {
+	for pause(ctx, tidyInterval) {
 		s.repeatCancellations(ctx)
 	}
 }
@@ -56,7 +77,7 @@ func (s *Server) repeatCancellations(ctx context.Context) {
 	for queue := range asked {
 		ids, err := s.rdb.SMembers(ctx, cancelingKey(queue)).Result()
 		if err != nil {
-			return
+			continue
 		}
 		for _, id := range ids {
 			if running[ref{queue, id}] != nil {
