@@ -8,8 +8,10 @@ import (
 // Keys that asynq owns. Their names are those of asynq's internal/base package; a test holds them against a
 // stock client. All keys of one queue share a hash slot.
 const (
-	asynqQueues        = "asynq:queues" // SET of queue names
-	asynqCancelChannel = "asynq:cancel" // pub/sub: ids of running tasks that are to stop
+	asynqQueues        = "asynq:queues"  // SET of queue names
+	asynqServers       = "asynq:servers" // ZSET of keys of servers by when they end
+	asynqWorkers       = "asynq:workers" // ZSET of keys of what they run, likewise
+	asynqCancelChannel = "asynq:cancel"  // pub/sub: ids of running tasks that are to stop
 )
 
 func asynqPrefix(queue string) string    { return "asynq:{" + queue + "}:" }

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,14 +19,16 @@ type lane struct {
 	redis.UniversalClient
 	prefetch *prefetcher
 	acks     *acker
-	extends  sync.WaitGroup // the extensions of leases under way
+	clock    *clock
+	extends  sync.WaitGroup // the writes of asynq's heartbeat in flight
+	state    stateWriter
 
 	mu       sync.Mutex
 	attempts map[ref]*attempt
 }
 
 func newLane(rdb redis.UniversalClient, cfg ServerConfig, worker string) *lane {
-	l := &lane{UniversalClient: rdb, attempts: make(map[ref]*attempt)}
+	l := &lane{UniversalClient: rdb, clock: newClock(rdb), attempts: make(map[ref]*attempt)}
 	l.acks = newAcker(rdb, cfg)
 	l.prefetch = newPrefetcher(rdb, cfg, worker, l)
 	return l
@@ -38,8 +41,13 @@ func (l *lane) EvalSha(ctx context.Context, sha1 string, keys []string, args ...
 	if op == opFetch {
 		return l.fetch(ctx, queue)
 	}
-	if op == opNone {
+	switch op {
+	case opNone:
 		return l.UniversalClient.EvalSha(ctx, sha1, keys, args...)
+	case opForward:
+		return l.forward(ctx, sha1, keys, args)
+	case opWriteState:
+		return l.state.write(ctx, l, sha1, keys, args)
 	}
 	if op == opListExpired {
 		// asynq's recoverer asks for tasks of dead workers, to make them pay with a retry. Ours has been there before,
@@ -66,7 +74,7 @@ func (l *lane) EvalSha(ctx context.Context, sha1 string, keys []string, args ...
 // alone be cut off, its tasks run elsewhere, and the fence drops what it writes of them later.
 func (l *lane) ZAddXX(ctx context.Context, key string, members ...redis.Z) *redis.IntCmd {
 	l.extends.Go(func() {
-		if err := l.UniversalClient.ZAddXX(ctx, key, members...).Err(); err != nil {
+		if err := l.UniversalClient.ZAddXX(ctx, key, l.inRedisTime(members)...).Err(); err != nil {
 			l.prefetch.cfg.Logger.Debug("leases not extended", "key", key, "error", err)
 		}
 	})
@@ -81,11 +89,14 @@ const (
 	opRequeue
 	opFinish
 	opListExpired
+	opForward
+	opWriteState
 )
 
 // operationOf recognizes asynq's scripts. The keys of dequeue are pending, paused, active, lease; those of
 // requeue active, lease, pending, task; done and complete begin with active, lease; retry and archive with
-// task, active, lease, and then the set that the task goes to; the one that lists expired leases has that key alone.
+// task, active, lease, and then the set that the task goes to; the one that lists expired leases has that key alone; those of
+// forward are scheduled or retry, and pending; the one that writes what a server runs has two keys of that server.
 func operationOf(queue string, keys []string) operation {
 	is := func(i int, key string) bool { return i < len(keys) && keys[i] == key }
 	switch {
@@ -99,6 +110,10 @@ func operationOf(queue string, keys []string) operation {
 		return opFinish
 	case len(keys) == 1 && is(0, leaseKey(queue)):
 		return opListExpired
+	case len(keys) == 2 && is(1, pendingKey(queue)) && (is(0, scheduledKey(queue)) || is(0, retryKey(queue))):
+		return opForward
+	case len(keys) == 2 && strings.HasPrefix(keys[0], asynqServers+":{"):
+		return opWriteState
 	default:
 		return opNone
 	}

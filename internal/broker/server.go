@@ -164,6 +164,7 @@ func (s *Server) drain() {
 	stopAcks()
 	s.loops.Wait()
 	s.lane.extends.Wait()
+	s.lane.clock.close()
 }
 
 // process runs one attempt for asynq. What it returns decides only what asynq logs; how the attempt ended is in

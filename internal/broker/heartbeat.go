@@ -1,0 +1,104 @@
+package broker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// asynq's heartbeat and forwarder write by the clock of this machine; the lane writes the same by that of Redis. The
+// heartbeat does not wait for its writes: asynq starts and ends no task while its heartbeat is busy, so a node of a cluster
+// that is away would hold up the queues of all others.
+
+// inRedisTime returns members whose scores, unix seconds by the local clock, are by that of Redis.
+func (l *lane) inRedisTime(members []redis.Z) []redis.Z {
+	offset := l.clock.Now().Sub(time.Now()).Round(time.Second).Seconds()
+	moved := make([]redis.Z, len(members))
+	for i, m := range members {
+		moved[i] = redis.Z{Score: m.Score + offset, Member: m.Member}
+	}
+	return moved
+}
+
+// ZAdd tells how long this server is to be listed, for asynq's heartbeat.
+func (l *lane) ZAdd(ctx context.Context, key string, members ...redis.Z) *redis.IntCmd {
+	if key != asynqServers && key != asynqWorkers {
+		return l.UniversalClient.ZAdd(ctx, key, members...)
+	}
+	l.extends.Go(func() {
+		if err := l.UniversalClient.ZAdd(ctx, key, l.inRedisTime(members)...).Err(); err != nil {
+			l.prefetch.cfg.Logger.Debug("worker not listed", "key", key, "error", err)
+		}
+	})
+	return redis.NewIntResult(0, nil)
+}
+
+// forward moves due tasks of stock clients for asynq's forwarder, which would leave out the queues behind one that fails.
+func (l *lane) forward(ctx context.Context, sha1 string, keys []string, args []any) *redis.Cmd {
+	if len(args) >= 3 {
+		now := l.clock.Now()
+		args[0], args[2] = now.Unix(), now.UnixNano()
+	}
+	cmd := l.UniversalClient.EvalSha(ctx, sha1, keys, args...)
+	if err := cmd.Err(); err == nil || redis.HasErrorPrefix(err, "NOSCRIPT") {
+		return cmd
+	}
+	none := redis.NewCmd(ctx)
+	none.SetVal(int64(0))
+	return none
+}
+
+// stateWriter writes what a server runs, one write at a time: while Redis is slow, writes do not pile up.
+type stateWriter struct {
+	mu     sync.Mutex
+	loaded bool // Redis knows the script
+	busy   bool // a write is in flight
+}
+
+// write runs asynq's script in the background once Redis is known to have it; before that asynq has to load it.
+func (w *stateWriter) write(ctx context.Context, l *lane, sha1 string, keys []string, args []any) *redis.Cmd {
+	if len(args) == 0 || !w.isLoaded() { // without arguments it is the script that ends the listing
+		cmd := l.UniversalClient.EvalSha(ctx, sha1, keys, args...)
+		w.note(cmd.Err() == nil && len(args) > 0)
+		return cmd
+	}
+	if w.begin() {
+		l.extends.Go(func() {
+			err := l.UniversalClient.EvalSha(ctx, sha1, keys, args...).Err()
+			w.end(redis.HasErrorPrefix(err, "NOSCRIPT"))
+		})
+	}
+	done := redis.NewCmd(ctx)
+	done.SetVal("OK")
+	return done
+}
+
+func (w *stateWriter) isLoaded() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.loaded
+}
+
+func (w *stateWriter) note(loaded bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.loaded = w.loaded || loaded
+}
+
+// begin reports whether no other write is in flight.
+func (w *stateWriter) begin() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	begun := !w.busy
+	w.busy = true
+	return begun
+}
+
+func (w *stateWriter) end(forgotten bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.busy = false
+	w.loaded = w.loaded && !forgotten
+}
