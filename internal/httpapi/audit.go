@@ -72,26 +72,29 @@ func noteOf(ctx context.Context) *auditNote {
 // is left out too, for it is not to cost anything.
 func (a *api) audit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		action := actionOf(c)
-		if action == "" {
-			return next(c)
+		if action := actionOf(c); action != "" {
+			return a.recordChange(c, action, next)
 		}
-		r, start := c.Request(), time.Now()
-		note := &auditNote{target: targetOf(c)}
-		c.SetRequest(r.WithContext(context.WithValue(r.Context(), auditNoteKey{}, note)))
-		if err := next(c); err != nil {
-			c.Error(err)
-		}
-		caller := callerOf(c)
-		if note.nothing || caller == "" && a.Auth != nil || c.Response().Status == http.StatusTooManyRequests {
-			return nil
-		}
-		a.record(r.Context(), &audit.Entry{
-			Time: start, RequestID: requestID(r.Context()), Principal: cut(caller), Action: action, Target: cut(note.target),
-			Detail: note.detail, Status: c.Response().Status, RemoteAddr: hostOf(r.RemoteAddr),
-		})
+		return next(c)
+	}
+}
+
+func (a *api) recordChange(c echo.Context, action string, next echo.HandlerFunc) error {
+	r, start := c.Request(), time.Now()
+	note := &auditNote{target: targetOf(c)}
+	c.SetRequest(r.WithContext(context.WithValue(r.Context(), auditNoteKey{}, note)))
+	if err := next(c); err != nil {
+		c.Error(err)
+	}
+	caller := callerOf(c)
+	if note.nothing || caller == "" && a.Auth != nil || c.Response().Status == http.StatusTooManyRequests {
 		return nil
 	}
+	a.record(r.Context(), &audit.Entry{
+		Time: start, RequestID: requestID(r.Context()), Principal: cut(caller), Action: action, Target: cut(note.target),
+		Detail: note.detail, Status: c.Response().Status, RemoteAddr: hostOf(r.RemoteAddr),
+	})
+	return nil
 }
 
 // auditTimeout bounds how long an answer may wait for its entry.

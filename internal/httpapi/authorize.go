@@ -52,22 +52,29 @@ func scopeOf(method, path string) string {
 func (a *api) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		scope := scopeOf(r.Method, r.URL.Path)
-		if a.Auth == nil || scope == open {
-			return next(c)
-		}
-		principal, err := a.authenticate(c)
-		if err != nil {
-			return err
-		}
-		c.Set(callerKey, principal)
-		c.SetRequest(r.WithContext(context.WithValue(r.Context(), callerContextKey{}, callerOf(c))))
-		if !principal.May(scope) {
-			c.Response().Header().Set("WWW-Authenticate", `Bearer realm="backbeat", error="insufficient_scope", scope="`+scope+`"`)
-			return newProblem(http.StatusForbidden, "the credentials do not have the scope "+scope)
+		if scope := scopeOf(r.Method, r.URL.Path); a.Auth != nil && scope != open {
+			if err := a.admit(c, scope); err != nil {
+				return err
+			}
 		}
 		return next(c)
 	}
+}
+
+// admit returns the problem to answer a request with whose caller may not make it.
+func (a *api) admit(c echo.Context, scope string) error {
+	r := c.Request()
+	principal, err := a.authenticate(c)
+	if err != nil {
+		return err
+	}
+	c.Set(callerKey, principal)
+	c.SetRequest(r.WithContext(context.WithValue(r.Context(), callerContextKey{}, callerOf(c))))
+	if !principal.May(scope) {
+		c.Response().Header().Set("WWW-Authenticate", `Bearer realm="backbeat", error="insufficient_scope", scope="`+scope+`"`)
+		return newProblem(http.StatusForbidden, "the credentials do not have the scope "+scope)
+	}
+	return nil
 }
 
 // authenticate returns who sends a request, or the problem to answer it with.

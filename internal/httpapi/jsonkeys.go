@@ -28,8 +28,6 @@ type jsonLevel struct {
 // manyKeys is how many keys are sought one by one.
 const manyKeys = 32
 
-func newObjectKeys() objectKeys { return objectKeys{seed: keySeed} }
-
 // keySeed keeps clients from making keys that collide.
 var keySeed = maphash.MakeSeed()
 

@@ -24,7 +24,7 @@ func (a *api) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 		if r.ContentLength > a.MaxBodyBytes {
 			return newProblem(http.StatusRequestEntityTooLarge, "the body is too large")
 		}
-		r.Body = &shallow{ReadCloser: r.Body, keys: newObjectKeys()}
+		r.Body = newShallow(r.Body)
 		return next(c)
 	}
 }
@@ -36,6 +36,10 @@ type shallow struct {
 	inString bool
 	escaped  bool // the next character of the string belongs to a backslash
 	keys     objectKeys
+}
+
+func newShallow(body io.ReadCloser) io.ReadCloser {
+	return &shallow{ReadCloser: body, keys: objectKeys{seed: keySeed}}
 }
 
 func (s *shallow) Read(p []byte) (int, error) {

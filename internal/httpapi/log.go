@@ -16,15 +16,19 @@ func (a *api) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
-		r, status := c.Request(), c.Response().Status
-		level := slog.LevelDebug
-		if status >= 500 {
-			level = slog.LevelWarn
-		}
-		a.Logger.Log(r.Context(), level, "request", "caller", callerOf(c), "method", r.Method, "path", r.URL.Path, "status", status,
-			"took_ms", time.Since(start).Milliseconds(), "request_id", requestID(r.Context()))
+		a.logRequest(c, start)
 		return nil
 	}
+}
+
+func (a *api) logRequest(c echo.Context, start time.Time) {
+	r, status := c.Request(), c.Response().Status
+	level := slog.LevelDebug
+	if status >= 500 {
+		level = slog.LevelWarn
+	}
+	a.Logger.Log(r.Context(), level, "request", "caller", callerOf(c), "method", r.Method, "path", r.URL.Path, "status", status,
+		"took_ms", time.Since(start).Milliseconds(), "request_id", requestID(r.Context()))
 }
 
 // recoverPanics makes an error of a panic. The stack is for the log.

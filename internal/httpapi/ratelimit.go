@@ -38,19 +38,26 @@ type accountKey struct{}
 func (a *api) limitRate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		if !a.RateLimit.Limits() || scopeOf(r.Method, r.URL.Path) == open {
-			return next(c)
+		if a.RateLimit.Limits() && scopeOf(r.Method, r.URL.Path) != open {
+			if err := a.chargeRequest(c); err != nil {
+				return err
+			}
 		}
-		at := &account{a, callerOf(c), c.Response().Header()}
-		if at.caller == "" {
-			at.caller = addressOf(r)
-		}
-		if err := at.charge(r.Context(), a.RateLimit.Request(), 1); err != nil {
-			return err
-		}
-		c.SetRequest(r.WithContext(context.WithValue(r.Context(), accountKey{}, at)))
 		return next(c)
 	}
+}
+
+func (a *api) chargeRequest(c echo.Context) error {
+	r := c.Request()
+	at := &account{a, callerOf(c), c.Response().Header()}
+	if at.caller == "" {
+		at.caller = addressOf(r)
+	}
+	if err := at.charge(r.Context(), a.RateLimit.Request(), 1); err != nil {
+		return err
+	}
+	c.SetRequest(r.WithContext(context.WithValue(r.Context(), accountKey{}, at)))
+	return nil
 }
 
 // chargeFor charges a request, which has been charged as one, for all of the n things that it asks for.

@@ -55,15 +55,21 @@ func isAllowedHost(hostport string, allowed []string) bool {
 // say they are JSON: any web page can send text/plain anywhere, and JSON only where it was allowed to.
 func requireForm(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		r := c.Request()
-		if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
-			return newProblem(http.StatusBadRequest, "the query is not well-formed: it has a bad escape or a semicolon")
-		}
-		if hasBody(r) && strings.HasPrefix(r.URL.Path, "/v1/") && !isJSON(r.Header.Get("Content-Type")) {
-			return newProblem(http.StatusUnsupportedMediaType, "send JSON, with Content-Type: application/json")
+		if p := checkForm(c.Request()); p != nil {
+			return p
 		}
 		return next(c)
 	}
+}
+
+func checkForm(r *http.Request) *problem {
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		return newProblem(http.StatusBadRequest, "the query is not well-formed: it has a bad escape or a semicolon")
+	}
+	if hasBody(r) && strings.HasPrefix(r.URL.Path, "/v1/") && !isJSON(r.Header.Get("Content-Type")) {
+		return newProblem(http.StatusUnsupportedMediaType, "send JSON, with Content-Type: application/json")
+	}
+	return nil
 }
 
 func hasBody(r *http.Request) bool { return r.ContentLength > 0 || len(r.TransferEncoding) > 0 }

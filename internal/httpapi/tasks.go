@@ -149,7 +149,7 @@ func (a *api) getTask(ctx context.Context, in *getInput) (*getAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := a.getOrWait(ctx, in.ID, wait)
+	t, err := a.waitedFor(ctx, in.ID, wait)
 	if err != nil {
 		return nil, err
 	}
