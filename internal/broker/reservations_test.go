@@ -160,11 +160,12 @@ func newSpread(t *testing.T) *spread {
 	var queues []broker.Queue
 	for i := 0; len(s.healthy) < 2 || s.lost == ""; i++ {
 		name := fmt.Sprint("q", i)
-		if cluster.Master("asynq:{"+name+"}:") != s.away {
+		switch away := cluster.Master("asynq:{"+name+"}:") == s.away; {
+		case !away:
 			s.healthy = append(s.healthy, name)
-		} else if s.lost == "" {
+		case s.lost == "":
 			s.lost = name
-		} else {
+		default:
 			continue
 		}
 		queues = append(queues, broker.Queue{Name: name, Weight: 1})
