@@ -31,7 +31,7 @@ func TestFailoverBehindOneAddress(t *testing.T) {
 	}
 	finishes(t, api)
 
-	if err := promoted.Client(t).SlaveOf(t.Context(), "NO", "ONE").Err(); err != nil {
+	if err := promoted.Client(t).ReplicaOf(t.Context(), "NO", "ONE").Err(); err != nil {
 		t.Fatal(err)
 	}
 	replicate(t, old, promoted)
@@ -48,7 +48,7 @@ func replicate(t *testing.T, replica, primary *redistest.Server) {
 	t.Helper()
 	host, port, _ := net.SplitHostPort(primary.Addr())
 	rdb := replica.Client(t)
-	if err := rdb.SlaveOf(t.Context(), host, port).Err(); err != nil {
+	if err := rdb.ReplicaOf(t.Context(), host, port).Err(); err != nil {
 		t.Fatal(err)
 	}
 	await(t, "the replica is in step", func() bool {

@@ -14,7 +14,7 @@ import (
 
 // inRedisTime returns members whose scores, unix seconds by the local clock, are by that of Redis.
 func (l *lane) inRedisTime(members []redis.Z) []redis.Z {
-	offset := l.clock.Now().Sub(time.Now()).Round(time.Second).Seconds()
+	offset := time.Until(l.clock.Now()).Round(time.Second).Seconds()
 	moved := make([]redis.Z, len(members))
 	for i, m := range members {
 		moved[i] = redis.Z{Score: m.Score + offset, Member: m.Member}

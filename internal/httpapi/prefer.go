@@ -58,11 +58,10 @@ func waitOf(value string) time.Duration {
 // parseSeconds reads a number of whole seconds, as RFC 7240 has it, or a duration, as all of this API takes them.
 func parseSeconds(text string) (time.Duration, error) {
 	if text != "" && strings.Trim(text, "0123456789") == "" {
-		seconds, err := strconv.ParseInt(text, 10, 32)
-		if err != nil { // more than fits
-			return math.MaxInt64, nil
+		if seconds, err := strconv.ParseInt(text, 10, 32); err == nil {
+			return time.Duration(seconds) * time.Second, nil
 		}
-		return time.Duration(seconds) * time.Second, nil
+		return math.MaxInt64, nil // more than fits
 	}
 	var d task.Duration
 	err := d.UnmarshalText([]byte(text))

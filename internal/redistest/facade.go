@@ -69,7 +69,7 @@ func borrow(t testing.TB) *Cluster {
 	pool.mu.Unlock()
 	var dirs []string
 	c := startCluster(t, func() string {
-		dir, err := os.MkdirTemp("", "redistest")
+		dir, err := os.MkdirTemp("", "redistest") //nolint:usetesting // the cluster outlives the test that starts it
 		if err != nil {
 			t.Fatal(err)
 		}
