@@ -62,7 +62,7 @@ func TestBackbeatOnTheCommandLine(t *testing.T) {
 		backbeat(0, "status", "later", "--wait")
 		backbeat(0, "delete", "later")
 		backbeat(1, "status", "later")
-		_, stderr = backbeat(1, "run", "http.request", "-p", "url=nonsense", "--queue", "nowhere")
+		_, stderr = backbeat(1, "run", "http.request", "-p", "url=ftp://example.com", "--queue", "nowhere")
 		if want := "\n  payload.url: must be an http or https URL with a host\n"; !strings.HasSuffix(stderr, want) || !strings.Contains(stderr, "\n  queue: ") {
 			t.Errorf("%s", stderr)
 		}

@@ -37,6 +37,11 @@ func (l *lane) ZAdd(ctx context.Context, key string, members ...redis.Z) *redis.
 
 // forward moves due tasks of stock clients for asynq's forwarder, which would leave out the queues behind one that fails.
 func (l *lane) forward(ctx context.Context, sha1 string, keys []string, args []any) *redis.Cmd {
+	none := redis.NewCmd(ctx)
+	none.SetVal(int64(0))
+	if time.Since(l.lastFailedForward(keys[0])) < outagePause {
+		return none
+	}
 	if len(args) >= 3 {
 		now := l.clock.Now()
 		args[0], args[2] = now.Unix(), now.UnixNano()
@@ -45,9 +50,16 @@ func (l *lane) forward(ctx context.Context, sha1 string, keys []string, args []a
 	if err := cmd.Err(); err == nil || redis.HasErrorPrefix(err, "NOSCRIPT") {
 		return cmd
 	}
-	none := redis.NewCmd(ctx)
-	none.SetVal(int64(0))
+	l.mu.Lock()
+	l.failedForwards[keys[0]] = time.Now()
+	l.mu.Unlock()
 	return none
+}
+
+func (l *lane) lastFailedForward(key string) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failedForwards[key]
 }
 
 // stateWriter writes what a server runs, one write at a time: while Redis is slow, writes do not pile up.

@@ -25,10 +25,12 @@ type lane struct {
 
 	mu       sync.Mutex
 	attempts map[ref]*attempt
+	// failedForwards tells when asynq's forwarder last failed at a key.
+	failedForwards map[string]time.Time
 }
 
 func newLane(rdb redis.UniversalClient, cfg ServerConfig, worker string) *lane {
-	l := &lane{UniversalClient: rdb, clock: newClock(rdb), attempts: make(map[ref]*attempt)}
+	l := &lane{UniversalClient: rdb, clock: newClock(rdb), attempts: make(map[ref]*attempt), failedForwards: make(map[string]time.Time)}
 	l.acks = newAcker(rdb, cfg)
 	l.prefetch = newPrefetcher(rdb, cfg, worker, l)
 	return l

@@ -49,6 +49,7 @@ func (s *Server) recover(ctx context.Context, queue string) {
 			}
 			clear(watch)
 			answersSince = time.Time{}
+			pause(ctx, time.Second)
 		case answersSince.IsZero():
 			answersSince = now
 		}

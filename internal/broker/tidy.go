@@ -11,7 +11,10 @@ import (
 
 const (
 	tidyInterval = time.Second
-	sweepBatch   = 100
+	// outagePause is how much longer a background loop waits after a call that failed: each call to a Redis that is away
+	// costs a connection that is not made.
+	outagePause = 2 * time.Second
+	sweepBatch  = 100
 )
 
 // keepTidy ends what has expired in a queue, and drops what has been kept long enough. Every worker does it, and no two
@@ -20,6 +23,7 @@ func (s *Server) keepTidy(ctx context.Context, queue string) {
 	for pause(ctx, tidyInterval) {
 		if err := sweep(ctx, s.rdb, queue, s.cfg.Meter.Ended); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Debug("queue not swept", "queue", queue, "error", err)
+			pause(ctx, outagePause)
 		}
 	}
 }
