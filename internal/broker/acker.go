@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -42,8 +41,8 @@ type acker struct {
 	meter  Meter
 	quit   chan struct{} // closed when even acknowledgements have no time any more
 
-	mu     sync.Mutex
-	queues map[string]*batcher[*ack]
+	mu     sync.Mutex // held while an end is added, and while quit is closed
+	queues *batchers[*ack]
 }
 
 // ack is an end that is to be written.
@@ -54,23 +53,26 @@ type ack struct {
 }
 
 func newAcker(rdb redis.UniversalClient, cfg ServerConfig) *acker {
-	return &acker{
-		rdb: rdb, logger: cfg.Logger, meter: cfg.Meter, quit: make(chan struct{}), queues: make(map[string]*batcher[*ack]),
-	}
+	k := &acker{rdb: rdb, logger: cfg.Logger, meter: cfg.Meter, quit: make(chan struct{})}
+	k.queues = newBatchers(func(queue string) *batcher[*ack] {
+		return &batcher[*ack]{
+			most: ackBatch, bytes: ackBytes, weigh: (*ack).weight, write: func(batch []*ack) { k.deliver(queue, batch) },
+		}
+	})
+	return k
 }
+
+func (one *ack) weight() int { return one.attempt.weight() }
 
 // stop ends the writing. What waits then is not written any more. A call that Redis does not answer is abandoned: it ends
 // with its time-out, or when the client is closed.
 func (k *acker) stop() {
 	k.mu.Lock()
 	close(k.quit)
-	queues := maps.Clone(k.queues)
 	k.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
-		for _, b := range queues {
-			b.close()
-		}
+		k.queues.close()
 		close(done)
 	}()
 	select {
@@ -103,26 +105,8 @@ func (k *acker) put(one *ack) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.stopping() {
-		k.queue(one.attempt.queue).add(one)
+		k.queues.of(one.attempt.queue).add(one)
 	}
-}
-
-// queue returns what writes the ends of a queue. The lock is held.
-func (k *acker) queue(name string) *batcher[*ack] {
-	b := k.queues[name]
-	if b == nil {
-		b = &batcher[*ack]{most: ackBatch, fits: lightAcks, write: func(batch []*ack) { k.deliver(name, batch) }}
-		k.queues[name] = b
-	}
-	return b
-}
-
-// lightAcks returns how many ends are not too heavy to go at once.
-func lightAcks(waiting []*ack) (n int) {
-	for room := ackBytes; n < len(waiting) && room > 0; n++ {
-		room -= waiting[n].attempt.weight()
-	}
-	return n
 }
 
 // deliver writes a batch until all of it is written. While Redis is away it waits; a batch that is refused by a Redis
@@ -163,25 +147,18 @@ func (k *acker) refused(one *ack, err error) bool {
 	if _, worded := errors.AsType[redis.Error](err); worded && !redis.HasErrorPrefix(err, "ERR Protocol error") {
 		return false // short of memory, read-only or the like: that passes, and says nothing of this end
 	}
-	if one.attempt.weight() < largeAck {
+	if one.weight() < largeAck {
 		return false
 	}
 	if one.refusals++; one.refusals%ackRefusals == 0 {
 		k.logger.Error("the end of a task cannot be written, and the task fails", "task", one.attempt.id, "error", err)
-		one.attempt.giveUp(fmt.Sprintf("how it ended (%d bytes) cannot be written to redis: %v", one.attempt.weight(), err))
+		one.attempt.giveUp(fmt.Sprintf("how it ended (%d bytes) cannot be written to redis: %v", one.weight(), err))
 	}
 	time.AfterFunc(refusalPause, func() { k.put(one) })
 	return true
 }
 
-func (k *acker) stopping() bool {
-	select {
-	case <-k.quit:
-		return true
-	default:
-		return false
-	}
-}
+func (k *acker) stopping() bool { return isClosed(k.quit) }
 
 func (k *acker) writeAll(queue string, acks []*ack) error {
 	now := time.Now()
@@ -227,6 +204,16 @@ func (k *acker) count(a *attempt, outcome task.State) {
 	}
 	if d, ok := a.took(); ok {
 		k.meter.Ran(taskType, a.queue, d)
+	}
+}
+
+// isClosed reports whether a channel is closed that nothing is ever sent to.
+func isClosed(quit <-chan struct{}) bool {
+	select {
+	case <-quit:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -1,13 +1,17 @@
 package broker
 
-import "sync"
+import (
+	"maps"
+	"sync"
+)
 
 // batcher lets those go together who come at the same time. While one batch is on its way, what comes meanwhile makes the
 // next: batches are as large as the load is, and one that comes alone goes at once.
 type batcher[T any] struct {
-	most  int                   // how many a batch holds
-	fits  func(waiting []T) int // how many of these, most of them at the most, are not too much for one; nil: all of them
-	write func(batch []T)       // takes a batch where it goes
+	most  int             // how many a batch holds
+	bytes int             // how much a batch weighs, after which no more are taken
+	weigh func(T) int     // in bytes; nil: nothing
+	write func(batch []T) // takes a batch where it goes
 
 	flying  sync.WaitGroup
 	mu      sync.Mutex
@@ -41,8 +45,8 @@ func (b *batcher[T]) take() []T {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := min(len(b.waiting), b.most)
-	if b.fits != nil {
-		n = b.fits(b.waiting[:n])
+	if b.weigh != nil {
+		n = within(b.waiting[:n], b.bytes, b.weigh)
 	}
 	batch := b.waiting[:n:n]
 	b.waiting = b.waiting[n:]
@@ -51,4 +55,45 @@ func (b *batcher[T]) take() []T {
 		b.waiting = nil // and with it what it was cut from
 	}
 	return batch
+}
+
+// within returns how many of the items, from the first on, go together: no more are taken once they weigh that many bytes.
+func within[T any](items []T, bytes int, weigh func(T) int) (n int) {
+	for ; n < len(items) && bytes > 0; n++ {
+		bytes -= weigh(items[n])
+	}
+	return n
+}
+
+// batchers holds a batcher for each queue that has needed one: a queue that is slow or out of reach holds up no other.
+type batchers[T any] struct {
+	make func(queue string) *batcher[T]
+
+	mu      sync.Mutex
+	byQueue map[string]*batcher[T]
+}
+
+func newBatchers[T any](make func(queue string) *batcher[T]) *batchers[T] {
+	return &batchers[T]{make: make, byQueue: map[string]*batcher[T]{}}
+}
+
+func (b *batchers[T]) of(queue string) *batcher[T] {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	one := b.byQueue[queue]
+	if one == nil {
+		one = b.make(queue)
+		b.byQueue[queue] = one
+	}
+	return one
+}
+
+// close waits for what is under way.
+func (b *batchers[T]) close() {
+	b.mu.Lock()
+	all := maps.Clone(b.byQueue)
+	b.mu.Unlock()
+	for _, one := range all {
+		one.close()
+	}
 }

@@ -168,10 +168,7 @@ func (b *bulk) change(ctx context.Context, s section, entries []entry) (map[stri
 	entries, err := b.sift(ctx, s, entries)
 	changed := make(map[string]bool, len(entries))
 	for len(entries) > 0 && err == nil {
-		n := 0
-		for room := bulkBytes; n < len(entries) && room > 0; n++ {
-			room -= entries[n].weight
-		}
+		n := within(entries, bulkBytes, func(e entry) int { return e.weight })
 		err = b.changeSome(ctx, s, entries[:n], changed)
 		entries = entries[n:]
 	}
@@ -270,10 +267,7 @@ func (b *bulk) selects(s section, r *record) bool {
 // changed.
 func (b *bulk) act(ctx context.Context, s section, records []*record, changed map[string]bool) error {
 	for len(records) > 0 {
-		n := 0
-		for room := bulkBytes; n < len(records) && room > 0; n++ {
-			room -= len(records[n].raw)
-		}
+		n := within(records, bulkBytes, func(r *record) int { return len(r.raw) })
 		replies, err := b.runScript(ctx, s, records[:n])
 		if err != nil {
 			return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -20,10 +19,8 @@ const (
 
 // enqueuer puts tasks into queues. Those that come together for a queue go in one script.
 type enqueuer struct {
-	rdb redis.UniversalClient
-
-	mu    sync.Mutex
-	lines map[string]*batcher[*submission] // by queue
+	rdb    redis.UniversalClient
+	queues *batchers[*submission]
 }
 
 // submission is a task that is to be enqueued.
@@ -42,43 +39,26 @@ type submission struct {
 }
 
 func newEnqueuer(rdb redis.UniversalClient) *enqueuer {
-	return &enqueuer{rdb: rdb, lines: make(map[string]*batcher[*submission])}
+	e := &enqueuer{rdb: rdb}
+	e.queues = newBatchers(func(queue string) *batcher[*submission] {
+		return &batcher[*submission]{
+			most: enqueueBatch, bytes: enqueueBytes, weigh: (*submission).weight,
+			write: func(batch []*submission) { e.write(queue, batch) },
+		}
+	})
+	return e
 }
 
-func (e *enqueuer) close() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, l := range e.lines {
-		l.close()
-	}
-}
+func (e *enqueuer) close() { e.queues.close() }
 
 // submit puts a task that has an id on its way.
 func (e *enqueuer) submit(s *submission) *submission {
 	s.message, s.done = newMessage(s.task).encode(), make(chan error, 1)
-	e.line(s.task.Queue).add(s)
+	e.queues.of(s.task.Queue).add(s)
 	return s
 }
 
-// line returns what takes tasks to a queue.
-func (e *enqueuer) line(queue string) *batcher[*submission] {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	l := e.lines[queue]
-	if l == nil {
-		l = &batcher[*submission]{most: enqueueBatch, fits: fitting, write: func(batch []*submission) { e.write(queue, batch) }}
-		e.lines[queue] = l
-	}
-	return l
-}
-
-// fitting returns how many submissions are not too heavy to go at once.
-func fitting(waiting []*submission) (n int) {
-	for room := enqueueBytes; n < len(waiting) && room > 0; n++ {
-		room -= len(waiting[n].message)
-	}
-	return n
-}
+func (s *submission) weight() int { return len(s.message) }
 
 // await waits for the answer. If ctx ends first, the task may come to be in its queue all the same.
 func (s *submission) await(ctx context.Context) error {

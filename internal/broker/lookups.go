@@ -16,9 +16,7 @@ const lookupBatch = 64
 type lookups struct {
 	rdb     redis.UniversalClient
 	cluster bool
-
-	mu    sync.Mutex
-	lines map[string]*batcher[*lookup] // by queue; on a single server one for all
+	queues  *batchers[*lookup] // on a single server there is one batcher for all, that of ""
 }
 
 // lookup is one who asks.
@@ -30,16 +28,12 @@ type lookup struct {
 
 func newLookups(rdb redis.UniversalClient) *lookups {
 	_, cluster := rdb.(*redis.ClusterClient)
-	return &lookups{rdb: rdb, cluster: cluster, lines: make(map[string]*batcher[*lookup])}
+	l := &lookups{rdb: rdb, cluster: cluster}
+	l.queues = newBatchers(func(string) *batcher[*lookup] { return &batcher[*lookup]{most: lookupBatch, write: l.readAll} })
+	return l
 }
 
-func (l *lookups) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, line := range l.lines {
-		line.close()
-	}
-}
+func (l *lookups) close() { l.queues.close() }
 
 // ask begins to look for a task in queues. The channel gets as many answers as it has room for.
 func (l *lookups) ask(id string, queues []string) <-chan *lookup {
@@ -50,7 +44,7 @@ func (l *lookups) ask(id string, queues []string) <-chan *lookup {
 		for i, queue := range group {
 			one.refs[i] = ref{queue, id}
 		}
-		l.line(group[0]).add(one)
+		l.batcher(group[0]).add(one)
 	}
 	return answers
 }
@@ -70,18 +64,11 @@ func (l *lookups) groups(queues []string) [][]string {
 	return groups
 }
 
-func (l *lookups) line(queue string) *batcher[*lookup] {
+func (l *lookups) batcher(queue string) *batcher[*lookup] {
 	if !l.cluster {
 		queue = ""
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	line := l.lines[queue]
-	if line == nil {
-		line = &batcher[*lookup]{most: lookupBatch, write: l.readAll}
-		l.lines[queue] = line
-	}
-	return line
+	return l.queues.of(queue)
 }
 
 func (l *lookups) readAll(batch []*lookup) {

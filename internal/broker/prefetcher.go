@@ -115,14 +115,7 @@ func (p *prefetcher) next(ctx context.Context, queue string) *attempt {
 	return p.take(queue) // also if a fetch has just ended
 }
 
-func (p *prefetcher) stopping() bool {
-	select {
-	case <-p.quit:
-		return true
-	default:
-		return false
-	}
-}
+func (p *prefetcher) stopping() bool { return isClosed(p.quit) }
 
 // take returns the oldest task held of the queue, or nil. A task of which this worker still runs an older attempt, because
 // others took it for dead, is put aside: asynq knows tasks by their ids alone and would confuse the attempts.
