@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What net/http has to say goes through the logger, in its format.
+// net/http logs through the logger, in its format.
 func TestServersLogThroughTheLogger(t *testing.T) {
 	var log bytes.Buffer
 	a := newApp("api", slog.New(slog.NewJSONHandler(&log, nil)))

@@ -2,7 +2,7 @@ package broker
 
 import (
 	"context"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -64,53 +64,29 @@ func (l *lane) lastFailedForward(key string) time.Time {
 
 // stateWriter writes what a server runs, one write at a time: while Redis is slow, writes do not pile up.
 type stateWriter struct {
-	mu     sync.Mutex
-	loaded bool // Redis knows the script
-	busy   bool // a write is in flight
+	loaded atomic.Bool // Redis knows the script
+	busy   atomic.Bool // a write is in flight
 }
 
 // write runs asynq's script in the background once Redis is known to have it; before that asynq has to load it.
 func (w *stateWriter) write(ctx context.Context, l *lane, sha1 string, keys []string, args []any) *redis.Cmd {
-	if len(args) == 0 || !w.isLoaded() { // without arguments it is the script that ends the listing
+	if len(args) == 0 { // the script that ends the listing
+		return l.UniversalClient.EvalSha(ctx, sha1, keys)
+	}
+	if !w.loaded.Load() {
 		cmd := l.UniversalClient.EvalSha(ctx, sha1, keys, args...)
-		w.note(cmd.Err() == nil && len(args) > 0)
+		w.loaded.Store(cmd.Err() == nil)
 		return cmd
 	}
-	if w.begin() {
+	if w.busy.CompareAndSwap(false, true) {
 		l.extends.Go(func() {
-			err := l.UniversalClient.EvalSha(ctx, sha1, keys, args...).Err()
-			w.end(redis.HasErrorPrefix(err, "NOSCRIPT"))
+			defer w.busy.Store(false)
+			if redis.HasErrorPrefix(l.UniversalClient.EvalSha(ctx, sha1, keys, args...).Err(), "NOSCRIPT") {
+				w.loaded.Store(false)
+			}
 		})
 	}
 	done := redis.NewCmd(ctx)
 	done.SetVal("OK")
 	return done
-}
-
-func (w *stateWriter) isLoaded() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.loaded
-}
-
-func (w *stateWriter) note(loaded bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.loaded = w.loaded || loaded
-}
-
-// begin reports whether no other write is in flight.
-func (w *stateWriter) begin() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	begun := !w.busy
-	w.busy = true
-	return begun
-}
-
-func (w *stateWriter) end(forgotten bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.busy = false
-	w.loaded = w.loaded && !forgotten
 }

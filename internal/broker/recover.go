@@ -49,7 +49,7 @@ func (s *Server) recover(ctx context.Context, queue string) {
 			}
 			clear(watch)
 			answersSince = time.Time{}
-			pause(ctx, time.Second)
+			pause(ctx, recoverInterval)
 		case answersSince.IsZero():
 			answersSince = now
 		}
