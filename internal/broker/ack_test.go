@@ -43,7 +43,7 @@ func TestHeavyEndsAreWritten(t *testing.T) {
 		<-r.release
 		return strings.Repeat("x", in.N), nil
 	})
-	f.must(f.rdb.ConfigSet(t.Context(), "client-query-buffer-limit", fmt.Sprint(2<<20)).Err())
+	f.must(f.redis.Client(t).ConfigSet(t.Context(), "client-query-buffer-limit", fmt.Sprint(2<<20)).Err())
 	f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = n })
 	ids := make([]string, n)
 	for i := range ids {
@@ -67,7 +67,7 @@ func TestHeavyEndsAreWritten(t *testing.T) {
 func TestEndThatCannotBeWrittenFailsItsTask(t *testing.T) {
 	f := newFleet(t)
 	define(f, "huge", func(context.Context, input) (string, error) { return strings.Repeat("x", 3<<20), nil })
-	f.must(f.rdb.ConfigSet(t.Context(), "client-query-buffer-limit", fmt.Sprint(2<<20)).Err())
+	f.must(f.redis.Client(t).ConfigSet(t.Context(), "client-query-buffer-limit", fmt.Sprint(2<<20)).Err())
 	f.worker()
 	huge := f.enqueue(task.Request{Type: "huge"})
 	if got := f.wait(f.enqueue(task.Request{Type: "echo"}).ID); got.State != task.Succeeded {
@@ -127,7 +127,7 @@ func TestQueueWhoseEndsCannotBeWritten(t *testing.T) {
 	f.worker()
 	f.enqueue(task.Request{Type: "block", ID: "stuck", Queue: "low"})
 	stuck := f.started()
-	f.must(f.rdb.Rename(t.Context(), "asynq:{low}:active", "aside").Err())
+	f.must(f.rdb.Rename(t.Context(), "asynq:{low}:active", "asynq:{low}:aside").Err())
 	f.must(f.rdb.Set(t.Context(), "asynq:{low}:active", "no list", 0).Err())
 	stuck.release <- nil
 	for i := range 3 {
@@ -136,7 +136,7 @@ func TestQueueWhoseEndsCannotBeWritten(t *testing.T) {
 			t.Errorf("task %d of another queue: %s", i, got.State)
 		}
 	}
-	f.must(f.rdb.Rename(t.Context(), "aside", "asynq:{low}:active").Err())
+	f.must(f.rdb.Rename(t.Context(), "asynq:{low}:aside", "asynq:{low}:active").Err())
 	if got := f.wait("stuck"); got.State != task.Succeeded {
 		t.Errorf("when the queue is back: %s", got.State)
 	}

@@ -103,7 +103,7 @@ func TestLongListsAreReadInLargeSteps(t *testing.T) {
 	if got := count.n.Load(); got > n/100 {
 		t.Errorf("a dry run took %d round trips for %d tasks", got, n)
 	}
-	if stats := f.redis.Connect(t).Info(t.Context(), "commandstats").Val(); strings.Contains(stats, "cmdstat_lpos:") {
+	if stats := f.redis.Client(t).Info(t.Context(), "commandstats").Val(); strings.Contains(stats, "cmdstat_lpos:") {
 		t.Error("the list was searched for a position in it")
 	}
 }

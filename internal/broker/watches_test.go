@@ -492,7 +492,7 @@ func TestUnwatchedTasksAreNotAnnounced(t *testing.T) {
 	asked := f.enqueue(task.Request{Type: "fail"})
 	f.waitState(asked.ID, task.Failed)
 	w.Stop()
-	stats := f.rdb.Info(t.Context(), "commandstats").Val()
+	stats := f.redis.Client(t).Info(t.Context(), "commandstats").Val()
 	for line := range strings.Lines(stats) {
 		if !strings.HasPrefix(line, "cmdstat_publish:") {
 			continue
