@@ -1,6 +1,7 @@
 package task_test
 
 import (
+	"math"
 	"math/big"
 	"testing"
 	"time"
@@ -12,7 +13,7 @@ import (
 
 func TestBackoffNeverWaitsLongerThanItsFormula(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		ceilings := rapid.Int64Range(0, int64(task.MaxDelay))
+		ceilings := rapid.Int64Range(1, int64(task.MaxDelay))
 		b := task.Backoff{
 			Base: time.Duration(ceilings.Draw(t, "base")),
 			Cap:  time.Duration(ceilings.Draw(t, "cap")),
@@ -41,6 +42,39 @@ func TestBackoffUsesItsWholeRange(t *testing.T) {
 		if !low || !high {
 			t.Errorf("after %d failures: below %s %t, above %t", n, ceiling/2, low, high)
 		}
+	}
+}
+
+// A missing field has a default, or else a type that sets only the other would retry without any wait.
+func TestBackoffWithOneFieldWaits(t *testing.T) {
+	tests := []struct {
+		name    string
+		backoff task.Backoff
+		n       int
+		ceiling time.Duration
+	}{
+		{"cap alone", task.Backoff{Cap: time.Minute}, 0, task.DefaultBackoff.Base},
+		{"cap alone, later", task.Backoff{Cap: time.Minute}, 100, time.Minute},
+		{"a cap below the default base", task.Backoff{Cap: time.Second}, 0, time.Second},
+		{"base alone", task.Backoff{Base: time.Second}, 0, time.Second},
+		{"base alone, later", task.Backoff{Base: time.Second}, 100, task.DefaultBackoff.Cap},
+		{"a base above the default cap", task.Backoff{Base: time.Hour}, 3, time.Hour},
+		{"the longest cap", task.Backoff{Base: time.Second, Cap: math.MaxInt64}, math.MaxInt, math.MaxInt64},
+		{"the longest base", task.Backoff{Base: math.MaxInt64}, 1, math.MaxInt64},
+		{"a negative base", task.Backoff{Base: -1, Cap: time.Minute}, 100, time.Minute},
+		{"neither", task.Backoff{}, 5, 0},
+		{"negative ones", task.Backoff{Base: -5, Cap: -5}, 5, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var longest time.Duration
+			for range 1000 { // all below one half: a chance of 2⁻¹⁰⁰⁰
+				longest = max(longest, tt.backoff.Delay(tt.n))
+			}
+			if longest > tt.ceiling || longest < tt.ceiling/2 {
+				t.Errorf("the longest wait is %s, want up to %s", longest, tt.ceiling)
+			}
+		})
 	}
 }
 
