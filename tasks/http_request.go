@@ -321,7 +321,8 @@ const maxRetryAfter = 24 * time.Hour
 // retryAfter reads the header Retry-After: seconds or an HTTP date (RFC 9110, section 10.2.3). It is 0 for what is
 // neither, or not in the future: the type's backoff is kinder than no wait at all.
 func retryAfter(value string, now time.Time) time.Duration {
-	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {
+	// More seconds than fit into 64 bits are the most that do.
+	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {

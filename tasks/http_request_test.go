@@ -281,6 +281,8 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		{"a date", date(time.Hour), 503, 59 * time.Minute, time.Hour},
 		{"days", "864000", 503, 24 * time.Hour, 24 * time.Hour},
 		{"ages", "18446744073709551615", 503, 24 * time.Hour, 24 * time.Hour},
+		{"more than 64 bits", "18446744073709551616", 503, 24 * time.Hour, 24 * time.Hour},
+		{"a far year", "Fri, 31 Dec 9999 23:59:59 GMT", 503, 24 * time.Hour, 24 * time.Hour},
 		{"a date in ages", date(30 * 24 * time.Hour), 503, 24 * time.Hour, 24 * time.Hour},
 		{"a date gone by", date(-time.Hour), 503, none, none},
 		{"no time", "0", 503, none, none},
