@@ -41,7 +41,7 @@ func (c *cli) top(ctx context.Context, _ []string) error {
 	fmt.Fprint(c.out.w, enterScreen)
 	defer fmt.Fprint(c.out.w, leaveScreen)
 	var last *sample
-	for now := before; ctx.Err() == nil; last = now {
+	for now := before; ctx.Err() == nil; {
 		fmt.Fprint(c.out.w, clearScreen)
 		if err := now.write(c, last); err != nil {
 			return err
@@ -51,6 +51,7 @@ func (c *cli) top(ctx context.Context, _ []string) error {
 		case <-ctx.Done(): // somebody has seen enough
 			return nil
 		}
+		last = now
 		if now, err = c.sample(ctx); err != nil && ctx.Err() == nil {
 			return err
 		}
