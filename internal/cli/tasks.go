@@ -130,7 +130,7 @@ func (c *cli) showTask(t *client.Task) error {
 		{"type", t.Type},
 		{"queue", t.Queue},
 		{"state", string(t.State)},
-		{"attempt", fmt.Sprintf("%d of %d", t.Attempt, t.MaxRetries+1)},
+		{"attempt", outOf(t.Attempt, t.MaxRetries+1)},
 		{"payload", noNull(t.Payload)},
 		{"result", noNull(t.Result)},
 	}
