@@ -51,6 +51,11 @@ type value struct {
 	source string
 }
 
+// newValue drops the line ends after a text: a secret that comes from a file often has one.
+func newValue(text, source string) value {
+	return value{strings.TrimRight(text, "\r\n"), source}
+}
+
 // Load reads the configuration of a program from its arguments, without the program's name, and its environment,
 // in the form of os.Environ. It returns ErrHelp or ErrVersion if that was asked for, and an *Error with every
 // fault otherwise.
@@ -136,8 +141,8 @@ func (l *loader) readEnviron(environ []string) map[string]string {
 // take uses the variables that are not empty: an empty one is how many a compose file says "not set".
 func (l *loader) take(env map[string]string) {
 	for _, s := range settings {
-		if text := env[s.env()]; text != "" {
-			l.values[s.key] = value{text, s.env()}
+		if v := newValue(env[s.env()], s.env()); v.text != "" {
+			l.values[s.key] = v
 		}
 	}
 }
@@ -145,7 +150,7 @@ func (l *loader) take(env map[string]string) {
 func (l *loader) takeFlags(flags *pflag.FlagSet) {
 	for _, s := range settings {
 		if f := flags.Lookup(s.flag()); f != nil && f.Changed {
-			l.values[s.key] = value{f.Value.String(), "--" + f.Name}
+			l.values[s.key] = newValue(f.Value.String(), "--"+f.Name)
 		}
 	}
 }
@@ -171,7 +176,7 @@ func (l *loader) readFile(path string) {
 			l.fault(s.key, path, "%v", err)
 			continue
 		}
-		l.values[s.key] = value{text, path}
+		l.values[s.key] = newValue(text, path)
 	}
 	l.readSchedules(k.Get("schedules"), path)
 	l.findUnknown(k, path)

@@ -395,3 +395,18 @@ func TestAllowedHostsAreNames(t *testing.T) {
 		}
 	}
 }
+
+func TestLineEndsAfterValuesAreDropped(t *testing.T) {
+	secret := strings.Repeat("s", 32)
+	file := write(t, "redis: {url: \"redis://h:1/0\\n\"}\napi:\n  jwt:\n    secret: |\n      "+secret+"\n    issuer: \"i\\r\\n\"\n")
+	fromFile := load(t, config.APIProgram, []string{"--config", file, "--api-jwt-audience", "a\n"}, "BACKBEAT_API_INSECURE=\n")
+	fromEnv := load(t, config.APIProgram, nil, "BACKBEAT_REDIS_URL=redis://h:1/0\n", "BACKBEAT_API_JWT_SECRET="+secret+"\r\n",
+		"BACKBEAT_API_JWT_ISSUER=i\n", "BACKBEAT_API_JWT_AUDIENCE=a\n\n")
+	for _, cfg := range []*config.Config{fromFile, fromEnv} {
+		jwt := cfg.API.JWT
+		got := []string{cfg.Redis.URL.Reveal(), jwt.Secret.Reveal(), jwt.Issuer, jwt.Audience}
+		if want := []string{"redis://h:1/0", secret, "i", "a"}; !reflect.DeepEqual(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
