@@ -178,7 +178,7 @@ func (l *loader) readFile(path string) {
 		}
 		l.values[s.key] = newValue(text, path)
 	}
-	l.readSchedules(k.Get("schedules"), path)
+	l.readSchedules(k.Get("schedules"), data, path)
 	l.findUnknown(k, path)
 }
 

@@ -20,13 +20,19 @@ type Schedule struct {
 }
 
 // readSchedules reads the list of schedules, which are written as for the API, each with its id.
-func (l *loader) readSchedules(found any, path string) {
+// Their tasks are read from the data of the file, in which numbers are exact.
+func (l *loader) readSchedules(found any, data []byte, path string) {
 	if found == nil {
 		return
 	}
 	list, ok := found.([]any)
 	if !ok {
 		l.fault("schedules", path, "must be a list")
+		return
+	}
+	tasks, err := exactTasks(data)
+	if err != nil {
+		l.fault("schedules", path, "cannot be read: %v", err)
 		return
 	}
 	places := make(map[string]string)
@@ -37,7 +43,7 @@ func (l *loader) readSchedules(found any, path string) {
 			l.fault(place, path, "must be a schedule")
 			continue
 		}
-		s, faults := readSchedule(fields)
+		s, faults := readSchedule(fields, tasks[i])
 		if first, taken := places[s.ID]; taken {
 			faults = append(faults, task.Fault{Location: "id", Message: "is taken by " + first})
 		} else if s.ID != "" {
@@ -50,11 +56,14 @@ func (l *loader) readSchedules(found any, path string) {
 	}
 }
 
-func readSchedule(fields map[string]any) (s Schedule, faults []task.Fault) {
+func readSchedule(fields map[string]any, exactTask *exact) (s Schedule, faults []task.Fault) {
 	s.ID, _ = fields["id"].(string)
 	faults = faultsOf(schedule.CheckID(s.ID))
 	fields = maps.Clone(fields)
 	delete(fields, "id")
+	if exactTask != nil {
+		fields["task"] = exactTask
+	}
 	data, err := json.Marshal(fields)
 	if err != nil {
 		return s, append(faults, task.Fault{Message: "has a value that JSON does not know, such as .inf or a key that is no text"})

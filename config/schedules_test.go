@@ -69,3 +69,32 @@ schedules:
 		t.Errorf("and %+v", found)
 	}
 }
+
+func TestPayloadsOfSchedulesKeepTheirText(t *testing.T) {
+	file := write(t, `
+schedules:
+  - id: a
+    at: 2126-12-01
+    task:
+      type: t
+      metadata: {zip: 01234}
+      payload:
+        <<: &base {day: 2026-12-01, zip: 01234}
+        zip: 00000
+        list: [1_000, null, 0x10, 2026-12-01T09:00:00Z, true, "7", !!str 8, .5]
+        big: [1152921504606846977, 123456789012345678901234567890, -9007199254740993, 0.12345678901234567890, 1.10, 1e3]
+        nothing: null
+        again: *base
+        2026-12-02: x
+`)
+	s := load(t, config.BeatProgram, []string{"--config", file}).Schedules[0]
+	want := `{"2026-12-02":"x","again":{"day":"2026-12-01","zip":"01234"},` +
+		`"big":[1152921504606846977,123456789012345678901234567890,-9007199254740993,0.12345678901234567890,1.10,1e3],` +
+		`"day":"2026-12-01","list":["1_000",null,"0x10","2026-12-01T09:00:00Z",true,"7","8",".5"],"nothing":null,"zip":"00000"}`
+	if diff := cmp.Diff(want, string(s.Spec.Task.Payload)); diff != "" {
+		t.Error(diff)
+	}
+	if zip := s.Spec.Task.Metadata["zip"]; zip != "01234" || s.Spec.At.Year() != 2126 {
+		t.Errorf("zip %q, at %v", zip, s.Spec.At)
+	}
+}
