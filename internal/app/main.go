@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
@@ -37,8 +38,9 @@ func Version() string {
 }
 
 // Main runs a program until it is told to stop, and returns its exit code: 0 after a clean end, 1 if it could not
-// go on, 2 for a bad configuration.
+// go on, 2 for a bad configuration. SIGINT, SIGTERM and SIGHUP tell it to stop; a second one ends it at once.
 func Main(p config.Program, args, environ []string, stdout, stderr io.Writer) int {
+	signal.Ignore(syscall.SIGPIPE) // who reads the log may go, and the program works on
 	probe := len(args) > 0 && args[0] == "healthcheck"
 	if probe {
 		args = args[1:]
@@ -55,12 +57,22 @@ func Main(p config.Program, args, environ []string, stdout, stderr io.Writer) in
 		fmt.Fprintln(stderr, err)
 		return exitConfig
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
 	defer stop()
+	context.AfterFunc(ctx, stop) // the next signal has its default effect again, and ends the program
 	if probe {
 		return report(healthcheck(ctx, p, cfg), stderr)
 	}
 	return run(ctx, p, cfg, stderr)
+}
+
+// stopSignals are the signals that tell a program to stop. One that nohup has it ignore stays ignored.
+func stopSignals() []os.Signal {
+	signals := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 func report(err error, stderr io.Writer) int {
@@ -74,12 +86,12 @@ func report(err error, stderr io.Writer) int {
 func run(ctx context.Context, p config.Program, cfg *config.Config, stderr io.Writer) int {
 	logger := telemetry.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format)
 	program, err := New(p, cfg, logger)
+	if err == nil {
+		err = program.Run(ctx)
+	}
 	if faults, ok := errors.AsType[*config.Error](err); ok {
 		fmt.Fprintln(stderr, faults)
 		return exitConfig
-	}
-	if err == nil {
-		err = program.Run(ctx)
 	}
 	if setup, ok := errors.AsType[*broker.SetupError](err); ok {
 		fmt.Fprintln(stderr, setup)

@@ -15,7 +15,7 @@ import (
 )
 
 // New puts a program together. Nothing runs before Run. It returns a *config.Error if the program's schedules do not fit
-// its task types.
+// its task types, or its API could not authenticate anybody.
 func New(p config.Program, cfg *config.Config, logger *slog.Logger) (*App, error) {
 	if p == config.BeatProgram || p == config.Standalone {
 		if err := checkSchedules(cfg); err != nil {
@@ -25,6 +25,9 @@ func New(p config.Program, cfg *config.Config, logger *slog.Logger) (*App, error
 	redis.SetLogger(quietRedis{logger}) // go-redis has one for the whole process
 	a := newApp(string(p), logger)
 	if p == config.Standalone && cfg.Redis.URL == "" {
+		if err := checkAuthenticator(cfg); err != nil {
+			return nil, err
+		}
 		// The address of its own Redis is known only once that runs, so everything else comes with it.
 		a.add(a.ownRedis(cfg))
 		return a, nil
@@ -70,7 +73,11 @@ func (a *App) ownRedis(cfg *config.Config) part {
 			}
 			own := *cfg
 			own.Redis.URL = config.Secret(server.URL())
-			return a.addProgram(config.Standalone, &own)
+			if err := a.addProgram(config.Standalone, &own); err != nil {
+				server.Stop() // a part that did not start is not stopped
+				return err
+			}
+			return nil
 		},
 		stop: func() { server.Stop() },
 	}
