@@ -11,9 +11,6 @@ import (
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
-//go:embed lua/prelude.lua
-var preludeSource string
-
 var (
 	//go:embed lua/enqueue.lua
 	enqueueSource string
@@ -86,7 +83,7 @@ var bulkScripts = map[task.Action]script{
 // script is a Lua script on the keys of one queue. Its ARGV begins with what the prelude reads.
 type script struct{ *redis.Script }
 
-func newScript(source string) script { return script{redis.NewScript(preludeSource + source)} }
+func newScript(source string) script { return script{redis.NewScript(withPreludeOf(source))} }
 
 // newBulkScript makes a function of the source of a script, whose KEYS and ARGV become parameters.
 func newBulkScript(source string) script {

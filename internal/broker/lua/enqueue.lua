@@ -36,7 +36,7 @@ local function isTaken(id, key, msg)
 end
 
 local function ripe(id, key, msg)
-  redis.call("HSET", key, "msg", msg, "state", "pending", "pending_since", NOW_NS)
+  redis.call("HSET", key, "msg", msg, "state", "pending", "pending_since", pending_since())
   ready[#ready + 1] = id
   return ""
 end

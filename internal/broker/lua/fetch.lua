@@ -68,28 +68,39 @@ local function drop(id)
   return true
 end
 
--- Ids leave the list last, so that an error on the way loses none.
-local ids = redis.call("LRANGE", KEYS[1], -most, -1)
--- Redis refuses, when its memory is full, commands of a script that may need more, unless the script has written before.
--- Tasks must go on then: their ends free memory.
-if #ids > 0 then redis.call("LTRIM", KEYS[1], 0, -1) end
-local full, seen = #ids == most, 0
-for i = #ids, 1, -1 do
-  if room <= 0 then
-    full = true
-    break
+-- Popping first is a write that Redis allows when its memory is full; the commands after it may then need more. Tasks must
+-- go on in that state, for their ends free memory.
+local ids = redis.call("RPOP", KEYS[1], most) or {}
+local seen = 0 -- how many of the ids have been dealt with
+
+local function takeAll()
+  for i, id in ipairs(ids) do
+    if room <= 0 then return end
+    local ok, answer = try(accept, id)
+    if not ok and not drop(id) then taken[4], answer = answer, false end
+    if answer == false then rotated[#rotated + 1] = id end
+    seen = i
   end
-  seen = seen + 1
-  local ok, answer = try(accept, ids[i])
-  if not ok and not drop(ids[i]) then taken[4], answer = answer, false end
-  if answer == false then rotated[#rotated + 1] = ids[i] end
 end
-if #active > 0 then
+
+-- lease gives the tasks taken to the worker.
+local function lease()
+  if #active == 0 then return end
   redis.call("ZADD", KEYS[4], unpack(leases))
   redis.call("LPUSH", KEYS[3], unpack(active))
 end
+
+-- putBack returns ids to the head of the queue, in order: the newest goes first.
+local function putBack(list, first)
+  for i = #list, first, -1 do redis.call("RPUSH", KEYS[1], list[i]) end
+end
+
+local ok, fault = pcall(takeAll)
+if ok then ok, fault = pcall(lease) end
+putBack(ids, seen + 1)
+if not ok then putBack(active, 1) end -- no id is lost
 for _, id in ipairs(rotated) do redis.call("LPUSH", KEYS[1], id) end
-if seen > 0 then redis.call("LTRIM", KEYS[1], 0, -seen - 1) end
+if not ok then error(fault, 0) end
 -- What had to stay is no reason to ask again at once.
-taken[5] = (full and not (#active == 0 and #rotated > 0)) and 1 or 0
+taken[5] = ((#ids == most or seen < #ids) and not (#active == 0 and #rotated > 0)) and 1 or 0
 return taken

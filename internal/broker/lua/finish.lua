@@ -34,7 +34,7 @@ local function giveBack(id, key, outcome, attempt, delay_ms, expires_at)
     end
     if delay_ms ~= "0" then return delay(id, "scheduled", int(now + delay_ms)) end
   end
-  redis.call("HSET", key, "state", "pending", "pending_since", NOW_NS)
+  redis.call("HSET", key, "state", "pending", "pending_since", pending_since())
   wake(redis.call("RPUSH", asynq .. "pending", id))
 end
 

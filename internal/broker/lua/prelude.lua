@@ -1,4 +1,5 @@
--- prelude.lua stands in front of every script of this package. The scripts work on asynq's own keys, so that
+-- prelude.lua is what the scripts of this package share. In front of each stand those of the paragraphs below, parted by blank
+-- lines, that it uses (see prelude.go). The scripts work on asynq's own keys, so that
 -- stock asynq servers, inspectors and asynqmon see nothing but asynq tasks. What asynq has no place for is in
 -- further fields of the task's hash, whose names begin with "bb:", and in a few keys beside the queue, in the
 -- same hash slot:
@@ -21,10 +22,16 @@
 -- Every script begins its ARGV with: asynq:{q}: , backbeat:{q}: . The time is that of Redis: those who call have clocks of
 -- their own, which may be wrong.
 local asynq, backbeat = ARGV[1], ARGV[2]
+
 local TIME = redis.call("TIME")
+
 local now = tonumber(TIME[1]) * 1000 + math.floor(tonumber(TIME[2]) / 1000)
+
 local NOW_MS = string.format("%.0f", now)
-local NOW_NS = TIME[1] .. string.format("%06d000", tonumber(TIME[2])) -- for asynq's pending_since
+
+-- pending_since is the time as asynq writes it, in ns.
+local function pending_since() return TIME[1] .. string.format("%06d000", tonumber(TIME[2])) end
+
 local LEASE_END = tonumber(TIME[1]) + 30 -- of asynq's leases
 
 local DEFAULT_RETENTION = 24 * 3600 * 1000
@@ -32,11 +39,9 @@ local DEFAULT_RETENTION = 24 * 3600 * 1000
 -- int writes a number without an exponent, in which Lua would write milliseconds.
 local function int(n) return string.format("%.0f", n) end
 
--- SERVER_ERRORS begin replies that say something of the whole server, or of the user's rights, and nothing of a key.
-local SERVER_ERRORS = {
-  READONLY = true, OOM = true, MISCONF = true, NOREPLICAS = true, LOADING = true, MASTERDOWN = true, CLUSTERDOWN = true,
-  NOPERM = true,
-}
+-- SERVER_ERRORS begin replies that say something of the whole server, or of the user's rights, and nothing of a key. A table
+-- would be built at each call of a script.
+local SERVER_ERRORS = " READONLY OOM MISCONF NOREPLICAS LOADING MASTERDOWN CLUSTERDOWN NOPERM "
 
 -- try calls a function that works on one task of several. An error of the task's own keys, such as a wrong type, is
 -- returned: false, and its text. An error of the server is raised again: the caller must see it as the answer of the
@@ -47,7 +52,7 @@ local function try(f, ...)
   local text = type(answer) == "table" and answer.err or tostring(answer)
   -- Before Redis 7 an error is a string that says first where it was raised.
   local code = string.match(text, "^(%u+) ") or string.match(text, "%-(%u+) ")
-  if SERVER_ERRORS[code or ""] or string.find(text, "The user executing the script", 1, true) then error(answer, 0) end
+  if string.find(SERVER_ERRORS, " " .. (code or "-") .. " ", 1, true) or string.find(text, "The user executing the script", 1, true) then error(answer, 0) end
   return false, text
 end
 
@@ -76,7 +81,7 @@ end
 
 -- push puts a task at the tail of its queue.
 local function push(id)
-  redis.call("HSET", asynq .. "t:" .. id, "state", "pending", "pending_since", NOW_NS)
+  redis.call("HSET", asynq .. "t:" .. id, "state", "pending", "pending_since", pending_since())
   wake(redis.call("LPUSH", asynq .. "pending", id))
 end
 

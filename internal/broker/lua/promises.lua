@@ -16,7 +16,7 @@
 for i = #ARGV - 2, 6, -3 do
   local entry, id, msg = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   if redis.call("XDEL", KEYS[1], entry) == 1 and id ~= "" then
-    redis.call("HSET", asynq .. "t:" .. id, "msg", msg, "state", "pending", "pending_since", NOW_NS)
+    redis.call("HSET", asynq .. "t:" .. id, "msg", msg, "state", "pending", "pending_since", pending_since())
     wake(redis.call("RPUSH", KEYS[3], id))
   end
 end

@@ -35,7 +35,7 @@ for _, id in ipairs(lost) do
     over[#over + 1], over[#over + 2], over[#over + 3] = id, msg, attempt or "0"
   else
     redis.call("ZREM", KEYS[2], id)
-    redis.call("HSET", key, "state", "pending", "pending_since", NOW_NS)
+    redis.call("HSET", key, "state", "pending", "pending_since", pending_since())
     wake(redis.call("RPUSH", asynq .. "pending", id))
     changed(id, waiters)
     back[#back + 1] = head(msg)

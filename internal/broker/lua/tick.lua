@@ -32,7 +32,7 @@ end
 local length = #ready > 0 and redis.call("LPUSH", KEYS[3], unpack(ready))
 for _, n in ipairs(places) do
   local at = 6 + (n - 1) * size
-  redis.call("HSET", keys[n], "msg", ARGV[at + 2], "state", "pending", "pending_since", NOW_NS, "bb:schedule", ARGV[at + 1])
+  redis.call("HSET", keys[n], "msg", ARGV[at + 2], "state", "pending", "pending_since", pending_since(), "bb:schedule", ARGV[at + 1])
   if size == 4 and ARGV[at + 3] ~= "" then redis.call("HSET", keys[n], "bb:callback", ARGV[at + 3]) end
 end
 redis.call("SADD", KEYS[2], ARGV[4])
