@@ -209,7 +209,7 @@ func (a *attempt) appendFinish(args []any, now time.Time) []any {
 	}
 	return append(args,
 		a.id, a.number, string(a.outcome), a.finalMessage(now), a.result, string(a.failure.Kind), a.failure.Message, progress,
-		a.message.retention(a.outcome).Milliseconds(), a.retryAfter(now), expiresAt, a.message.UniqueKey)
+		a.message.retentionArg(a.outcome), a.retryAfter(now), expiresAt, a.message.UniqueKey)
 }
 
 // retryAfter is for how many ms the task is put off, 0 for not at all.

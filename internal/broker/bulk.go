@@ -314,7 +314,7 @@ func (b *bulk) runScript(ctx context.Context, s section, records []*record) ([]s
 func (b *bulk) arguments(r *record) []any {
 	switch b.Action {
 	case task.ActionCancel:
-		return []any{r.id, r.message.retention(task.Canceled).Milliseconds()}
+		return []any{r.id, r.message.retentionArg(task.Canceled)}
 	case task.ActionRetry:
 		return []any{r.id, r.raw, r.message.renewed()}
 	default:

@@ -13,7 +13,7 @@ import (
 func (c *Client) Cancel(ctx context.Context, id string) (*task.Task, error) {
 	return c.steer(ctx, id, "canceled", func(r *record) (string, error) {
 		reply, err := cancelScript.run(ctx, c.rdb, r.queue, []string{taskKey(r.queue, id)},
-			id, r.message.retention(task.Canceled).Milliseconds()).Text()
+			id, r.message.retentionArg(task.Canceled)).Text()
 		if err == nil && reply == "requested" {
 			// If this does not arrive, the worker finds the flag when it polls.
 			c.rdb.Publish(ctx, asynqCancelChannel, id)

@@ -89,6 +89,8 @@
 //   - a worker does not know the type of a task: it puts the task off, at no cost, for a worker that does.
 //   - a cancellation is not heard: it stands in the hash, and the worker looks for such every second; should the
 //     worker die, fetch.lua ends the task as canceled instead of handing it out.
+//   - a stock server or asynqmon archives a task: a worker adopts it within seconds, and it is dropped after its retention
+//     (adopt.lua). Tasks of stock clients beyond asynq's cap of 10,000 are dropped, the oldest first.
 //   - a message cannot be read: the task fails, with the message kept for whoever wants to look.
 //   - a worker is killed between the end of a task and its callback: the promise is in Redis, and another keeps it.
 //   - a result is late: there is no such thing, because it is written by the script that ends the task.

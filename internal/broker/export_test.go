@@ -12,6 +12,11 @@ import (
 // of does not reach it.
 func (c *Client) HearOnly() { c.watches.every = 24 * time.Hour }
 
+// Adopt does at once what a worker does every few seconds, for what was archived so long ago.
+func (c *Client) Adopt(ctx context.Context, queue string, age time.Duration) error {
+	return adopt(ctx, c.rdb, queue, age)
+}
+
 // Watched is how many tasks somebody watches.
 func (c *Client) Watched() int {
 	c.watches.mu.Lock()

@@ -41,6 +41,7 @@ const (
 
 func ownPrefix(queue string) string       { return "backbeat:{" + queue + "}:" }
 func dueKey(queue string) string          { return ownPrefix(queue) + "due" }
+func adoptedKey(queue string) string      { return ownPrefix(queue) + "adopted" }
 func expiresKey(queue string) string      { return ownPrefix(queue) + "expires" }
 func endsKey(queue string) string         { return ownPrefix(queue) + "ends" }
 func ticksKey(queue string) string        { return ownPrefix(queue) + "ticks" }

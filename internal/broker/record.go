@@ -95,6 +95,15 @@ func (m *message) retention(state task.State) time.Duration {
 	return m.duration(headerRetention, m.Retention)
 }
 
+// retentionArg is the retention as the scripts take it, in ms. It is -1 for tasks to which asynq's own bounds apply: 90 days,
+// and 10,000 archived tasks of a queue.
+func (m *message) retentionArg(state task.State) int64 {
+	if m.foreign() && state != task.Succeeded {
+		return -1
+	}
+	return m.retention(state).Milliseconds()
+}
+
 func (m *message) deadline() time.Time {
 	if t := m.time(headerDeadline); !t.IsZero() || m.Deadline == 0 {
 		return t
@@ -231,14 +240,24 @@ func (r *record) taskState() task.State {
 	}
 }
 
-// attempt is at least what asynq's own counter implies, for tasks that a stock server has run.
+// attempt is at least what asynq's own counters imply, for tasks that a stock server has run.
 func (r *record) attempt() int {
 	n, _ := strconv.Atoi(r.fields[fieldAttempt])
 	implied := r.message.Retried
-	if r.state == "active" || r.state == "completed" {
+	if r.state == "active" || r.state == "completed" || r.endedByFailure() {
 		implied++
 	}
 	return max(n, implied)
+}
+
+// endedByFailure reports whether the task's last attempt failed and was to be the last, which asynq counts as no retry. A tool
+// archives tasks later than they failed.
+func (r *record) endedByFailure() bool {
+	if r.state != "archived" || r.taskState() != task.Failed || r.message.LastFailedAt == 0 {
+		return false
+	}
+	finished := parseMillis(r.fields[fieldFinishedAt])
+	return finished.IsZero() || finished.Unix() == r.message.LastFailedAt
 }
 
 func (r *record) finishedAt() time.Time {

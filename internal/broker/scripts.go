@@ -34,6 +34,8 @@ var (
 	recoverSource string
 	//go:embed lua/sweep.lua
 	sweepSource string
+	//go:embed lua/adopt.lua
+	adoptSource string
 	//go:embed lua/await.lua
 	awaitSource string
 	//go:embed lua/fence.lua
@@ -64,6 +66,7 @@ var (
 	forwardScript  = newScript(forwardSource)
 	recoverScript  = newScript(recoverSource)
 	sweepScript    = newScript(sweepSource)
+	adoptScript    = newScript(adoptSource)
 	awaitScript    = newScript(awaitSource)
 	fenceScript    = newScript(fenceSource)
 	tickScript     = newScript(tickSource)

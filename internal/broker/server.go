@@ -101,7 +101,9 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	loopCtx, end := context.WithCancel(context.WithoutCancel(ctx))
 	s.end = end
-	for _, loop := range []func(context.Context){s.listen, s.keepAnnounced, s.keepCancellations, s.lane.prefetch.keepFresh} {
+	for _, loop := range []func(context.Context){
+		s.listen, s.keepAnnounced, s.keepCancellations, s.keepAdopted, s.lane.prefetch.keepFresh,
+	} {
 		s.loops.Go(func() { loop(loopCtx) })
 	}
 	for _, q := range s.cfg.Queues { // each by itself, for in a cluster queues can be out of reach one by one

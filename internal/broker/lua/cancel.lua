@@ -2,7 +2,7 @@
 --
 -- KEYS[1] asynq:{q}:t:{id}
 -- ARGV[3] id
--- ARGV[4] retention in ms
+-- ARGV[4] retention in ms; negative for a task of a stock client
 --
 -- Returns "ok"; "requested" if the task runs; "already" if it is canceled; else the state that does not allow it, ""
 -- for no task.

@@ -13,7 +13,7 @@
 --   6 error kind, "" for none
 --   7 error message
 --   8 progress, "" for none
---   9 retention in ms
+--   9 retention in ms; negative for a task of a stock client
 --   10 in how many ms the next try comes, for retrying, and for unstarted if the task is put off; 0 = at once
 --   11 expires_at in ms, for unstarted; 0 = never
 --   12 the lock of a stock client's Unique option, "" for none

@@ -5,6 +5,8 @@
 -- same hash slot:
 --
 --   backbeat:{q}:failed | canceled | expired   ZSET id -> end of retention, ms: what asynq calls archived
+--   backbeat:{q}:stock                         ZSET id -> when it was archived, ms: those of stock clients among them
+--   backbeat:{q}:adopted                       HASH up to which place of asynq's archive all tasks have an end of retention
 --   backbeat:{q}:expires                       ZSET id -> expires_at, ms: what must have started by then
 --   backbeat:{q}:canceling                     SET of running ids that are to be canceled
 --   backbeat:{q}:due                           ZSET id -> the exact time to start or try again, ms
@@ -188,19 +190,50 @@ local function forget(id)
   redis.call("ZREM", backbeat .. "failed", id)
   redis.call("ZREM", backbeat .. "canceled", id)
   redis.call("ZREM", backbeat .. "expired", id)
+  redis.call("ZREM", backbeat .. "stock", id)
   redis.call("ZREM", backbeat .. "expires", id)
   redis.call("ZREM", backbeat .. "due", id)
   redis.call("SREM", backbeat .. "canceling", id)
 end
 
--- archive ends a task, already taken off its list, as failed, canceled or expired.
+-- STOCK_RETENTION, in ms, and STOCK_CAP, of a queue, bound what asynq archives.
+local STOCK_RETENTION, STOCK_CAP = 90 * 24 * 3600 * 1000, 10000
+
+-- retain notes until when an archived task stays: retention in ms, from a time on; negative for a task of a stock client, to
+-- which asynq's bounds apply.
+local function retain(id, outcome, from, retention)
+  if retention < 0 then
+    retention = STOCK_RETENTION
+    redis.call("ZADD", backbeat .. "stock", int(from), id)
+  end
+  redis.call("ZADD", backbeat .. outcome, int(from + retention), id)
+end
+
+-- trimStock drops the oldest archived tasks of stock clients beyond asynq's cap, up to most of them. Some entries may be of
+-- tasks that asynqmon has deleted or run since; so no more are dropped than the archive has beyond the cap.
+local function trimStock(most)
+  local kept = math.min(redis.call("ZCARD", backbeat .. "stock"), redis.call("ZCARD", asynq .. "archived"))
+  local extra = math.min(most, kept - STOCK_CAP)
+  if extra <= 0 then return end
+  for _, id in ipairs(redis.call("ZRANGE", backbeat .. "stock", 0, extra - 1)) do
+    local key = asynq .. "t:" .. id
+    if redis.pcall("HGET", key, "state") == "archived" then
+      redis.call("ZREM", asynq .. "archived", id)
+      redis.call("DEL", key)
+    end
+    forget(id)
+  end
+end
+
+-- archive ends a task, already taken off its list, as failed, canceled or expired. See retain for retention.
 local function archive(id, outcome, retention, fields)
   local key = asynq .. "t:" .. id
-  if retention <= 0 then return drop(id, outcome, fields) end
+  if retention == 0 then return drop(id, outcome, fields) end
   redis.call("ZADD", asynq .. "archived", int(math.floor(now / 1000)), id)
-  redis.call("ZADD", backbeat .. outcome, int(now + retention), id)
+  retain(id, outcome, now, retention)
   redis.call("HSET", key, "state", "archived", "bb:outcome", outcome, "bb:finished_at", NOW_MS, unpack(fields or {}))
   redis.call("HDEL", key, "bb:cancel") -- it is obeyed; asynqmon may run the task again
+  if retention < 0 then trimStock(2) end
 end
 
 -- unlist takes a task that does not run off the list of its state. It returns false for a state that has none.

@@ -27,7 +27,7 @@ for _, command in ipairs({
   {"LPOS", key, 1}, {"LTRIM", key, 0, 1}, {"LREM", key, 1, 1}, {"LPOP", key}, {"RPOP", key}, {"DEL", key},
   {"SADD", key, 1}, {"SISMEMBER", key, 1}, {"SMEMBERS", key}, {"SREM", key, 1}, {"DEL", key},
   {"ZADD", key, 1, 1}, {"ZRANGE", key, 0, 0}, {"ZRANGEBYSCORE", key, 0, 0}, {"ZSCORE", key, 1}, {"ZMSCORE", key, 1},
-  {"ZCARD", key}, {"ZCOUNT", key, 0, 0}, {"ZREVRANK", key, 1}, {"ZREM", key, 1}, {"ZREMRANGEBYSCORE", key, 0, 0},
+  {"ZCARD", key}, {"ZCOUNT", key, 0, 0}, {"ZRANK", key, 1}, {"ZREVRANK", key, 1}, {"ZREM", key, 1}, {"ZREMRANGEBYSCORE", key, 0, 0},
   {"ZREMRANGEBYRANK", key, 0, 0}, {"DEL", key},
   {"XADD", key, "1-1", "a", 1}, {"XLEN", key}, {"XRANGE", key, "-", "+"}, {"XREVRANGE", key, "-", "+"}, {"XDEL", key, "1-1"},
   {"DEL", key},

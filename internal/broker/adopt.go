@@ -1,0 +1,89 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+const (
+	// adoptInterval is how often a worker looks for tasks that stock servers and tools have archived.
+	adoptInterval = 5 * time.Second
+	// adoptAge is for how long a task must have been archived before it is looked at.
+	adoptAge = 2 * time.Second
+	// lateAge is the same for a second look, at what machines with slow clocks archive among older tasks.
+	lateAge = 2 * time.Hour
+	// lateRounds is how many rounds there are between two of those.
+	lateRounds = 20
+	// adoptBatch is how many archived tasks are looked at in one step.
+	adoptBatch = 100
+	// adoptWait bounds the work on one queue in one round.
+	adoptWait = 5 * time.Second
+)
+
+// keepAdopted gives tasks that others have archived an end of their retention.
+func (s *Server) keepAdopted(ctx context.Context) {
+	for round := 0; pause(ctx, adoptInterval); round++ {
+		for _, queue := range s.archives(ctx) {
+			err := adopt(ctx, s.rdb, queue, adoptAge)
+			if err == nil && round%lateRounds == 0 {
+				err = adopt(ctx, s.rdb, queue, lateAge)
+			}
+			if err != nil && ctx.Err() == nil {
+				s.cfg.Logger.Debug("archived tasks not adopted", "queue", queue, "error", err)
+			}
+		}
+	}
+}
+
+// archives returns the queues that have archived tasks, and those that cannot be asked.
+func (s *Server) archives(ctx context.Context) []string {
+	ctx, cancel := context.WithTimeout(ctx, adoptWait)
+	defer cancel()
+	sizes := make([]*redis.IntCmd, len(s.cfg.Queues))
+	_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, q := range s.cfg.Queues {
+			sizes[i] = p.ZCard(ctx, archivedKey(q.Name))
+		}
+		return nil
+	})
+	var queues []string
+	for i, q := range s.cfg.Queues {
+		if n, err := sizes[i].Result(); n > 0 || err != nil {
+			queues = append(queues, q.Name)
+		}
+	}
+	return queues
+}
+
+// adopt goes through the tasks of a queue that were archived so long ago and that it has not seen yet.
+func adopt(ctx context.Context, rdb redis.Scripter, queue string, age time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, adoptWait)
+	defer cancel()
+	args := []any{int(age.Seconds()), adoptBatch, ""}
+	for {
+		reply, err := adoptScript.run(ctx, rdb, queue, []string{archivedKey(queue), adoptedKey(queue)}, args...).StringSlice()
+		if err != nil {
+			return wrap(err)
+		}
+		if reply[0] == "" {
+			return nil
+		}
+		args = append(args[:2], reply[0])
+		for i := 1; i+2 < len(reply); i += 3 {
+			args = append(args, reply[i], reply[i+1], retentionOf(reply[i+2]))
+		}
+	}
+}
+
+// retentionOf is the retention of an archived task, as scripts take it. A message that nobody can read is of a stock client.
+func retentionOf(raw string) int64 {
+	m, err := decodeMessage([]byte(raw))
+	if err != nil {
+		m = &message{}
+	}
+	return m.retentionArg(task.Failed)
+}
