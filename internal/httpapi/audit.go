@@ -97,15 +97,23 @@ func (a *api) recordChange(c echo.Context, action string, next echo.HandlerFunc)
 	return nil
 }
 
-// auditTimeout bounds how long an answer may wait for its entry.
-const auditTimeout = time.Second
+const (
+	// auditTimeout bounds how long an answer may wait for its entry.
+	auditTimeout = time.Second
+	// outageTimeout is auditTimeout for requests that found the store away: its callers have waited already.
+	outageTimeout = 200 * time.Millisecond
+)
 
 // record writes the log line, whatever becomes of the entry. A client that has hung up does not keep it from being
 // written.
 func (a *api) record(ctx context.Context, e *audit.Entry) {
 	a.Logger.WithGroup("audit").Info("audit", "action", e.Action, "target", e.Target, "detail", e.Detail, "principal", e.Principal,
 		"status", e.Status, "request_id", e.RequestID, "remote_addr", e.RemoteAddr)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditTimeout)
+	limit := auditTimeout
+	if e.Status == http.StatusServiceUnavailable {
+		limit = outageTimeout
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	if err := a.Audit.Record(ctx, e); err != nil {
 		a.Logger.Warn("audit entry not stored, only logged", "request_id", e.RequestID, "error", err)

@@ -157,11 +157,31 @@ func register[I, O any](a *api, op huma.Operation, handler func(context.Context,
 	}
 	op.MaxBodyBytes = a.MaxBodyBytes + 1 // huma refuses what is as large as its limit
 	op.BodyReadTimeout = cmp.Or(a.BodyTimeout, 30*time.Second)
+	limit := storeTimeOf(op)
 	huma.Register(a.API, op, func(ctx context.Context, in *I) (*O, error) {
+		if limit > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, limit)
+			defer cancel()
+		}
 		out, err := handler(ctx, in)
 		if err != nil {
 			return nil, a.problemOf(ctx, err)
 		}
 		return out, nil
 	})
+}
+
+// storeTime is how long the store may take for all that a request asks of it.
+const storeTime = 4 * time.Second
+
+// storeTimeOf returns 0 for requests that have bounds of their own: those for tasks, which may wait or concern many, and the
+// deletion of a schedule, which waits for the beat.
+func storeTimeOf(op huma.Operation) time.Duration {
+	for _, prefix := range []string{"/v1/schedules", "/v1/beat", "/v1/audit"} {
+		if strings.HasPrefix(op.Path, prefix) && op.Method != http.MethodDelete {
+			return storeTime
+		}
+	}
+	return 0
 }
