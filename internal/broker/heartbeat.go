@@ -8,7 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// asynq's heartbeat and forwarder write by the clock of this machine; the lane writes the same by that of Redis. The
+// asynq's heartbeat writes by the clock of this machine; the lane writes the same by that of Redis. The
 // heartbeat does not wait for its writes: asynq starts and ends no task while its heartbeat is busy, so a node of a cluster
 // that is away would hold up the queues of all others.
 
@@ -33,33 +33,6 @@ func (l *lane) ZAdd(ctx context.Context, key string, members ...redis.Z) *redis.
 		}
 	})
 	return redis.NewIntResult(0, nil)
-}
-
-// forward moves due tasks of stock clients for asynq's forwarder, which would leave out the queues behind one that fails.
-func (l *lane) forward(ctx context.Context, sha1 string, keys []string, args []any) *redis.Cmd {
-	none := redis.NewCmd(ctx)
-	none.SetVal(int64(0))
-	if time.Since(l.lastFailedForward(keys[0])) < outagePause {
-		return none
-	}
-	if len(args) >= 3 {
-		now := l.clock.Now()
-		args[0], args[2] = now.Unix(), now.UnixNano()
-	}
-	cmd := l.UniversalClient.EvalSha(ctx, sha1, keys, args...)
-	if err := cmd.Err(); err == nil || redis.HasErrorPrefix(err, "NOSCRIPT") {
-		return cmd
-	}
-	l.mu.Lock()
-	l.failedForwards[keys[0]] = time.Now()
-	l.mu.Unlock()
-	return none
-}
-
-func (l *lane) lastFailedForward(key string) time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.failedForwards[key]
 }
 
 // stateWriter writes what a server runs, one write at a time: while Redis is slow, writes do not pile up.

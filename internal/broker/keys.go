@@ -27,6 +27,10 @@ func pausedKey(queue string) string      { return asynqPrefix(queue) + "paused" 
 func processedKey(queue string) string   { return asynqPrefix(queue) + "processed" }
 func failedTotalKey(queue string) string { return asynqPrefix(queue) + "failed" }
 
+// maintainerKey is a STRING with a short TTL: which worker maintains the queues that the hash stands for, of which this is one.
+// It is beside asynq's keys, for it is about them: the own keys of a queue vanish with its tasks.
+func maintainerKey(queue, hash string) string { return asynqPrefix(queue) + "maintainer:" + hash }
+
 // today names a day as asynq's daily counters do, in UTC.
 func today(now time.Time) string { return now.UTC().Format(time.DateOnly) }
 

@@ -25,12 +25,10 @@ type lane struct {
 
 	mu       sync.Mutex
 	attempts map[ref]*attempt
-	// failedForwards tells when asynq's forwarder last failed at a key.
-	failedForwards map[string]time.Time
 }
 
 func newLane(rdb redis.UniversalClient, cfg ServerConfig, worker string) *lane {
-	l := &lane{UniversalClient: rdb, clock: newClock(rdb), attempts: make(map[ref]*attempt), failedForwards: make(map[string]time.Time)}
+	l := &lane{UniversalClient: rdb, clock: newClock(rdb), attempts: make(map[ref]*attempt)}
 	l.acks = newAcker(rdb, cfg)
 	l.prefetch = newPrefetcher(rdb, cfg, worker, l)
 	return l
@@ -46,8 +44,10 @@ func (l *lane) EvalSha(ctx context.Context, sha1 string, keys []string, args ...
 	switch op {
 	case opNone:
 		return l.UniversalClient.EvalSha(ctx, sha1, keys, args...)
-	case opForward:
-		return l.forward(ctx, sha1, keys, args)
+	case opForward, opDropCompleted: // the maintainer does that
+		none := redis.NewCmd(ctx)
+		none.SetVal(int64(0))
+		return none
 	case opWriteState:
 		return l.state.write(ctx, l, sha1, keys, args)
 	}
@@ -92,13 +92,14 @@ const (
 	opFinish
 	opListExpired
 	opForward
+	opDropCompleted
 	opWriteState
 )
 
 // operationOf recognizes asynq's scripts. The keys of dequeue are pending, paused, active, lease; those of
 // requeue active, lease, pending, task; done and complete begin with active, lease; retry and archive with
 // task, active, lease, and then the set that the task goes to; the one that lists expired leases has that key alone; those of
-// forward are scheduled or retry, and pending; the one that writes what a server runs has two keys of that server.
+// forward are scheduled or retry, and pending; the janitor's has completed alone; the one that writes what a server runs has two keys of that server.
 func operationOf(queue string, keys []string) operation {
 	is := func(i int, key string) bool { return i < len(keys) && keys[i] == key }
 	switch {
@@ -114,6 +115,8 @@ func operationOf(queue string, keys []string) operation {
 		return opListExpired
 	case len(keys) == 2 && is(1, pendingKey(queue)) && (is(0, scheduledKey(queue)) || is(0, retryKey(queue))):
 		return opForward
+	case len(keys) == 1 && is(0, completedKey(queue)):
+		return opDropCompleted
 	case len(keys) == 2 && strings.HasPrefix(keys[0], asynqServers+":{"):
 		return opWriteState
 	default:

@@ -15,17 +15,19 @@ func (s *Server) listen(ctx context.Context) {
 		switch m := received.(type) {
 		case *redis.Subscription:
 			s.lane.prefetch.wake("")
-			s.due.ring("")
-			s.promises.ring("")
+			s.maintainer.wakeAll()
 		case *redis.Message:
 			queue := queueOfOwnPrefix(m.Payload)
 			switch m.Channel {
 			case wakeChannel:
 				s.lane.prefetch.wake(queue)
 			case dueChannel:
-				s.due.ring(queue)
+				if queue == "" { // a maintainer has stopped
+					s.maintainer.wakeAll()
+				}
+				s.maintainer.wake(queue, jobForward)
 			case promisesChannel:
-				s.promises.ring(queue)
+				s.maintainer.wake(queue, jobRelay)
 			}
 		}
 	}, wakeChannel, dueChannel, promisesChannel)

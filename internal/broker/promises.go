@@ -13,75 +13,65 @@ import (
 )
 
 const (
-	// promisesBatch is how many callbacks become tasks at once. Each may bring a payload and a result of a megabyte.
-	promisesBatch = 32
-	// promisesTurn is for how long a worker is left alone with the callbacks of a queue.
-	promisesTurn = time.Second
-	// promisesInterval is how soon a promise is seen that nobody told of.
-	promisesInterval = time.Second
+	// relayBatch is how many callbacks become tasks at once. Each may bring a payload and a result of a megabyte.
+	relayBatch = 32
+	// relayTurn is for how long a worker is left alone with the callbacks of a queue.
+	relayTurn = time.Second
 )
 
-// keepPromises makes tasks of the callbacks that are owed for tasks of a queue: when they come to be owed, and every now
-// and then, for the worker that was about to may have died.
-func (s *Server) keepPromises(ctx context.Context, queue string) {
-	var deliveries []any
-	for ctx.Err() == nil {
-		owed, err := s.exchange(ctx, queue, deliveries)
-		deliveries = nil // if the answer was lost, what was not done is owed still
-		if err != nil && ctx.Err() == nil {
-			s.cfg.Logger.Debug("callbacks not made", "queue", queue, "error", err)
-		}
-		for _, p := range owed {
-			deliveries = append(deliveries, s.delivery(queue, p)...)
-		}
-		if len(owed) > 0 {
-			continue
-		}
-		timer := time.NewTimer(promisesInterval)
-		select {
-		case <-ctx.Done():
-		case <-timer.C:
-		case <-s.promises[queue]:
-		}
-		timer.Stop()
+// relay makes tasks of entries in the callback outbox of a queue: those that were read the last time. It reads the next ones.
+func (m *maintainer) relay(ctx context.Context, u *upkeep) (time.Duration, error) {
+	entries, err := m.readOutbox(ctx, u.name, u.deliveries)
+	u.deliveries = nil // if the answer was lost, what was not done is in the outbox still
+	if err != nil {
+		return 0, err
 	}
+	for _, e := range entries {
+		u.deliveries = append(u.deliveries, m.delivery(u.name, e)...)
+	}
+	if len(entries) > 0 {
+		return 0, nil
+	}
+	return -1, nil
 }
 
-// promise says that a callback is owed for the end of a task, and how the task was then: the fields of its hash.
-type promise struct {
+// outboxEntry says that the end of a task has a callback, and how the task was then: the fields of its hash.
+type outboxEntry struct {
 	entry  string
 	fields map[string]string
 }
 
-// exchange puts deliveries into the queue in place of the promises of them, and returns further promises.
-func (s *Server) exchange(ctx context.Context, queue string, deliveries []any) ([]promise, error) {
+// readOutbox puts deliveries into the queue in place of their entries, and returns further entries.
+func (m *maintainer) readOutbox(ctx context.Context, queue string, deliveries []any) ([]outboxEntry, error) {
 	keys := []string{promisesKey(queue), promiserKey(queue), pendingKey(queue)}
-	args := append([]any{s.id, promisesTurn.Milliseconds(), promisesBatch}, deliveries...)
-	reply, err := promisesScript.run(ctx, s.rdb, queue, keys, args...).Slice()
+	args := append([]any{m.id, relayTurn.Milliseconds(), relayBatch}, deliveries...)
+	reply, err := promisesScript.run(ctx, m.rdb, queue, keys, args...).Slice()
 	if err != nil {
 		return nil, err
 	}
-	owed := make([]promise, 0, len(reply))
-	for _, entry := range reply {
+	m.logDamaged(queue, reply[1:])
+	list, _ := reply[0].([]any)
+	entries := make([]outboxEntry, 0, len(list))
+	for _, entry := range list {
 		parts, _ := entry.([]any)
 		if len(parts) != 2 {
 			return nil, errors.New("the answer is not that of XRANGE")
 		}
-		p := promise{fields: make(map[string]string)}
-		p.entry, _ = parts[0].(string)
+		e := outboxEntry{fields: make(map[string]string)}
+		e.entry, _ = parts[0].(string)
 		values, _ := parts[1].([]any)
 		for i := 0; i+1 < len(values); i += 2 {
 			name, _ := values[i].(string)
-			p.fields[name], _ = values[i+1].(string)
+			e.fields[name], _ = values[i+1].(string)
 		}
-		owed = append(owed, p)
+		entries = append(entries, e)
 	}
-	return owed, nil
+	return entries, nil
 }
 
-// delivery returns what promises.lua takes in place of a promise: the id and the message of a task. One that nobody can
+// delivery returns what promises.lua takes in place of an entry: the id and the message of a task. One that nobody can
 // read is dropped, for it would hold up the others for good.
-func (s *Server) delivery(queue string, p promise) []any {
+func (s *Server) delivery(queue string, p outboxEntry) []any {
 	t, err := s.deliveryTask(queue, p)
 	if err != nil {
 		s.cfg.Logger.Error("a callback cannot be made and is dropped", "task", p.fields["id"], "queue", queue, "error", err)
@@ -90,7 +80,7 @@ func (s *Server) delivery(queue string, p promise) []any {
 	return []any{p.entry, t.ID, newMessage(t).encode()}
 }
 
-func (s *Server) deliveryTask(queue string, p promise) (*task.Task, error) {
+func (s *Server) deliveryTask(queue string, p outboxEntry) (*task.Task, error) {
 	r, ok := recordOf(queue, p.fields["id"], p.fields)
 	if !ok || r.message.callback() == nil {
 		return nil, errors.New("what is written down of the task does not say whom to call")

@@ -33,34 +33,38 @@ type watched struct {
 }
 
 // recover puts the tasks of a queue back whose workers have died, and ends those that workers die of.
-func (s *Server) recover(ctx context.Context, queue string) {
-	watch := make(map[ref]watched)
-	var answersSince time.Time
-	for pause(ctx, recoverInterval) {
-		now := time.Now()
-		dead, err := s.watchLeases(ctx, queue, watch, now)
-		if err == nil && !answersSince.IsZero() && now.Sub(answersSince) >= grace {
-			err = s.recoverTasks(ctx, queue, dead)
-		}
-		switch {
-		case err != nil:
-			if ctx.Err() == nil {
-				s.cfg.Logger.Debug("lost tasks not looked for", "queue", queue, "error", err)
-			}
-			clear(watch)
-			answersSince = time.Time{}
-			pause(ctx, recoverInterval)
-		case answersSince.IsZero():
-			answersSince = now
-		}
+func (m *maintainer) recover(ctx context.Context, u *upkeep) (time.Duration, error) {
+	m.mu.Lock()
+	since := u.answersSince
+	m.mu.Unlock()
+	if since.IsZero() {
+		clear(u.leases)
+		return recoverInterval, nil
 	}
+	now := time.Now()
+	dead, err := m.watchLeases(ctx, u.name, u.leases, now)
+	if err == nil && now.Sub(since) >= grace {
+		err = m.recoverTasks(ctx, u.name, dead)
+	}
+	if err != nil {
+		clear(u.leases)
+		m.mu.Lock()
+		u.answersSince = time.Time{}
+		m.mu.Unlock()
+		return 0, err
+	}
+	if len(u.leases) > 0 || m.orphanPlace(u.name) > 0 || now.Sub(since) < grace {
+		return recoverInterval, nil
+	}
+	return -1, nil
 }
 
-// watchLeases looks at the leases of a queue that should have been extended, and returns the ids and leases, in turn,
+// watchLeases looks at the leases of a queue that should have been extended by now, and returns the ids and leases, in turn,
 // of those that have not been for long enough. Most of the time there is none to look at.
 func (s *Server) watchLeases(ctx context.Context, queue string, watch map[ref]watched, now time.Time) ([]any, error) {
+	byRedis := now.Add(time.Until(s.lane.clock.Now()))
 	late, err := s.rdb.ZRangeByScoreWithScores(ctx, leaseKey(queue), &redis.ZRangeBy{
-		Min: "-inf", Max: strconv.FormatInt(now.Add(leaseDuration-doubt).Unix(), 10), Count: watchLimit,
+		Min: "-inf", Max: strconv.FormatInt(byRedis.Add(leaseDuration-doubt).Unix(), 10), Count: watchLimit,
 	}).Result()
 	if err != nil {
 		return nil, err
@@ -86,20 +90,24 @@ func (s *Server) watchLeases(ctx context.Context, queue string, watch map[ref]wa
 	return dead, nil
 }
 
+// recoverTasks puts back tasks whose leases are not extended any more, and the next ones that have none.
 func (s *Server) recoverTasks(ctx context.Context, queue string, dead []any) error {
-	args := append([]any{maxCrashes}, dead...)
+	args := append([]any{maxCrashes, s.orphanPlace(queue)}, dead...)
 	reply, err := recoverScript.run(ctx, s.rdb, queue, []string{activeKey(queue), leaseKey(queue)}, args...).Slice()
 	if err != nil {
 		return err
 	}
-	back := typesOf(reply[0])
+	s.orphans.Store(queue, reply[0])
+	back := typesOf(reply[1])
 	if len(back) > 0 {
 		s.cfg.Logger.Warn("put tasks of a dead worker back", "queue", queue, "tasks", len(back))
 	}
 	for _, taskType := range back {
 		s.cfg.Meter.Crashed(taskType, queue)
 	}
-	for i := 1; i+2 < len(reply); i += 3 {
+	damaged, _ := reply[2].([]any)
+	s.logDamaged(queue, damaged)
+	for i := 3; i+2 < len(reply); i += 3 {
 		id, _ := reply[i].(string)
 		raw, _ := reply[i+1].(string)
 		number, _ := reply[i+2].(string)
@@ -108,6 +116,13 @@ func (s *Server) recoverTasks(ctx context.Context, queue string, dead []any) err
 		}
 	}
 	return nil
+}
+
+// orphanPlace is how far recoverTasks has looked through the active list of a queue for tasks without a lease.
+func (s *Server) orphanPlace(queue string) int64 {
+	place, _ := s.orphans.Load(queue)
+	n, _ := place.(int64)
+	return n
 }
 
 // endCrashed ends a task that has had its last crash.

@@ -41,21 +41,20 @@ type ServerConfig struct {
 	Meter Meter
 }
 
-// Server runs tasks. It is an asynq.Server behind a lane of our own, and loops that listen for work, forward what is due,
-// recover what dead workers left, make promised callbacks, and keep the queues tidy.
+// Server runs tasks. It is an asynq.Server behind a lane of our own, and loops that listen for work, fetch it and maintain the
+// queues.
 type Server struct {
-	id    string
-	cfg   ServerConfig
-	rdb   redis.UniversalClient
-	lane  *lane
-	asynq *asynq.Server
-	due   bells
-	// promises wake those who make callbacks.
-	promises bells
-	end      context.CancelFunc // of the loops
-	loops    sync.WaitGroup
-	stop     sync.Once
-	drained  chan struct{}
+	id         string
+	cfg        ServerConfig
+	rdb        redis.UniversalClient
+	lane       *lane
+	asynq      *asynq.Server
+	maintainer *maintainer
+	orphans    sync.Map           // places by queue, see orphanPlace
+	end        context.CancelFunc // of the loops
+	loops      sync.WaitGroup
+	stop       sync.Once
+	drained    chan struct{}
 }
 
 // NewServer returns a worker that is not started yet. The connection stays the caller's to close, after Stop. It
@@ -69,7 +68,8 @@ func NewServer(rdb redis.UniversalClient, cfg ServerConfig) *Server {
 		cfg.Meter = noMeter{}
 	}
 	id := workerID(host, os.Getpid())
-	s := &Server{id: id, cfg: cfg, rdb: rdb, lane: newLane(rdb, cfg, id), due: newBells(cfg.Queues), promises: newBells(cfg.Queues), drained: make(chan struct{})}
+	s := &Server{id: id, cfg: cfg, rdb: rdb, lane: newLane(rdb, cfg, id), drained: make(chan struct{})}
+	s.maintainer = newMaintainer(s)
 	queues := make(map[string]int, len(cfg.Queues))
 	for _, q := range cfg.Queues {
 		queues[q.Name] = q.Weight
@@ -80,8 +80,9 @@ func NewServer(rdb redis.UniversalClient, cfg ServerConfig) *Server {
 		StrictPriority: cfg.StrictPriority,
 		// The lane waits for tasks; this is how long asynq waits besides.
 		TaskCheckInterval: time.Microsecond,
-		// Ours are forwarded to the millisecond; this is for those of stock clients.
-		DelayedTaskCheckInterval: time.Second,
+		// The maintainer forwards, and asynq's own forwarder and janitor find nothing.
+		DelayedTaskCheckInterval: time.Minute,
+		JanitorInterval:          time.Minute,
 		ShutdownTimeout:          cfg.ShutdownTimeout,
 		RetryDelayFunc:           s.retryDelay,
 		ErrorHandler:             asynq.ErrorHandlerFunc(s.handleError),
@@ -102,17 +103,9 @@ func (s *Server) Start(ctx context.Context) error {
 	loopCtx, end := context.WithCancel(context.WithoutCancel(ctx))
 	s.end = end
 	for _, loop := range []func(context.Context){
-		s.listen, s.keepAnnounced, s.keepCancellations, s.keepAdopted, s.lane.prefetch.keepFresh,
+		s.listen, s.keepAnnounced, s.keepCancellations, s.lane.prefetch.keepFresh, s.maintainer.run,
 	} {
 		s.loops.Go(func() { loop(loopCtx) })
-	}
-	for _, q := range s.cfg.Queues { // each by itself, for in a cluster queues can be out of reach one by one
-		s.loops.Go(func() { s.forward(loopCtx, q.Name) })
-		s.loops.Go(func() { s.keepTidy(loopCtx, q.Name) })
-		s.loops.Go(func() { s.recover(loopCtx, q.Name) })
-		if s.cfg.Callback != nil {
-			s.loops.Go(func() { s.keepPromises(loopCtx, q.Name) })
-		}
 	}
 	return nil
 }

@@ -11,21 +11,24 @@ import (
 
 const (
 	tidyInterval = time.Second
-	// outagePause is how much longer a background loop waits after a call that failed: each call to a Redis that is away
-	// costs a connection that is not made.
-	outagePause = 2 * time.Second
-	sweepBatch  = 100
+	sweepBatch   = 100
 )
 
-// keepTidy ends what has expired in a queue, and drops what has been kept long enough. Every worker does it, and no two
-// can do it twice.
-func (s *Server) keepTidy(ctx context.Context, queue string) {
-	for pause(ctx, tidyInterval) {
-		if err := sweep(ctx, s.rdb, queue, s.cfg.Meter.Ended); err != nil && ctx.Err() == nil {
-			s.cfg.Logger.Debug("queue not swept", "queue", queue, "error", err)
-			pause(ctx, outagePause)
-		}
+// sweep ends what has expired in a queue, and drops what has been kept long enough, together if that is within a second.
+func (m *maintainer) sweep(ctx context.Context, u *upkeep) (time.Duration, error) {
+	swept, err := sweepOnce(ctx, m.rdb, u.name, u.sweepPlace)
+	if err != nil {
+		return 0, err
 	}
+	u.sweepPlace = swept.place
+	for _, taskType := range swept.expired {
+		m.cfg.Meter.Ended(taskType, u.name, task.Expired)
+	}
+	m.logDamaged(u.name, swept.damaged)
+	if swept.wait > 0 {
+		return max(swept.wait, tidyInterval), nil
+	}
+	return swept.wait, nil
 }
 
 // keepAnnounced tells asynq's tools which queues there are: at the start, and again and again, for somebody may empty
@@ -52,19 +55,39 @@ func (s *Server) keepCancellations(ctx context.Context) {
 	}
 }
 
-// sweep deals with all that is due in a queue, in steps that leave Redis time for others, and says what it has ended.
+// swept is what one step of sweeping a queue has done.
+type swept struct {
+	wait    time.Duration // until the next one is due; 0 if more are, negative if there is none
+	place   int64         // where the next step goes on
+	expired []string      // types of the tasks that have expired
+	damaged []any
+}
+
+// sweepOnce deals with some of what is due in a queue, and leaves Redis time for others.
+func sweepOnce(ctx context.Context, rdb redis.Scripter, queue string, place int64) (swept, error) {
+	keys := []string{expiresKey(queue), pendingKey(queue), completedKey(queue)}
+	reply, err := sweepScript.run(ctx, rdb, queue, keys, sweepBatch, place).Slice()
+	if err != nil {
+		return swept{}, wrap(err)
+	}
+	next, _ := reply[1].(int64)
+	return swept{wait: millis(reply[0]), place: next, expired: typesOf(reply[2]), damaged: reply[3:]}, nil
+}
+
+// sweep deals with all that is due in a queue, and says what it has ended.
 func sweep(
 	ctx context.Context, rdb redis.Scripter, queue string, ended func(taskType, queue string, as task.State),
 ) error {
+	var step swept
 	for {
-		reply, err := sweepScript.run(ctx, rdb, queue, []string{expiresKey(queue)}, sweepBatch).Slice()
-		if err != nil {
-			return wrap(err)
+		var err error
+		if step, err = sweepOnce(ctx, rdb, queue, step.place); err != nil {
+			return err
 		}
-		for _, taskType := range typesOf(reply[1]) {
+		for _, taskType := range step.expired {
 			ended(taskType, queue, task.Expired)
 		}
-		if n, _ := reply[0].(int64); n == 0 {
+		if step.wait != 0 {
 			return nil
 		}
 	}

@@ -255,3 +255,67 @@ local function expire(id, retention, waiters, schedule, callback)
   notify(id, waiters, schedule, "expired")
   archive(id, "expired", tonumber(retention) or DEFAULT_RETENTION)
 end
+
+-- LATER is in how many ms a task is tried again whose keys raised an error. Those of a set are dealt with one by one: one that
+-- is damaged stops no others, and is not tried first for ever.
+local LATER = 60000
+
+-- guarded calls f with a task of a set, whose scores are in units of so many ms. If that raises an error of the task's own
+-- keys, the task leaves the set if its key holds no hash, and else is put off; its id and the error are added to broken.
+local function guarded(broken, set, unit, f, id)
+  local ok, answer = try(f, id, set)
+  if ok then return end
+  local kind = redis.call("TYPE", asynq .. "t:" .. id).ok
+  if kind == "hash" or kind == "none" then
+    redis.call("ZADD", set, "XX", int(math.ceil((now + LATER) / unit)), id)
+  else
+    redis.call("ZREM", set, id)
+  end
+  broken[#broken + 1], broken[#broken + 2] = id, answer
+end
+
+-- untilFirst returns in how many ms the first of a set is due, 0 if it is, -1 if there is none.
+local function untilFirst(set, unit)
+  local first = redis.call("ZRANGE", set, 0, 0, "WITHSCORES")
+  if not first[2] then return -1 end
+  return math.max(0, tonumber(first[2]) * unit - now)
+end
+
+local function drainSet(broken, set, unit, most, f)
+  for _, id in ipairs(redis.call("ZRANGEBYSCORE", set, "-inf", int(math.floor(now / unit)), "LIMIT", 0, most)) do
+    guarded(broken, set, unit, f, id)
+  end
+  return untilFirst(set, unit)
+end
+
+-- drain calls f, which is to remove the task from the set, with each task of a set that is due, at most so many. It returns
+-- what untilFirst does afterwards. A set that is none is as good as empty.
+local function drain(broken, set, unit, most, f)
+  local ok, answer = try(drainSet, broken, set, unit, most, f)
+  if ok then return answer end
+  broken[#broken + 1], broken[#broken + 2] = set, answer
+  return -1
+end
+
+-- takeFrom takes ids off a part of a list, which begins so many places before its tail: those for which pick, which gets
+-- the ids of the part, returns true at their places; at most so many. It costs one pass, however many they are. It returns
+-- the ids, and the place where to go on, nil at the head of the list.
+local function takeFrom(list, place, size, most, pick)
+  local ids = redis.call("LRANGE", list, -place - size, -place - 1)
+  if #ids == 0 then return {}, nil end
+  local picked, taken, seen = pick(ids), {}, #ids
+  -- A Redis whose memory is full refuses LSET, unless the script has written before. What ends here frees memory.
+  redis.call("LTRIM", list, 0, -1)
+  for i = #ids, 1, -1 do
+    if picked[i] and #taken == most then
+      seen = #ids - i
+      break
+    elseif picked[i] then
+      redis.call("LSET", list, -(place + #ids - i + 1), "") -- no task has this for its id
+      taken[#taken + 1] = ids[i]
+    end
+  end
+  if #taken > 0 then redis.call("LREM", list, -#taken, "") end
+  if seen == #ids and #ids < size then return taken, nil end
+  return taken, place + seen - #taken
+end
