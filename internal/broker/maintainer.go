@@ -128,6 +128,9 @@ func (m *maintainer) run(ctx context.Context) {
 
 // wake makes a job run at once, if this worker maintains the queue.
 func (m *maintainer) wake(queue string, j job) {
+	if j == jobRelay && m.cfg.Callback == nil {
+		return // that is for others
+	}
 	m.mu.Lock()
 	if u := m.queues[queue]; u != nil && u.maintained {
 		u.jobs[j].by(time.Now())
@@ -233,6 +236,9 @@ func (m *maintainer) maintain(ctx context.Context, node string, queues []*upkeep
 	m.mu.Unlock()
 	if held {
 		m.probe(ctx, queues)
+	}
+	if err != nil {
+		pause(ctx, outagePause)
 	}
 }
 

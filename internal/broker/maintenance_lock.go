@@ -55,13 +55,28 @@ func (l maintenanceLock) hold(ctx context.Context, node string, queues []*upkeep
 			return false, err
 		}
 	}
-	held, err := l.rdb.SetNX(ctx, key, l.token, maintenanceTerm).Result()
+	held, err := l.take(ctx, key)
 	if held {
 		l.note(node, key)
 	} else {
 		l.note(node, "")
 	}
 	return held, err
+}
+
+// errNoLock says that the key of the lock is something that does not end by itself.
+var errNoLock = errors.New("the key of the lock has no end")
+
+func (l maintenanceLock) take(ctx context.Context, key string) (bool, error) {
+	pipe := l.rdb.Pipeline()
+	set, ttl := pipe.SetNX(ctx, key, l.token, maintenanceTerm), pipe.PTTL(ctx, key)
+	if _, err := pipe.Exec(ctx); err != nil {
+		return false, err
+	}
+	if ttl.Val() == -1 { // without a unit, go-redis says
+		return false, errNoLock
+	}
+	return set.Val(), nil
 }
 
 // key names the lock for the queues, which are sorted.
