@@ -52,7 +52,8 @@ type Queues interface {
 	EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error
 	Struck(ctx context.Context, batch *schedule.Batch) error
 	ForgetTicks(ctx context.Context, term int64) error
-	// Ends drops the oldest ends of a queue's tasks and returns the next. EndsOf says that there are some.
+	// Ends drops the oldest ends of a queue's tasks and returns the next. EndsOf says that there are some;
+	// its channel is closed when ctx has ended.
 	Ends(ctx context.Context, term int64, queue string, drop, limit int) ([]schedule.End, error)
 	EndsOf(ctx context.Context) <-chan struct{}
 	// States returns the states of tasks, "" for those that are gone. With an error it tells those that it could find.

@@ -44,7 +44,13 @@ type queueEnds struct {
 // readEnds reads ends from all queues. One that cannot be reached hinders neither the others nor fire.
 func (l *leader) readEnds(ctx context.Context) error {
 	r := &endsReader{leader: l, states: make(map[string]*queueEnds)}
+	ctx, cancel := context.WithCancel(ctx)
 	ended := l.Queues.EndsOf(ctx)
+	defer func() {
+		cancel()
+		for range ended { // until the subscription has ended
+		}
+	}()
 	look := time.NewTicker(loadInterval)
 	defer look.Stop()
 	for {

@@ -162,17 +162,15 @@ func endState(s string) task.State {
 	return task.State(s)
 }
 
-// EndsOf returns a channel that receives a value when tasks of schedules have ended, and when some may have without notice,
-// until ctx ends.
+// EndsOf returns a channel that receives a value when tasks of schedules have ended, and when some may have without notice. It
+// is closed after ctx has ended, when the subscription has; callers wait for that.
 func (c BeatClient) EndsOf(ctx context.Context) <-chan struct{} {
-	words := make(chan struct{}, 1)
-	go redisconn.Subscribe(ctx, c.rdb, func(any) {
-		select {
-		case words <- struct{}{}:
-		default:
-		}
-	}, endsChannel)
-	return words
+	ended := make(chan struct{}, 1)
+	go func() {
+		defer close(ended)
+		redisconn.Subscribe(ctx, c.rdb, func(any) { signal(ended) }, endsChannel)
+	}()
+	return ended
 }
 
 // stateReads is how many tasks are asked for in one round trip.
