@@ -15,8 +15,8 @@
 // keys.go. What a task is made with, such as its creation time and its metadata, travels in the headers of asynq's
 // message; see record.go.
 //
-// The script that ends a task with a callback also promises that, in a stream beside the queue, and a Server makes a task
-// of each promise; see promises.go.
+// The script that ends a task with a callback also adds an entry to the callback outbox, a stream beside the queue, and a
+// Server makes a task of each entry; see promises.go.
 //
 // # The fast lane
 //
@@ -41,6 +41,27 @@
 // In a cluster, fetches from different nodes are calls of their own. The turn of a queue waits no more than a quarter of a
 // second for its fetch; a queue whose fetch failed is polled with a backoff of up to a second, and nobody waits for it.
 //
+// # Maintenance
+//
+// Queues need four jobs: forward what is due, sweep what has expired or has been kept long enough, recover the tasks of dead
+// workers, and relay callbacks. Of the workers that serve the same queues one does them all, the maintainer (in a cluster one
+// for the queues of each node): the one that holds a lock of 3 s. The lock only saves work. A worker that cannot reach it
+// maintains too, since each job is a script that is safe to run twice.
+//
+//	            ┌──────────────── maintainer ────────────────┐
+//	pub/sub ───▶│ probe ─ every second, which keys are there ─┼─ EXISTS, one for all queues
+//	            │   └▶ jobs, when a queue has something due ──┼─ forward.lua  sweep.lua  recover.lua  promises.lua
+//	            └─────────────────────────────────────────────┘
+//
+// Each job says in how many milliseconds the queue has something due, by the clock of Redis, and does not run before. Keys that
+// exist are read every one to five seconds for members that are due earlier, at most 150 of a node a second. asynq's own
+// forwarder and janitor are told that there is nothing to do: the jobs cover the tasks of stock clients.
+//
+// A job goes through many tasks in one script, each guarded by itself. It takes no step that is linear in what it does not
+// touch, except where asynq's lists allow none: to take a single task out of the middle of pending or active, as cancel,
+// delete and the end of an attempt do, Redis goes through the list from its tail, where the oldest are. Jobs that take many
+// go through the list once, in parts.
+//
 // # States
 //
 //	scheduled  asynq scheduled          succeeded  asynq completed
@@ -50,6 +71,8 @@
 //
 // # What happens when
 //
+//   - the maintainer is killed or cut off: its lock ends, and within 4 s another worker maintains. One that stops gives its lock
+//     up at once.
 //   - a worker is killed: it no longer extends the leases of its tasks. When others see that those do not change any
 //     more, one puts the tasks back at the head of their queue (recover.lua), at no cost of a retry, some 10 to 16 s
 //     after the death. asynq's own recoverer, which would make them pay, is told that there are none.
@@ -68,7 +91,8 @@
 //   - one node of a cluster is away, or the slot of one queue is on its way to another node: the other queues go on. Each reply
 //     of a batch of fetches counts by itself.
 //   - a task's key holds something else than a hash: fetch.lua drops the task from its queue, and the worker logs its id. Other
-//     errors leave the tasks concerned in the queue.
+//     errors leave the tasks concerned in the queue. The jobs of the maintainer drop such a task from their sets, put one with any
+//     other error off for a minute, and go on with the others.
 //   - one worker alone is cut off: it goes on with what it runs, others take it for dead and run that as well, and the
 //     fence drops what it writes of it later.
 //   - fetched tasks are not started, because the worker stops or its slots are taken: they go back to the head of the
@@ -92,6 +116,6 @@
 //   - a stock server or asynqmon archives a task: a worker adopts it within seconds, and it is dropped after its retention
 //     (adopt.lua). Tasks of stock clients beyond asynq's cap of 10,000 are dropped, the oldest first.
 //   - a message cannot be read: the task fails, with the message kept for whoever wants to look.
-//   - a worker is killed between the end of a task and its callback: the promise is in Redis, and another keeps it.
+//   - a worker is killed between the end of a task and its callback: the entry is in the outbox, and another worker relays it.
 //   - a result is late: there is no such thing, because it is written by the script that ends the task.
 package broker

@@ -11,8 +11,9 @@
 --   backbeat:{q}:canceling                     SET of running ids that are to be canceled
 --   backbeat:{q}:due                           ZSET id -> the exact time to start or try again, ms
 --   backbeat:{q}:ends                          LIST how tasks of schedules ended, for the beat: schedule, id, state
---   backbeat:{q}:promises                      STREAM callbacks that are owed: the fields of the task's hash as it ended
+--   backbeat:{q}:promises                      STREAM the callback outbox: the fields of the task's hash as it ended
 --   backbeat:{q}:promises:worker               the worker that is making tasks of those
+--   asynq:{q}:maintainer:HASH                  STRING with a short TTL: the worker that maintains the queues that the hash is of
 --   backbeat:{q}:ticks                         SET of ids of batches that the beat has enqueued and not yet struck off
 --   backbeat:{q}:once:ID                       STRING with a TTL: the task, of a request with an idempotency key, has been in
 --                                              the queue
