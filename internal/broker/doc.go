@@ -72,7 +72,7 @@
 // # What happens when
 //
 //   - the maintainer is killed or cut off: its lock ends, and within 4 s another worker maintains. One that stops gives its lock
-//     up at once.
+//     up, and another takes it within a second. One that is stuck in a job does not extend it.
 //   - a worker is killed: it no longer extends the leases of its tasks. When others see that those do not change any
 //     more, one puts the tasks back at the head of their queue (recover.lua), at no cost of a retry, some 10 to 16 s
 //     after the death. asynq's own recoverer, which would make them pay, is told that there are none.

@@ -22,9 +22,6 @@ func (s *Server) listen(ctx context.Context) {
 			case wakeChannel:
 				s.lane.prefetch.wake(queue)
 			case dueChannel:
-				if queue == "" { // a maintainer has stopped
-					s.maintainer.wakeAll()
-				}
 				s.maintainer.wake(queue, jobForward)
 			case promisesChannel:
 				s.maintainer.wake(queue, jobRelay)

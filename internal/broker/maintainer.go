@@ -21,6 +21,8 @@ const (
 	outagePause = 2 * time.Second
 	// jobsAtOnce bounds the jobs of one kind that run at a time for the queues of one node.
 	jobsAtOnce = 4
+	// stuckAfter is how long a job may run before its worker lets others maintain the queues too.
+	stuckAfter = 3 * time.Second
 )
 
 // job is a kind of maintenance that a queue needs.
@@ -82,6 +84,7 @@ type upkeep struct {
 type jobState struct {
 	at      time.Time
 	running bool
+	began   time.Time // if it runs
 }
 
 // by makes the job run at the time, or earlier.
@@ -139,7 +142,7 @@ func (m *maintainer) wake(queue string, j job) {
 	signal(m.changed)
 }
 
-// wakeAll has everything probed at once: anything may have come without notice, or another maintainer may have stopped.
+// wakeAll has everything probed at once: anything may have come without notice.
 func (m *maintainer) wakeAll() {
 	m.mu.Lock()
 	m.probeAt = time.Time{}
@@ -218,7 +221,11 @@ func (m *maintainer) startProbes(ctx context.Context, now time.Time) {
 
 // maintain probes queues of one node, if it is this worker that maintains them.
 func (m *maintainer) maintain(ctx context.Context, node string, queues []*upkeep) {
-	held, err := m.lock.hold(ctx, node, queues)
+	stuck := m.stuck(queues)
+	held, err := true, error(nil)
+	if !stuck {
+		held, err = m.lock.hold(ctx, node, queues)
+	}
 	if ctx.Err() != nil {
 		return
 	}
@@ -226,7 +233,7 @@ func (m *maintainer) maintain(ctx context.Context, node string, queues []*upkeep
 	held = held || err != nil
 	m.mu.Lock()
 	for _, u := range queues {
-		if err == nil && u.answersSince.IsZero() {
+		if err == nil && !stuck && u.answersSince.IsZero() {
 			u.answersSince = time.Now()
 		}
 		if u.maintained != held {
@@ -240,6 +247,15 @@ func (m *maintainer) maintain(ctx context.Context, node string, queues []*upkeep
 	if err != nil {
 		pause(ctx, outagePause)
 	}
+}
+
+// stuck reports whether a job of one of the queues does not end. The worker does what it still can, and lets its lock end.
+func (m *maintainer) stuck(queues []*upkeep) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.ContainsFunc(queues, func(u *upkeep) bool {
+		return slices.ContainsFunc(u.jobs[:], func(s jobState) bool { return s.running && time.Since(s.began) > stuckAfter })
+	})
 }
 
 // assign makes the worker maintain the queue, of which it knows nothing, or no longer.
@@ -270,7 +286,7 @@ func (m *maintainer) startJobs(ctx context.Context, u *upkeep, now time.Time) (n
 			}
 		case m.running[slot] < jobsAtOnce: // else the end of another one brings us back
 			m.running[slot]++
-			state.running, state.at = true, time.Time{}
+			state.running, state.began, state.at = true, now, time.Time{}
 			m.calls.Go(func() { m.runJob(ctx, u, slot) })
 		}
 	}

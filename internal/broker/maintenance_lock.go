@@ -105,7 +105,7 @@ func (l maintenanceLock) note(node, key string) {
 	}
 }
 
-// release gives up what is held, and tells the other workers.
+// release gives up what is held. Another worker asks for it within a second.
 func (l maintenanceLock) release(ctx context.Context) {
 	if len(l.held) == 0 {
 		return
@@ -118,5 +118,4 @@ func (l maintenanceLock) release(ctx context.Context) {
 		}
 		return nil
 	})
-	l.rdb.Publish(ctx, dueChannel, "")
 }
