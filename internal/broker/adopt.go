@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// adoptInterval is how often a worker looks for tasks that stock servers and tools have archived.
+	// adoptInterval is how often a maintainer looks for tasks that stock servers and tools have archived.
 	adoptInterval = 5 * time.Second
 	// adoptAge is for how long a task must have been archived before it is looked at.
 	adoptAge = 2 * time.Second
@@ -24,39 +24,13 @@ const (
 	adoptWait = 5 * time.Second
 )
 
-// keepAdopted gives tasks that others have archived an end of their retention.
-func (s *Server) keepAdopted(ctx context.Context) {
-	for round := 0; pause(ctx, adoptInterval); round++ {
-		for _, queue := range s.archives(ctx) {
-			err := adopt(ctx, s.rdb, queue, adoptAge)
-			if err == nil && round%lateRounds == 0 {
-				err = adopt(ctx, s.rdb, queue, lateAge)
-			}
-			if err != nil && ctx.Err() == nil {
-				s.cfg.Logger.Debug("archived tasks not adopted", "queue", queue, "error", err)
-			}
-		}
+// adopt gives tasks of a queue that others have archived an end of their retention.
+func (m *maintainer) adopt(ctx context.Context, u *upkeep) (time.Duration, error) {
+	err := adopt(ctx, m.rdb, u.name, adoptAge)
+	if u.adoptions++; err == nil && u.adoptions%lateRounds == 1 {
+		err = adopt(ctx, m.rdb, u.name, lateAge)
 	}
-}
-
-// archives returns the queues that have archived tasks, and those that cannot be asked.
-func (s *Server) archives(ctx context.Context) []string {
-	ctx, cancel := context.WithTimeout(ctx, adoptWait)
-	defer cancel()
-	sizes := make([]*redis.IntCmd, len(s.cfg.Queues))
-	_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, q := range s.cfg.Queues {
-			sizes[i] = p.ZCard(ctx, archivedKey(q.Name))
-		}
-		return nil
-	})
-	var queues []string
-	for i, q := range s.cfg.Queues {
-		if n, err := sizes[i].Result(); n > 0 || err != nil {
-			queues = append(queues, q.Name)
-		}
-	}
-	return queues
+	return -1, err
 }
 
 // adopt goes through the tasks of a queue that were archived so long ago and that it has not seen yet.

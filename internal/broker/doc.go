@@ -43,10 +43,10 @@
 //
 // # Maintenance
 //
-// Queues need four jobs: forward what is due, sweep what has expired or has been kept long enough, recover the tasks of dead
-// workers, and relay callbacks. Of the workers that serve the same queues one does them all, the maintainer (in a cluster one
-// for the queues of each node): the one that holds a lock of 3 s. The lock only saves work. A worker that cannot reach it
-// maintains too, since each job is a script that is safe to run twice.
+// Queues need five jobs: forward what is due, sweep what has expired or has been kept long enough, recover the tasks of dead
+// workers, relay callbacks, and adopt what others have archived. Of the workers that serve the same queues one does them
+// all, the maintainer (in a cluster one for the queues of each node): the one that holds a lock of 3 s. The lock only saves
+// work. A worker that cannot reach it maintains too, since each job is a script that is safe to run twice.
 //
 //	            ┌──────────────── maintainer ────────────────┐
 //	pub/sub ───▶│ probe ─ every second, which keys are there ─┼─ EXISTS, one for all queues

@@ -33,10 +33,11 @@ const (
 	jobSweep              // end what has expired, drop what has been kept long enough
 	jobRecover            // restore the tasks of workers that died
 	jobRelay              // make tasks of the callbacks in the outbox
+	jobAdopt              // give an end to the retention of what others have archived
 	jobCount
 )
 
-var jobNames = [jobCount]string{"forward", "sweep", "recover", "relay"}
+var jobNames = [jobCount]string{"forward", "sweep", "recover", "relay", "adopt"}
 
 // maintainer maintains the queues that this worker serves. Of the workers that serve the same queues one does so, see
 // maintenance_lock.go; were it two, each script is safe to run twice.
@@ -78,6 +79,7 @@ type upkeep struct {
 	sweepPlace int64
 	leases     map[ref]watched
 	deliveries []any
+	adoptions  int
 }
 
 // jobState says when a job is to run: at a time, or not until somebody says so.
@@ -324,6 +326,8 @@ func (m *maintainer) do(ctx context.Context, u *upkeep, j job) (time.Duration, e
 		return m.sweep(ctx, u)
 	case jobRecover:
 		return m.recover(ctx, u)
+	case jobAdopt:
+		return m.adopt(ctx, u)
 	default:
 		return m.relay(ctx, u)
 	}

@@ -52,6 +52,7 @@ func watchedSets(queue string, callbacks bool) []*watchedSet {
 		{key: ownPrefix(queue) + "canceled", job: jobSweep, unit: ms, every: readSeldom},
 		{key: ownPrefix(queue) + "expired", job: jobSweep, unit: ms, every: readSeldom},
 		{key: completedKey(queue), job: jobSweep, unit: s, every: readSeldom},
+		{key: archivedKey(queue), job: jobAdopt, unit: s, every: adoptInterval}, // when they were archived
 		{key: leaseKey(queue), job: jobRecover, unit: s, lead: leaseDuration - doubt, every: readOften},
 		{key: activeKey(queue), other: leaseKey(queue), kind: ownerOf, job: jobRecover, every: readOften},
 	}
