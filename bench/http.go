@@ -52,8 +52,8 @@ func (b *bench) startPrograms(ctx context.Context) (url string, stop func(), err
 
 func (b *bench) startAPI(ctx context.Context) (*program, error) { return b.startOwn(ctx, "api") }
 
-// startOwn builds one of our programs and starts it on the Redis of the benchmark.
-func (b *bench) startOwn(ctx context.Context, name string) (*program, error) {
+// startOwn builds one of our programs and starts it on the Redis of the benchmark, with settings of its own.
+func (b *bench) startOwn(ctx context.Context, name string, settings ...string) (*program, error) {
 	dir := b.redis.dir
 	build := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator), "github.com/backbeat-go/backbeat/cmd/"+name)
 	if out, err := build.CombinedOutput(); err != nil {
@@ -63,7 +63,7 @@ func (b *bench) startOwn(ctx context.Context, name string) (*program, error) {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "BACKBEAT_REDIS_URL=redis://" + b.redis.addr + "/0",
 		"BACKBEAT_API_ADDR=127.0.0.1:0", "BACKBEAT_DEBUG_TASKS=true", "BACKBEAT_LOG_FORMAT=json",
 	}
-	return startProgram(ctx, env, filepath.Join(dir, name))
+	return startProgram(ctx, append(env, settings...), filepath.Join(dir, name))
 }
 
 // roundTrip runs a task and reads its result.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -20,4 +22,29 @@ func idle(ctx context.Context, b *bench, s system) ([]float64, error) {
 		(after.commands - before.commands) / seconds,
 		(after.ownCPU - before.ownCPU) / seconds * 100,
 	}, ctx.Err()
+}
+
+// idleOn measures what the worker program asks of Redis while all its queues are empty; of n queues, or, if n is 0, of the
+// default ones.
+func idleOn(n int) measurement {
+	return func(ctx context.Context, b *bench, _ system) ([]float64, error) {
+		var settings []string
+		if n > 0 {
+			names := make([]string, n)
+			for i := range names {
+				names[i] = fmt.Sprintf("q%d=1", i)
+			}
+			settings = []string{"BACKBEAT_QUEUES=" + strings.Join(names, ",")}
+		}
+		worker, err := b.startOwn(ctx, "worker", settings...)
+		if err != nil {
+			return nil, err
+		}
+		defer worker.stop()
+		time.Sleep(10 * time.Second) // until it has settled
+		before, start := b.redis.usage(ctx), time.Now()
+		time.Sleep(20 * time.Second) // longer than the periods of most of what it does
+		after, seconds := b.redis.usage(ctx), time.Since(start).Seconds()
+		return []float64{(after.commands - before.commands) / seconds}, ctx.Err()
+	}
 }

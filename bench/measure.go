@@ -65,13 +65,25 @@ func scenarios() []scenario {
 			[]line{{"Redis commands", "/s", true, goal{most: 40}}, {"CPU", "% of a core", true, goal{most: 3}}},
 		},
 		{
+			"idle worker, default queues", nil, idleOn(0),
+			[]line{{"Redis commands", "/s", true, goal{most: 15}}},
+		},
+		{
+			"idle worker, 100 queues", nil, idleOn(100),
+			[]line{{"Redis commands", "/s", true, goal{most: 100}}},
+		},
+		{
+			"idle worker, 1,000 queues", nil, idleOn(1000),
+			[]line{{"Redis commands", "/s", true, goal{most: 500}}},
+		},
+		{
 			"memory of a worker", memory, memory,
 			[]line{
 				{name: "idle", unit: "MiB", less: true},
 				{name: "peak at 10 KiB payloads, concurrency 64", unit: "MiB", less: true},
 			},
 		},
-	}, apis(), beats())
+	}, larges(), apis(), beats())
 }
 
 func measure(ctx context.Context, redis *server, o options) ([]figure, error) {

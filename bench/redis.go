@@ -66,6 +66,26 @@ func (s *server) stat(ctx context.Context, section, name string) float64 {
 	return 0
 }
 
+// watchSlow makes Redis note each command that takes more than a tenth of a millisecond; scripts count whole.
+func (s *server) watchSlow(ctx context.Context) error {
+	for name, value := range map[string]string{"slowlog-log-slower-than": "100", "slowlog-max-len": "1000000"} {
+		if err := s.rdb.ConfigSet(ctx, name, value).Err(); err != nil {
+			return err
+		}
+	}
+	return s.rdb.Do(ctx, "SLOWLOG", "RESET").Err()
+}
+
+// slowest returns how long the longest command took since watchSlow, in milliseconds.
+func (s *server) slowest(ctx context.Context) (float64, error) {
+	logged, err := s.rdb.SlowLogGet(ctx, -1).Result()
+	longest := 100 * time.Microsecond
+	for _, command := range logged {
+		longest = max(longest, command.Duration)
+	}
+	return 1000 * longest.Seconds(), err
+}
+
 // usage is what has been used up to now.
 type usage struct {
 	commands float64 // that Redis has run, those inside scripts as well
