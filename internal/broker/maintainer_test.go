@@ -11,8 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Shopify/toxiproxy/v2"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/redistest"
@@ -150,6 +152,34 @@ func TestOneWorkerMaintains(t *testing.T) {
 	f.must(f.rdb.PExpire(t.Context(), lock, 10*time.Millisecond).Err())
 	if got := f.wait(asked.ID); got.State != task.Succeeded {
 		t.Errorf("%+v", got)
+	}
+}
+
+// The maintainer is cut off with what it runs. Another worker takes over, and recovers that.
+func TestMaintainerIsCutOff(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0", f.redis.Addr())
+	f.must(proxy.Start())
+	defer proxy.Stop()
+	f.workerAt(proxy.Listen)
+	f.waitLock()
+	asked := f.enqueue(task.Request{Type: "block"})
+	lost := f.started()
+	f.worker()
+	proxy.Stop()
+	cut := time.Now()
+	delayed := f.enqueue(task.Request{Type: "echo", Delay: ptr(time.Millisecond)})
+	if got := f.wait(delayed.ID); got.State != task.Succeeded {
+		t.Errorf("%s", got.State)
+	}
+	t.Logf("another forwards after %s", time.Since(cut))
+	again := f.started()
+	t.Logf("what it ran is recovered after %s", time.Since(cut))
+	again.release <- nil
+	lost.release <- nil
+	if got := f.wait(asked.ID); got.State != task.Succeeded || got.Attempt != 2 {
+		t.Errorf("%s, attempt %d", got.State, got.Attempt)
 	}
 }
 

@@ -12,7 +12,7 @@ local most, place = tonumber(ARGV[3]), tonumber(ARGV[4])
 local expired, broken, pending = {}, {}, {}
 
 -- FEW tasks are looked for in the pending list one by one; more in parts of so many ids.
-local FEW, PART = 4, 2000
+local FEW, PART = 4, 1000
 
 -- finish ends a task.
 local function finish(id)
