@@ -214,17 +214,26 @@ func TestMaintainsTasksOfStockClients(t *testing.T) {
 	f.waitNoKeys("asynq:{low}:t:*", "asynq:{low}:completed")
 }
 
+// expireAll lets the time of all tasks of the default queue pass by which they must have started, in their order.
+func (f *fleet) expireAll() {
+	f.t.Helper()
+	const key = "backbeat:{default}:expires"
+	for i, id := range f.rdb.ZRange(f.t.Context(), key, 0, -1).Val() {
+		f.must(f.rdb.ZAdd(f.t.Context(), key, redis.Z{Score: float64(i + 1), Member: id}).Err())
+	}
+}
+
 // Tasks whose keys hold something else delay no others, and are looked at once.
 func TestMaintenanceGuardsEachTask(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	var spoiled []*task.Task
-	soon := time.Now().Add(time.Second)
+	later := time.Now().Add(time.Hour)
 	for i := range 3 {
 		id := fmt.Sprintf("a-%d", i)
 		spoiled = append(spoiled,
 			f.enqueue(task.Request{Type: "echo", ID: id + "-due", Delay: ptr(time.Millisecond)}),
-			f.enqueue(task.Request{Type: "echo", ID: id + "-expires", ExpiresAt: soon}),
+			f.enqueue(task.Request{Type: "echo", ID: id + "-expires", ExpiresAt: later}),
 			f.enqueue(task.Request{Type: "echo", ID: id + "-canceled", Retention: ptr(time.Millisecond)}))
 		f.must(f.client.Pause(t.Context(), "default"))
 		_, err := f.client.Cancel(t.Context(), id+"-canceled")
@@ -236,10 +245,11 @@ func TestMaintenanceGuardsEachTask(t *testing.T) {
 		f.must(f.rdb.Set(t.Context(), key, "no task", 0).Err())
 	}
 	due := f.enqueue(task.Request{Type: "echo", Delay: ptr(50 * time.Millisecond)})
-	expires := f.enqueue(task.Request{Type: "echo", ExpiresAt: soon.Add(20 * time.Millisecond)})
+	expires := f.enqueue(task.Request{Type: "echo", ExpiresAt: later.Add(time.Second)})
 	canceled := f.enqueue(task.Request{Type: "echo", Retention: ptr(60 * time.Millisecond)})
 	_, err := f.client.Cancel(t.Context(), canceled.ID)
 	f.must(err)
+	f.expireAll()
 	log := new(logLines)
 	f.worker(func(cfg *broker.ServerConfig) { cfg.Logger = slog.New(slog.NewTextHandler(log, nil)) })
 	f.waitNoKeys("backbeat:{default}:due", "backbeat:{default}:expires", "backbeat:{default}:canceled", "asynq:{default}:scheduled")
@@ -293,7 +303,6 @@ func TestManyTasksExpireBehindOthers(t *testing.T) {
 	rdb := f.redis.Client(t)
 	f.must(f.client.Pause(t.Context(), "default"))
 	const each = 3000
-	expires := time.Now().Add(time.Second)
 	var tasks []*task.Task
 	for range each {
 		tasks = append(tasks, f.prepare(task.Request{Type: "echo"}))
@@ -301,7 +310,7 @@ func TestManyTasksExpireBehindOthers(t *testing.T) {
 	for i := range 2 * each {
 		req := task.Request{Type: "echo"}
 		if i%2 == 0 {
-			req.ExpiresAt, req.Retention = expires, ptr(time.Hour)
+			req.ExpiresAt, req.Retention = time.Now().Add(time.Hour), ptr(time.Hour)
 		}
 		tasks = append(tasks, f.prepare(req))
 	}
@@ -318,6 +327,7 @@ func TestManyTasksExpireBehindOthers(t *testing.T) {
 			want = append(want, id)
 		}
 	}
+	f.expireAll()
 	before := callsOf(t, rdb, "lrem")
 	f.worker()
 	for deadline := time.Now().Add(patience); f.rdb.ZCard(t.Context(), "backbeat:{default}:expired").Val() < each; f.yield() {

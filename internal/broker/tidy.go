@@ -74,7 +74,7 @@ func sweepOnce(ctx context.Context, rdb redis.Scripter, queue string, place int6
 	return swept{wait: millis(reply[0]), place: next, expired: typesOf(reply[2]), damaged: reply[3:]}, nil
 }
 
-// sweep deals with all that is due in a queue, and says what it has ended.
+// sweep ends all that has expired in a queue, and says what it has ended.
 func sweep(
 	ctx context.Context, rdb redis.Scripter, queue string, ended func(taskType, queue string, as task.State),
 ) error {
@@ -87,8 +87,8 @@ func sweep(
 		for _, taskType := range step.expired {
 			ended(taskType, queue, task.Expired)
 		}
-		if step.wait != 0 {
-			return nil
+		if step.wait != 0 || len(step.expired) == 0 && step.place == 0 {
+			return nil // what has been kept long enough is dropped in time
 		}
 	}
 }
