@@ -14,7 +14,7 @@ const (
 	// probeInterval is how often a maintainer looks for what has come without notice.
 	probeInterval = time.Second
 	// In a cluster each queue takes a command of its own, so that many queues are probed at longer intervals.
-	clusterProbePer = 10 * time.Millisecond // a queue
+	clusterProbePer = 20 * time.Millisecond // a queue
 	clusterProbeMax = 5 * time.Second
 	// outagePause is how long a job waits after a failure: each call to a Redis that is away costs a connection that is not
 	// made.
