@@ -165,7 +165,7 @@ func (m *maintainer) step(ctx context.Context) time.Time {
 	now := time.Now()
 	if !now.Before(m.probeAt) {
 		m.probeAt = now.Add(m.probeInterval())
-		m.startProbes(ctx, now)
+		m.startProbes(ctx)
 	}
 	next := m.probeAt
 	m.first++
@@ -201,7 +201,7 @@ func (m *maintainer) probeInterval() time.Duration {
 }
 
 // startProbes probes the queues of each node by itself, unless its last probe is still in flight. The lock is held.
-func (m *maintainer) startProbes(ctx context.Context, now time.Time) {
+func (m *maintainer) startProbes(ctx context.Context) {
 	nodes := make(map[string][]*upkeep, 1)
 	for _, u := range m.order {
 		nodes[u.node] = append(nodes[u.node], u)

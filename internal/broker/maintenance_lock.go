@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io"
 	"sync"
 	"time"
 
@@ -82,9 +81,9 @@ func (l maintenanceLock) take(ctx context.Context, key string) (bool, error) {
 // key names the lock for the queues, which are sorted.
 func (l maintenanceLock) key(queues []*upkeep) string {
 	h := fnv.New64a()
-	io.WriteString(h, l.kind)
+	h.Write([]byte(l.kind)) // a hash takes everything
 	for _, u := range queues {
-		io.WriteString(h, "\n"+u.name)
+		h.Write([]byte("\n" + u.name))
 	}
 	return maintainerKey(queues[0].name, fmt.Sprintf("%016x", h.Sum64()))
 }
