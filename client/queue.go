@@ -17,9 +17,11 @@ type QueueStatus struct {
 	Pending   int  `json:"pending"`
 	Running   int  `json:"running"`
 	Scheduled int  `json:"scheduled"`
-	Retrying  int  `json:"retrying"`
-	Failed    int  `json:"failed"`
-	Succeeded int  `json:"succeeded"`
+	// Aggregating counts tasks in groups of asynq.
+	Aggregating int `json:"aggregating"`
+	Retrying    int `json:"retrying"`
+	Failed      int `json:"failed"`
+	Succeeded   int `json:"succeeded"`
 	// LatencyMS is for how many milliseconds the oldest pending task has waited.
 	LatencyMS int64 `json:"latency_ms"`
 	// ProcessedToday counts the attempts that ended since midnight UTC, FailedToday those of them that failed.

@@ -75,13 +75,15 @@ type State string
 // The states. The last four are terminal: nothing moves a task out of them but Client.Retry.
 const (
 	Scheduled State = "scheduled" // waits for its time
-	Pending   State = "pending"   // waits for a free worker
-	Running   State = "running"
-	Retrying  State = "retrying" // failed, and waits for its next try
-	Succeeded State = "succeeded"
-	Failed    State = "failed"
-	Canceled  State = "canceled"
-	Expired   State = "expired" // was not started in time
+	// Aggregating is a task of a stock asynq client that waits in a group, for an asynq server that makes one task of the group.
+	Aggregating State = "aggregating"
+	Pending     State = "pending" // waits for a free worker
+	Running     State = "running"
+	Retrying    State = "retrying" // failed, and waits for its next try
+	Succeeded   State = "succeeded"
+	Failed      State = "failed"
+	Canceled    State = "canceled"
+	Expired     State = "expired" // was not started in time
 )
 
 // Terminal reports whether a task in this state is over.

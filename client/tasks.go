@@ -50,7 +50,7 @@ func (c *Client) Retry(ctx context.Context, id string) (*Task, error) {
 	return c.steer(ctx, id, "retry")
 }
 
-// RunNow lets a scheduled or retrying task start at once. A task in another state: ErrConflict.
+// RunNow lets a scheduled, retrying or aggregating task start at once. A task in another state: ErrConflict.
 func (c *Client) RunNow(ctx context.Context, id string) (*Task, error) {
 	return c.steer(ctx, id, "run")
 }

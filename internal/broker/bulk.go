@@ -128,6 +128,9 @@ func (b *bulk) next(ctx context.Context, s section, w *walk) ([]entry, error) {
 	if from.ID == "" {
 		from = w.seen.entry
 	}
+	if s.state == task.Aggregating {
+		return b.groupEntries(ctx, s.queue, w.seen, from, int64(b.size))
+	}
 	return b.setEntries(ctx, s.key, w.seen, from, int64(b.size))
 }
 

@@ -69,9 +69,11 @@ func TestBulkInEachState(t *testing.T) {
 		matched, changed, skipped int
 		left                      map[task.State]int
 	}{
-		task.ActionCancel: {4, 4, 0, map[task.State]int{task.Succeeded: 1, task.Failed: 1, task.Canceled: 5, task.Expired: 1}},
-		task.ActionRetry:  {3, 3, 0, map[task.State]int{task.Scheduled: 1, task.Pending: 4, task.Running: 1, task.Retrying: 1, task.Succeeded: 1}},
-		task.ActionDelete: {8, 7, 1, map[task.State]int{task.Running: 1}},
+		task.ActionCancel: {5, 5, 0, map[task.State]int{task.Succeeded: 1, task.Failed: 1, task.Canceled: 6, task.Expired: 1}},
+		task.ActionRetry: {3, 3, 0, map[task.State]int{
+			task.Scheduled: 1, task.Aggregating: 1, task.Pending: 4, task.Running: 1, task.Retrying: 1, task.Succeeded: 1,
+		}},
+		task.ActionDelete: {9, 8, 1, map[task.State]int{task.Running: 1}},
 	} {
 		t.Run(string(action), func(t *testing.T) {
 			f := newFleet(t)

@@ -48,7 +48,7 @@ func (m *message) renewed() []byte {
 	return fresh.encode()
 }
 
-// Run lets a scheduled or retrying task start now. Errors: CodeNotFound; CodeConflict in any other state;
+// Run lets a scheduled, retrying or aggregating task start now. Errors: CodeNotFound; CodeConflict in any other state;
 // CodeUnavailable.
 func (c *Client) Run(ctx context.Context, id string) (*task.Task, error) {
 	return c.steer(ctx, id, "run", func(r *record) (string, error) {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/hibiken/asynq"
+
 	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/task"
 )
@@ -105,6 +107,9 @@ func inState(f *fleet) {
 	f.worker(func(cfg *broker.ServerConfig) { cfg.Queues = queues[:1] })
 	f.enqueue(task.Request{Type: "echo", ID: "scheduled", Delay: ptr(time.Hour)})
 	f.enqueue(task.Request{Type: "echo", ID: "pending"})
+	_, err := f.stockClient().Enqueue(asynq.NewTask("echo", []byte(`{"n":1}`)), asynq.TaskID("aggregating"), asynq.Group("a group"),
+		asynq.Retention(time.Hour))
+	f.must(err)
 	f.enqueue(task.Request{Type: "block", ID: "running", Queue: "critical"})
 	f.started()
 	f.enqueue(task.Request{Type: "block", ID: "retrying", Queue: "critical"})
@@ -134,7 +139,9 @@ func TestSteering(t *testing.T) {
 	f.wantCode(err, task.CodeNotFound)
 
 	// What each call makes of a task in each state; no entry is a conflict.
-	run := map[task.State]task.State{task.Scheduled: task.Pending, task.Retrying: task.Pending}
+	run := map[task.State]task.State{
+		task.Scheduled: task.Pending, task.Retrying: task.Pending, task.Aggregating: task.Pending,
+	}
 	retry := map[task.State]task.State{task.Failed: task.Pending, task.Canceled: task.Pending, task.Expired: task.Pending}
 	for _, s := range task.States {
 		if _, ok := run[s]; !ok {
@@ -178,7 +185,7 @@ func TestSteering(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.started().release <- nil // "retrying"
-	for _, id := range []string{"scheduled", "pending", "retrying", "canceled", "expired"} {
+	for _, id := range []string{"scheduled", "aggregating", "pending", "retrying", "canceled", "expired"} {
 		if got := f.wait(id); got.State != task.Succeeded {
 			t.Errorf("%s ended as %s", id, got.State)
 		}
@@ -317,7 +324,7 @@ func TestQueueStatus(t *testing.T) {
 		critical.Succeeded != 1 || critical.Failed != 1 || critical.ProcessedToday != 3 || critical.FailedToday != 2 {
 		t.Errorf("critical: %+v", critical)
 	}
-	if def.Pending != 1 || def.Scheduled != 1 || def.Failed != 0 || def.Latency <= 0 || def.Latency > time.Minute {
+	if def.Pending != 1 || def.Scheduled != 1 || def.Aggregating != 1 || def.Failed != 0 || def.Latency <= 0 || def.Latency > time.Minute {
 		t.Errorf("default: %+v", def)
 	}
 }

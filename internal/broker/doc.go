@@ -68,6 +68,7 @@
 //	pending    asynq pending            failed     asynq archived
 //	running    asynq active             canceled   asynq archived, bb:outcome = canceled
 //	retrying   asynq retry              expired    asynq archived, bb:outcome = expired
+//	aggregating, as asynq says: the task is in a group, or in the aggregation set that a stock server works on
 //
 // # What happens when
 //

@@ -14,18 +14,21 @@ const (
 	asynqCancelChannel = "asynq:cancel"  // pub/sub: ids of running tasks that are to stop
 )
 
-func asynqPrefix(queue string) string    { return "asynq:{" + queue + "}:" }
-func taskKey(queue, id string) string    { return asynqPrefix(queue) + "t:" + id }
-func pendingKey(queue string) string     { return asynqPrefix(queue) + "pending" }
-func activeKey(queue string) string      { return asynqPrefix(queue) + "active" }
-func leaseKey(queue string) string       { return asynqPrefix(queue) + "lease" }
-func scheduledKey(queue string) string   { return asynqPrefix(queue) + "scheduled" }
-func retryKey(queue string) string       { return asynqPrefix(queue) + "retry" }
-func completedKey(queue string) string   { return asynqPrefix(queue) + "completed" }
-func archivedKey(queue string) string    { return asynqPrefix(queue) + "archived" }
-func pausedKey(queue string) string      { return asynqPrefix(queue) + "paused" }
-func processedKey(queue string) string   { return asynqPrefix(queue) + "processed" }
-func failedTotalKey(queue string) string { return asynqPrefix(queue) + "failed" }
+func asynqPrefix(queue string) string     { return "asynq:{" + queue + "}:" }
+func groupKey(queue, group string) string { return asynqPrefix(queue) + "g:" + group }
+func taskKey(queue, id string) string     { return asynqPrefix(queue) + "t:" + id }
+func pendingKey(queue string) string      { return asynqPrefix(queue) + "pending" }
+func activeKey(queue string) string       { return asynqPrefix(queue) + "active" }
+func leaseKey(queue string) string        { return asynqPrefix(queue) + "lease" }
+func scheduledKey(queue string) string    { return asynqPrefix(queue) + "scheduled" }
+func retryKey(queue string) string        { return asynqPrefix(queue) + "retry" }
+func completedKey(queue string) string    { return asynqPrefix(queue) + "completed" }
+func archivedKey(queue string) string     { return asynqPrefix(queue) + "archived" }
+func groupsKey(queue string) string       { return asynqPrefix(queue) + "groups" }
+func setsKey(queue string) string         { return asynqPrefix(queue) + "aggregation_sets" }
+func pausedKey(queue string) string       { return asynqPrefix(queue) + "paused" }
+func processedKey(queue string) string    { return asynqPrefix(queue) + "processed" }
+func failedTotalKey(queue string) string  { return asynqPrefix(queue) + "failed" }
 
 // maintainerKey is a STRING with a short TTL: which worker maintains the queues that the hash stands for, of which this is one.
 // It is beside asynq's keys, for it is about them: the own keys of a queue vanish with its tasks.

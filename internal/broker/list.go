@@ -116,7 +116,7 @@ func (p *pager) take(ctx context.Context, s section, entries []entry) (seen int,
 	return seen, full, err
 }
 
-// section is the list or sorted set of Redis that holds the tasks of a queue in one state.
+// section is the list or sorted set of Redis, or what asynq's groups have in its place, that holds the tasks of a queue in one state.
 type section struct {
 	queue string
 	state task.State
@@ -181,6 +181,7 @@ type entry struct {
 	ID    string  `json:"i"`
 	Score float64 `json:"s,omitempty"` // in a sorted set
 	Rest  int64   `json:"r,omitempty"` // in a list: how many entries come after it
+	groupPlace
 
 	weight int // bytes of its message and result, 0 where that is not known
 }
@@ -217,7 +218,7 @@ func parsePosition(cursor string, sections []section) (position, error) {
 		err = json.Unmarshal(data, &w)
 	}
 	i := slices.IndexFunc(sections, func(s section) bool { return s.queue == w.Queue && s.state == w.State })
-	if err != nil || i < 0 {
+	if err != nil || i < 0 || w.State == task.Aggregating && w.ID != "" && !isScan(w.Scan) {
 		return position{}, task.Invalid(task.Fault{Location: "cursor", Message: "is not a cursor of this list; begin without one"})
 	}
 	return position{section: i, started: w.ID != "", entry: w.entry}, nil
@@ -225,10 +226,14 @@ func parsePosition(cursor string, sections []section) (position, error) {
 
 // entries reads up to n entries after a position.
 func (c *Client) entries(ctx context.Context, s section, at position, n int) ([]entry, error) {
-	if s.list {
+	switch {
+	case s.list:
 		return c.listEntries(ctx, s.key, at, int64(n))
+	case s.state == task.Aggregating:
+		return c.groupEntries(ctx, s.queue, at, at.entry, int64(n))
+	default:
+		return c.setEntries(ctx, s.key, at, at.entry, int64(n))
 	}
-	return c.setEntries(ctx, s.key, at, at.entry, int64(n))
 }
 
 // listEntries reads on in a list, whose left end is the newest. The list grows there and shrinks on the right while it is

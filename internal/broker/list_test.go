@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -190,6 +191,8 @@ func TestListRefusesStrangeCursors(t *testing.T) {
 		"no base64":         {task.Filter{}, "!"},
 		"no JSON":           {task.Filter{}, "bm9wZQ"},
 		"of another filter": {task.Filter{State: task.Failed}, page.NextCursor},
+		"of no scan": {task.Filter{}, base64.RawURLEncoding.EncodeToString(
+			[]byte(`{"q":"default","t":"aggregating","i":"a","g":"a","c":"-1"}`))},
 	} {
 		if _, err := f.client.List(t.Context(), c.filter, c.cursor, 10); task.CodeOf(err) != task.CodeInvalid {
 			t.Errorf("a cursor that is %s: %v", name, err)

@@ -124,11 +124,14 @@ func (c *Client) status(ctx context.Context, names []string) ([]task.QueueStatus
 	for i, name := range names {
 		statuses[i] = reads[i].status(name, c.weight(name))
 	}
+	if err := c.setAggregating(ctx, statuses, reads); err != nil {
+		return nil, err
+	}
 	return statuses, c.setLatencies(ctx, statuses, reads, now)
 }
 
 type queueRead struct {
-	paused                                 *redis.IntCmd
+	paused, groups                         *redis.IntCmd
 	pending, running, scheduled, retrying  *redis.IntCmd
 	succeeded, archived, canceled, expired *redis.IntCmd
 	processed, failed                      *redis.StringCmd
@@ -138,6 +141,7 @@ type queueRead struct {
 func newQueueRead(ctx context.Context, p redis.Pipeliner, name string, now time.Time) queueRead {
 	return queueRead{
 		paused:    p.Exists(ctx, pausedKey(name)),
+		groups:    p.Exists(ctx, groupsKey(name), setsKey(name)),
 		pending:   p.LLen(ctx, pendingKey(name)),
 		running:   p.LLen(ctx, activeKey(name)),
 		scheduled: p.ZCard(ctx, scheduledKey(name)),

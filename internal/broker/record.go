@@ -222,6 +222,8 @@ func (r *record) taskState() task.State {
 	switch r.state {
 	case "scheduled":
 		return task.Scheduled
+	case "aggregating":
+		return task.Aggregating
 	case "active":
 		return task.Running
 	case "retry":
@@ -235,7 +237,7 @@ func (r *record) taskState() task.State {
 		default:
 			return task.Failed
 		}
-	default: // pending, and asynq's aggregating: both wait to be run
+	default: // pending
 		return task.Pending
 	}
 }

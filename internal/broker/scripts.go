@@ -50,6 +50,8 @@ var (
 	promisesSource string
 	//go:embed lua/glance.lua
 	glanceSource string
+	//go:embed lua/groups.lua
+	groupsSource string
 	//go:embed lua/bulk.lua
 	bulkSource string
 )
@@ -74,6 +76,7 @@ var (
 	endsScript     = newScript(endsSource)
 	promisesScript = newScript(promisesSource)
 	glanceScript   = newScript(glanceSource)
+	groupsScript   = newScript(groupsSource)
 )
 
 // bulkScripts do to many tasks what the scripts of single tasks do to one.

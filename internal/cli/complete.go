@@ -81,7 +81,8 @@ func (c *cli) completeSchedules() cobra.CompletionFunc {
 
 func completeStates() cobra.CompletionFunc {
 	states := []client.State{
-		client.Scheduled, client.Pending, client.Running, client.Retrying, client.Succeeded, client.Failed, client.Canceled, client.Expired,
+		client.Scheduled, client.Aggregating, client.Pending, client.Running, client.Retrying,
+		client.Succeeded, client.Failed, client.Canceled, client.Expired,
 	}
 	names := make([]string, len(states))
 	for i, s := range states {

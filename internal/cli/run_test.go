@@ -238,7 +238,7 @@ func TestCompletion(t *testing.T) {
 		"queues pause d|":         "default\n:4\n",
 		"schedule get |":          "nightly\nhourly\n:4\n",
 		"schedule put x --type |": "t\tDoes it.\n:4\n",
-		"list --state |":          "scheduled\npending\nrunning\nretrying\nsucceeded\nfailed\ncanceled\nexpired\n:4\n",
+		"list --state |":          "scheduled\naggregating\npending\nrunning\nretrying\nsucceeded\nfailed\ncanceled\nexpired\n:4\n",
 		"status |":                ":4\n",
 	} {
 		args := strings.Split(strings.TrimSuffix(line, "|"), " ")

@@ -49,10 +49,10 @@ func (c *cli) queuesCommand() *cobra.Command {
 }
 
 func (c *cli) showQueues(queues []client.QueueStatus, err error) error {
-	const head = "QUEUE WEIGHT STATE PENDING RUNNING SCHEDULED RETRYING FAILED SUCCEEDED LATENCY"
+	const head = "QUEUE WEIGHT STATE PENDING RUNNING SCHEDULED AGGREGATING RETRYING FAILED SUCCEEDED LATENCY"
 	return list(c.out, all(queues, err), head, func(q client.QueueStatus) []any {
 		return []any{
-			q.Name, q.Weight, queueState(q), q.Pending, q.Running, q.Scheduled, q.Retrying, q.Failed, q.Succeeded,
+			q.Name, q.Weight, queueState(q), q.Pending, q.Running, q.Scheduled, q.Aggregating, q.Retrying, q.Failed, q.Succeeded,
 			time.Duration(q.LatencyMS) * time.Millisecond,
 		}
 	})

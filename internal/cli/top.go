@@ -92,11 +92,11 @@ func (s *sample) rate(q client.QueueStatus, earlier *sample) string {
 func (s *sample) write(c *cli, earlier *sample) error {
 	w := tabwriter.NewWriter(c.out.w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "%s  %s\n\n", plain(c.server), clock(s.Time))
-	fmt.Fprintln(w, strings.ReplaceAll("QUEUE STATE PENDING RUNNING SCHEDULED RETRYING LATENCY DONE/S DONE-TODAY FAILED-TODAY", " ", "\t"))
+	fmt.Fprintln(w, strings.ReplaceAll("QUEUE STATE PENDING RUNNING SCHEDULED AGGREGATING RETRYING LATENCY DONE/S DONE-TODAY FAILED-TODAY", " ", "\t"))
 	for _, q := range s.Queues {
 		fmt.Fprintln(w, tableRow([]any{
-			q.Name, queueState(q), q.Pending, q.Running, q.Scheduled, q.Retrying, time.Duration(q.LatencyMS) * time.Millisecond,
-			s.rate(q, earlier), q.ProcessedToday, q.FailedToday,
+			q.Name, queueState(q), q.Pending, q.Running, q.Scheduled, q.Aggregating, q.Retrying,
+			time.Duration(q.LatencyMS) * time.Millisecond, s.rate(q, earlier), q.ProcessedToday, q.FailedToday,
 		}))
 	}
 	if err := w.Flush(); err != nil {

@@ -44,7 +44,7 @@ type bulkRequest struct {
 
 type bulkFilter struct {
 	Queue     *string     `json:"queue,omitempty" minLength:"1" doc:"Only tasks of this queue." example:"low"`
-	State     *task.State `json:"state,omitempty" enum:"scheduled,pending,running,retrying,succeeded,failed,canceled,expired" doc:"Only tasks in this state. Default: all that allow the action."`
+	State     *task.State `json:"state,omitempty" enum:"scheduled,aggregating,pending,running,retrying,succeeded,failed,canceled,expired" doc:"Only tasks in this state. Default: all that allow the action."`
 	Type      *string     `json:"type,omitempty" minLength:"1" doc:"Only tasks of this type." example:"http.request"`
 	OlderThan *string     `json:"older_than,omitempty" example:"24h" doc:"Only tasks that ended longer ago than this, or if they have not ended were created longer ago."`
 }

@@ -12,7 +12,7 @@ by the clock.
 
 A task is **scheduled** until its time has come, **pending** until a worker is free, and **running** until it has
 **succeeded**, **failed**, or was **canceled**. A failed attempt makes it **retrying** as long as it has retries left; one
-that was not started by its ` + "`expires_at`" + ` is **expired**. A finished task and its result stay for its ` + "`retention`" + `.
+that was not started by its ` + "`expires_at`" + ` is **expired**. A task of a stock asynq client that waits in a group is **aggregating**. A finished task and its result stay for its ` + "`retention`" + `.
 
 Times are RFC 3339 with milliseconds, durations are strings such as ` + "`90s`" + ` or ` + "`1h30m`" + `. Whatever goes wrong is answered as
 ` + "`application/problem+json`" + ` (RFC 9457), with the fields at fault under ` + "`errors`" + `. Every answer bears an ` + "`X-Request-Id`" + `.

@@ -16,6 +16,7 @@ type queueDocument struct {
 	Pending        int    `json:"pending"`
 	Running        int    `json:"running"`
 	Scheduled      int    `json:"scheduled"`
+	Aggregating    int    `json:"aggregating" doc:"Tasks in groups of asynq."`
 	Retrying       int    `json:"retrying"`
 	Failed         int    `json:"failed"`
 	Succeeded      int    `json:"succeeded"`
@@ -32,6 +33,7 @@ func newQueueDocument(q *task.QueueStatus) queueDocument {
 		Pending:        q.Pending,
 		Running:        q.Running,
 		Scheduled:      q.Scheduled,
+		Aggregating:    q.Aggregating,
 		Retrying:       q.Retrying,
 		Failed:         q.Failed,
 		Succeeded:      q.Succeeded,

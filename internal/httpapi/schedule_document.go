@@ -141,7 +141,7 @@ type runDocument struct {
 	TaskID     *string          `json:"task_id"`
 	Outcome    schedule.Outcome `json:"outcome" enum:"fired,missed,skipped,triggered" doc:"fired: it became a task. missed: it was found too late, or a newer one ran in its place. skipped: max_instances left no room. triggered: somebody asked for it."`
 	Reason     *schedule.Reason `json:"reason" enum:"grace,coalesced,catch_up,max_instances,paused" doc:"Why no task was made; null if one was. grace: the tick was found later than misfire_grace_time. coalesced: a newer one ran in its place. catch_up: more than 1000 newer ones were owed. max_instances: so many tasks were unfinished. paused: the schedule was."`
-	State      *task.State      `json:"state" enum:"scheduled,pending,running,retrying,succeeded,failed,canceled,expired" doc:"That of the task; null if there is none, or not any more."`
+	State      *task.State      `json:"state" enum:"scheduled,aggregating,pending,running,retrying,succeeded,failed,canceled,expired" doc:"That of the task; null if there is none, or not any more."`
 }
 
 // TransformSchema says which fields can be null, for which struct tags have no word.

@@ -14,7 +14,7 @@ type taskDocument struct {
 	ID              string            `json:"id" example:"019aa5f0-7c2e-7d3b-9f65-0f2b7b7a4a10"`
 	Type            string            `json:"type" example:"http.request"`
 	Queue           string            `json:"queue" example:"default"`
-	State           task.State        `json:"state" enum:"scheduled,pending,running,retrying,succeeded,failed,canceled,expired"`
+	State           task.State        `json:"state" enum:"scheduled,aggregating,pending,running,retrying,succeeded,failed,canceled,expired"`
 	Payload         json.RawMessage   `json:"payload" doc:"What the task was given."`
 	Result          json.RawMessage   `json:"result" doc:"What it returned; null until it has succeeded."`
 	Error           *errorDocument    `json:"error" doc:"Why the newest failed attempt failed; null if none has, or one has succeeded since."`

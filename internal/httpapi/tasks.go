@@ -43,7 +43,7 @@ func (a *api) addTasks() {
 	a.addSteering("retry-task", "retry", "Try a finished task again",
 		"Puts a failed, canceled or expired task back into its queue, with all its retries.", a.Tasks.Retry)
 	a.addSteering("run-task", "run", "Run a waiting task now",
-		"Lets a scheduled or retrying task start at once.", a.Tasks.Run)
+		"Lets a scheduled, retrying or aggregating task start at once.", a.Tasks.Run)
 	register(a, huma.Operation{
 		OperationID: "delete-task", Method: http.MethodDelete, Path: "/v1/tasks/{id}", Tags: tags,
 		Summary: "Delete a task", Description: "Removes the task and its result. A running task must be canceled first.",
@@ -100,7 +100,7 @@ func placed(where string, err error) error {
 
 type listInput struct {
 	Queue  string     `query:"queue" doc:"Only tasks of this queue."`
-	State  task.State `query:"state" enum:"scheduled,pending,running,retrying,succeeded,failed,canceled,expired" doc:"Only tasks in this state."`
+	State  task.State `query:"state" enum:"scheduled,aggregating,pending,running,retrying,succeeded,failed,canceled,expired" doc:"Only tasks in this state."`
 	Type   string     `query:"type" doc:"Only tasks of this type."`
 	Limit  int        `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"How many tasks at most."`
 	Cursor string     `query:"cursor" doc:"The next_cursor of the page before."`

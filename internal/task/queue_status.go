@@ -9,14 +9,15 @@ type QueueStatus struct {
 	Weight int
 	Paused bool
 
-	Pending   int
-	Running   int
-	Scheduled int
-	Retrying  int
-	Failed    int
-	Canceled  int
-	Expired   int
-	Succeeded int
+	Pending     int
+	Running     int
+	Scheduled   int
+	Aggregating int
+	Retrying    int
+	Failed      int
+	Canceled    int
+	Expired     int
+	Succeeded   int
 	// Archived is how many tasks asynq's archive holds: all that ended without success.
 	Archived int
 

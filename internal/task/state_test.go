@@ -9,7 +9,7 @@ import (
 
 func TestStatesAndWhichAreTerminal(t *testing.T) {
 	terminal := map[task.State]bool{
-		"scheduled": false, "pending": false, "running": false, "retrying": false,
+		"scheduled": false, "aggregating": false, "pending": false, "running": false, "retrying": false,
 		"succeeded": true, "failed": true, "canceled": true, "expired": true,
 	}
 	for state, want := range terminal {

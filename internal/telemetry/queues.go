@@ -70,7 +70,7 @@ func (c *queueCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 	for name, q := range c.byLabel(queues) {
 		for state, n := range map[task.State]int{
-			task.Scheduled: q.Scheduled, task.Pending: q.Pending, task.Running: q.Running, task.Retrying: q.Retrying,
+			task.Scheduled: q.Scheduled, task.Pending: q.Pending, task.Running: q.Running, task.Retrying: q.Retrying, task.Aggregating: q.Aggregating,
 			task.Succeeded: q.Succeeded, task.Failed: q.Failed, task.Canceled: q.Canceled, task.Expired: q.Expired,
 		} {
 			gauge(c.tasks, float64(n), name, string(state))
@@ -108,7 +108,7 @@ func sum(a, b task.QueueStatus) task.QueueStatus {
 	return task.QueueStatus{
 		Paused:  a.Paused || b.Paused,
 		Pending: a.Pending + b.Pending, Running: a.Running + b.Running, Scheduled: a.Scheduled + b.Scheduled,
-		Retrying: a.Retrying + b.Retrying, Failed: a.Failed + b.Failed, Canceled: a.Canceled + b.Canceled,
+		Aggregating: a.Aggregating + b.Aggregating, Retrying: a.Retrying + b.Retrying, Failed: a.Failed + b.Failed, Canceled: a.Canceled + b.Canceled,
 		Expired: a.Expired + b.Expired, Succeeded: a.Succeeded + b.Succeeded, Archived: a.Archived + b.Archived,
 		Latency: max(a.Latency, b.Latency),
 	}

@@ -17,10 +17,10 @@ end
 if state == "archived" and redis.call("HGET", key, "bb:outcome") == "canceled" then
   return "already"
 end
-if state ~= "pending" and state ~= "scheduled" and state ~= "retry" then
+if state ~= "pending" and state ~= "scheduled" and state ~= "retry" and state ~= "aggregating" then
   return state or ""
 end
-unlist(id, state)
+if not unlist(id, state) and state == "aggregating" then return state end
 forget(id)
 promise(id, callback, "canceled")
 notify(id, waiters, schedule, "canceled")

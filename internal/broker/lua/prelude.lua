@@ -237,15 +237,37 @@ local function archive(id, outcome, retention, fields)
   if retention < 0 then trimStock(2) end
 end
 
--- unlist takes a task that does not run off the list of its state. It returns false for a state that has none.
+-- unlist takes a task that does not run off the list of its state. It returns false for a task that is in none: a stock server
+-- may be making one task of its group.
 local function unlist(id, state)
   if state == "pending" then
     -- From the tail, where the oldest are: those are canceled, deleted and expired most.
     return redis.call("LREM", asynq .. "pending", -1, id) == 1
   elseif state == "scheduled" or state == "retry" or state == "completed" or state == "archived" then
     return redis.call("ZREM", asynq .. state, id) == 1
+  elseif state == "aggregating" then
+    local group = redis.call("HGET", asynq .. "t:" .. id, "group") or ""
+    if redis.call("ZREM", asynq .. "g:" .. group, id) == 0 then return false end
+    if redis.call("EXISTS", asynq .. "g:" .. group) == 0 then redis.call("SREM", asynq .. "groups", group) end
+    return true
   end
   return false
+end
+
+-- scanGroups names some of asynq's groups, as SSCAN finds them; at last, where scan is "sets", the aggregation sets, which are
+-- what stock servers are making one task of. It returns the names, as they are in keys behind asynq:{q}:g: , and the scan that
+-- comes next, "" after the last.
+local function scanGroups(scan, count)
+  local names, next_scan = {}, ""
+  if scan == "sets" then
+    for i, key in ipairs(redis.call("ZRANGE", asynq .. "aggregation_sets", 0, 999)) do
+      names[i] = string.sub(key, #asynq + 3)
+    end
+  else
+    next_scan, names = unpack(redis.call("SSCAN", asynq .. "groups", scan, "COUNT", count))
+    if next_scan == "0" then next_scan = "sets" end
+  end
+  return names, next_scan
 end
 
 -- expire ends a task, already taken off its list, that was not started in time.
