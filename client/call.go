@@ -89,12 +89,20 @@ func (c *Client) open(ctx context.Context, r *call) (*http.Response, error) {
 	req.Header.Set("User-Agent", c.userAgent)
 	c.authorize(req.Header)
 	res, err := c.http.Do(req)
-	if err != nil || res.StatusCode < http.StatusMultipleChoices {
+	if err != nil || res.StatusCode >= http.StatusOK && res.StatusCode < http.StatusMultipleChoices {
 		return res, err
 	}
 	defer res.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20)) // the status is known, and half a problem is none
-	return nil, newError(r, res, body)
+	return nil, newError(r, res, problemBody(res))
+}
+
+// problemBody reads the body of an answer that is no success. The status is known, and half a problem is none.
+func problemBody(res *http.Response) []byte {
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return nil // the body is the connection, and reading it heeds no context
+	}
+	body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	return body
 }
 
 // do makes a call and decodes what it answers with.

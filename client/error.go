@@ -23,7 +23,7 @@ type Error struct {
 	Faults []Fault
 	// RequestID is the name under which the API's log knows the call.
 	RequestID string
-	// RetryAfter is for how long the API asks to be left alone; 0 if it does not.
+	// RetryAfter is for how long the API asks to be left alone, 24 hours at most; 0 if it does not.
 	RetryAfter time.Duration
 }
 
@@ -110,14 +110,18 @@ func isProblem(h http.Header) bool {
 	return err == nil && media == "application/problem+json"
 }
 
+// maxRetryAfter bounds RetryAfter.
+const maxRetryAfter = 24 * time.Hour
+
 // retryAfter reads the header, which is a number of seconds or a date.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	text := h.Get("Retry-After")
-	if seconds, err := strconv.Atoi(text); err == nil {
-		return time.Duration(max(seconds, 0)) * time.Second
+	// More seconds than fit into 64 bits are the most that do.
+	if seconds, err := strconv.ParseUint(text, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(text); err == nil {
-		return max(at.Sub(now), 0)
+		return min(max(at.Sub(now), 0), maxRetryAfter)
 	}
 	return 0
 }

@@ -220,6 +220,17 @@ func TestRetryAfterAsADate(t *testing.T) {
 	}
 }
 
+func TestRetryAfterIsBounded(t *testing.T) {
+	for _, value := range []string{"9223372036854775807", "18446744073709551616", "10000000000", "Fri, 31 Dec 9999 23:59:59 GMT"} {
+		api := newFake(t)
+		api.answer(503, "", "Retry-After: "+value)
+		_, err := connect(t, api.URL).Task(within(t), "x")
+		if e, ok := errors.AsType[*client.Error](err); !ok || e.RetryAfter != 24*time.Hour {
+			t.Errorf("%s: error %v", value, err)
+		}
+	}
+}
+
 func TestCancelingACallThatPauses(t *testing.T) {
 	api := newFake(t)
 	ctx, cancel := context.WithCancel(t.Context())
