@@ -7,7 +7,7 @@ import (
 
 // Worker is a live worker, as of its last heartbeat.
 type Worker struct {
-	// ID is host:pid, as in Task.Worker.
+	// ID is host:pid:random, as in Task.Worker: in containers host names and pids may be equal.
 	ID   string `json:"id"`
 	Host string `json:"host"`
 	PID  int    `json:"pid"`

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/task"
@@ -24,28 +23,26 @@ type Queue struct {
 // Client puts tasks into queues, finds them again, and steers them. It is safe for concurrent use. Close it
 // to end its subscription.
 type Client struct {
-	rdb       redis.UniversalClient
-	queues    []Queue
-	names     *names
-	enqueuer  *enqueuer
-	lookups   *lookups
-	inspector *asynq.Inspector
-	watches   *watches
-	meter     ClientMeter
-	clock     *clock
+	rdb      redis.UniversalClient
+	queues   []Queue
+	names    *names
+	enqueuer *enqueuer
+	lookups  *lookups
+	watches  *watches
+	meter    ClientMeter
+	clock    *clock
 }
 
 // NewClient returns a client for the queues. The connection stays the caller's to close, after the client.
 func NewClient(rdb redis.UniversalClient, queues []Queue) *Client {
 	c := &Client{
-		rdb:       rdb,
-		queues:    queues,
-		names:     newNames(rdb, queues),
-		enqueuer:  newEnqueuer(rdb),
-		lookups:   newLookups(rdb),
-		inspector: asynq.NewInspectorFromRedisClient(rdb),
-		meter:     noMeter{},
-		clock:     newClock(rdb),
+		rdb:      rdb,
+		queues:   queues,
+		names:    newNames(rdb, queues),
+		enqueuer: newEnqueuer(rdb),
+		lookups:  newLookups(rdb),
+		meter:    noMeter{},
+		clock:    newClock(rdb),
 	}
 	c.watches = newWatches(rdb, c.readWatched)
 	return c

@@ -60,7 +60,7 @@ func newPuller(t *testing.T, worker, enqueue redis.UniversalClient, concurrency 
 	t.Cleanup(p.client.Close)
 	p.lane = newLane(worker, ServerConfig{
 		Queues: p.queues, Handlers: pulled, Concurrency: concurrency, Logger: slog.New(slog.NewTextHandler(&p.log, nil)), Meter: noMeter{},
-	}, "w")
+	}, &serverInfo{Host: "w", ID: "w"})
 	t.Cleanup(func() {
 		close(p.lane.prefetch.quit)
 		p.lane.acks.stop()

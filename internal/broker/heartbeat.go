@@ -2,6 +2,9 @@ package broker
 
 import (
 	"context"
+	"slices"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -12,9 +15,59 @@ import (
 // heartbeat does not wait for its writes: asynq starts and ends no task while its heartbeat is busy, so a node of a cluster
 // that is away would hold up the queues of all others.
 
+// asynq draws the UUID of a server itself, and tells it nobody. The lane puts that of ours in its place, so that a worker has
+// its id before its first heartbeat.
+
+// rename returns the key of this server in the place of one that asynq would write to.
+func (l *lane) rename(key string) string {
+	prefix, _, ok := strings.Cut(key, "{")
+	if !ok {
+		return key
+	}
+	return prefix + "{" + l.server.name() + "}"
+}
+
+func (l *lane) renameAll(keys []string) []string {
+	renamed := make([]string, len(keys))
+	for i, key := range keys {
+		renamed[i] = l.rename(key)
+	}
+	return renamed
+}
+
+// amendState has what asynq writes of a server, and of the tasks that it runs, tell the UUID of this one and the time of
+// Redis. args are a TTL, the server, and for each task its id and the task.
+func (l *lane) amendState(args []any) []any {
+	offset := l.offset()
+	amended := slices.Clone(args)
+	for i := 1; i < len(amended); i += 2 {
+		if data, ok := amended[i].([]byte); ok {
+			amended[i] = l.amend(data, offset)
+		}
+	}
+	return amended
+}
+
+// amend appends fields: of a field that a message has twice the last counts.
+func (l *lane) amend(data []byte, offset time.Duration) []byte {
+	data = appendString(slices.Clone(data), numServerID, l.server.ID)
+	r, err := decodeRunningInfo(data) // what starts a server is in the same field
+	if err != nil || offset == 0 {
+		return data
+	}
+	data = appendTimestamp(data, numServerStarted, r.StartedAt.Add(offset))
+	if !r.Deadline.IsZero() {
+		data = appendTimestamp(data, numRunningDeadline, r.Deadline.Add(offset))
+	}
+	return data
+}
+
+// offset is how far the clock of Redis is ahead of the local one, in whole seconds: asynq counts no finer.
+func (l *lane) offset() time.Duration { return time.Until(l.clock.Now()).Round(time.Second) }
+
 // inRedisTime returns members whose scores, unix seconds by the local clock, are by that of Redis.
 func (l *lane) inRedisTime(members []redis.Z) []redis.Z {
-	offset := time.Until(l.clock.Now()).Round(time.Second).Seconds()
+	offset := l.offset().Seconds()
 	moved := make([]redis.Z, len(members))
 	for i, m := range members {
 		moved[i] = redis.Z{Score: m.Score + offset, Member: m.Member}
@@ -27,12 +80,43 @@ func (l *lane) ZAdd(ctx context.Context, key string, members ...redis.Z) *redis.
 	if key != asynqServers && key != asynqWorkers {
 		return l.UniversalClient.ZAdd(ctx, key, members...)
 	}
+	renamed := l.inRedisTime(members)
+	for i := range renamed {
+		name, _ := renamed[i].Member.(string)
+		renamed[i].Member = l.rename(name)
+	}
 	l.extends.Go(func() {
-		if err := l.UniversalClient.ZAdd(ctx, key, l.inRedisTime(members)...).Err(); err != nil {
+		l.prune.Do(func() { l.forgetServers(ctx) })
+		if err := l.UniversalClient.ZAdd(ctx, key, renamed...).Err(); err != nil {
 			l.prefetch.cfg.Logger.Debug("worker not listed", "key", key, "error", err)
 		}
 	})
 	return redis.NewIntResult(0, nil)
+}
+
+// ZRem ends the listing of this server.
+func (l *lane) ZRem(ctx context.Context, key string, members ...any) *redis.IntCmd {
+	if key == asynqServers || key == asynqWorkers {
+		for i := range members {
+			name, _ := members[i].(string)
+			members[i] = l.rename(name)
+		}
+	}
+	return l.UniversalClient.ZRem(ctx, key, members...)
+}
+
+// listedFor is how long the name of a server that died stays listed at least. Stock servers list themselves by their own
+// clocks, which may be wrong.
+const listedFor = 24 * time.Hour
+
+// forgetServers drops the names of servers that died long ago. Each worker that starts does so, once.
+func (l *lane) forgetServers(ctx context.Context) {
+	before := strconv.FormatInt(l.clock.Now().Add(-listedFor).Unix(), 10)
+	for _, key := range []string{asynqServers, asynqWorkers} {
+		if err := l.UniversalClient.ZRemRangeByScore(ctx, key, "-inf", before).Err(); err != nil {
+			l.prefetch.cfg.Logger.Debug("workers that died still listed", "key", key, "error", err)
+		}
+	}
 }
 
 // stateWriter writes what a server runs, one write at a time: while Redis is slow, writes do not pile up.
@@ -43,9 +127,11 @@ type stateWriter struct {
 
 // write runs asynq's script in the background once Redis is known to have it; before that asynq has to load it.
 func (w *stateWriter) write(ctx context.Context, l *lane, sha1 string, keys []string, args []any) *redis.Cmd {
+	keys = l.renameAll(keys)
 	if len(args) == 0 { // the script that ends the listing
 		return l.UniversalClient.EvalSha(ctx, sha1, keys)
 	}
+	args = l.amendState(args)
 	if !w.loaded.Load() {
 		cmd := l.UniversalClient.EvalSha(ctx, sha1, keys, args...)
 		w.loaded.Store(cmd.Err() == nil)

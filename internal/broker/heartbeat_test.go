@@ -50,3 +50,25 @@ func TestMaintenanceIsInRedisTime(t *testing.T) {
 		t.Errorf("the task is due in a minute, and forwarded in %s", wait)
 	}
 }
+
+// asynq reads the last of a field that a message has twice.
+func TestHeartbeatTellsTheWorkersOwnIDInRedisTime(t *testing.T) {
+	l := &lane{clock: newClock(nil), server: &serverInfo{Host: "h", PID: 1, ID: "0123456789abcdef"}}
+	l.clock.add(l.clock.base.Add(time.Hour), 0)
+	started := time.Unix(1_800_000_000, 5).UTC()
+	state := appendString(nil, numServerHost, "h")
+	state = appendInt(state, numServerPID, 1)
+	state = appendString(state, numServerID, "drawn by asynq")
+	state = appendTimestamp(state, numServerStarted, started)
+	args := l.amendState([]any{10.0, state})
+	got, err := decodeServerInfo(args[1].([]byte))
+	if err != nil || got.name() != "h:1:0123456789abcdef" || !got.StartedAt.Equal(started.Add(time.Hour)) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if id := workerID(got); id != "h:1:01234567" {
+		t.Errorf("id %q", id)
+	}
+	if key := l.rename("asynq:workers:{h:1:drawn by asynq}"); key != "asynq:workers:{h:1:0123456789abcdef}" {
+		t.Errorf("key %q", key)
+	}
+}

@@ -20,6 +20,8 @@ type lane struct {
 	prefetch *prefetcher
 	acks     *acker
 	clock    *clock
+	server   *serverInfo // who this is
+	prune    sync.Once
 	extends  sync.WaitGroup // the writes of asynq's heartbeat in flight
 	state    stateWriter
 
@@ -27,10 +29,10 @@ type lane struct {
 	attempts map[ref]*attempt
 }
 
-func newLane(rdb redis.UniversalClient, cfg ServerConfig, worker string) *lane {
-	l := &lane{UniversalClient: rdb, clock: newClock(rdb), attempts: make(map[ref]*attempt)}
+func newLane(rdb redis.UniversalClient, cfg ServerConfig, server *serverInfo) *lane {
+	l := &lane{UniversalClient: rdb, clock: newClock(rdb), server: server, attempts: make(map[ref]*attempt)}
 	l.acks = newAcker(rdb, cfg)
-	l.prefetch = newPrefetcher(rdb, cfg, worker, l)
+	l.prefetch = newPrefetcher(rdb, cfg, workerID(server), l)
 	return l
 }
 
@@ -68,6 +70,14 @@ func (l *lane) EvalSha(ctx context.Context, sha1 string, keys []string, args ...
 		return l.UniversalClient.EvalSha(ctx, sha1, keys, args...)
 	}
 	return l.finish(ctx, a)
+}
+
+// Eval runs a script that Redis did not know by its SHA1.
+func (l *lane) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	if operationOf(queueOfKey(keys[0]), keys) == opWriteState {
+		keys, args = l.renameAll(keys), l.amendState(args)
+	}
+	return l.UniversalClient.Eval(ctx, script, keys, args...)
 }
 
 // ZAddXX extends leases for asynq's heartbeat, which neither waits for that nor hears that it failed. A lease tells

@@ -189,7 +189,7 @@ func (w *world) hire() {
 	}
 	id := fmt.Sprintf("w%d", len(w.workers))
 	c := &crew{
-		Server: &Server{id: id, cfg: cfg, rdb: w.rdb, lane: newLane(w.rdb, cfg, id)},
+		Server: &Server{id: id, cfg: cfg, rdb: w.rdb, lane: newLane(w.rdb, cfg, &serverInfo{Host: id})},
 		slow:   rapid.Bool().Draw(w.t, "slow clock"),
 	}
 	w.t.Cleanup(func() {

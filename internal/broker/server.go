@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
@@ -67,8 +68,8 @@ func NewServer(rdb redis.UniversalClient, cfg ServerConfig) *Server {
 	if cfg.Meter == nil {
 		cfg.Meter = noMeter{}
 	}
-	id := workerID(host, os.Getpid())
-	s := &Server{id: id, cfg: cfg, rdb: rdb, lane: newLane(rdb, cfg, id), drained: make(chan struct{})}
+	self := &serverInfo{Host: host, PID: os.Getpid(), ID: uuid.NewString()}
+	s := &Server{id: workerID(self), cfg: cfg, rdb: rdb, lane: newLane(rdb, cfg, self), drained: make(chan struct{})}
 	s.maintainer = newMaintainer(s)
 	queues := make(map[string]int, len(cfg.Queues))
 	for _, q := range cfg.Queues {
@@ -92,7 +93,7 @@ func NewServer(rdb redis.UniversalClient, cfg ServerConfig) *Server {
 	return s
 }
 
-// ID names the worker, as Task.Worker does.
+// ID names the worker, as Task.Worker does: host:pid:random, for in containers hosts and pids are alike.
 func (s *Server) ID() string { return s.id }
 
 // Start begins to run tasks. It returns an error if asynq's server does not start, as when Redis does not answer.

@@ -2,50 +2,108 @@ package broker
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 
-	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
+const (
+	// maxWorkers is how many workers are listed, and looked for among the newest entries.
+	maxWorkers = 10_000
+	// workersBatch is how many are read at once: what they run comes with its payloads.
+	workersBatch = 50
+)
+
 // Workers tells which workers live, stock asynq servers included, and what they run, as of their last
-// heartbeat: every 5 s. A worker that died is told of for up to 10 s more.
+// heartbeat: every 5 s. A worker that died is told of for up to 10 s more, until Redis drops what it wrote of itself: no
+// clock but that of Redis counts. An entry that nobody can read is left out. Nothing is written. Errors: CodeUnavailable.
 func (c *Client) Workers(ctx context.Context) ([]task.WorkerStatus, error) {
-	// asynq's inspector takes no context, and hides a lost connection behind an empty list.
-	if err := c.Ping(ctx); err != nil {
-		return nil, err
-	}
-	servers, err := c.inspector.Servers()
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	keys, err := c.rdb.ZRevRange(ctx, asynqServers, 0, maxWorkers-1).Result()
 	if err != nil {
 		return nil, wrap(err)
 	}
-	workers := make([]task.WorkerStatus, len(servers))
-	for i, s := range servers {
-		workers[i] = workerStatus(s)
+	workers := make([]task.WorkerStatus, 0)
+	for batch := range slices.Chunk(keys, workersBatch) {
+		some, err := c.workersAt(ctx, batch)
+		if err != nil {
+			return nil, wrap(err)
+		}
+		workers = append(workers, some...)
 	}
 	slices.SortFunc(workers, func(a, b task.WorkerStatus) int { return strings.Compare(a.ID, b.ID) })
 	return workers, nil
 }
 
-func workerStatus(s *asynq.ServerInfo) task.WorkerStatus {
+// workersAt reads what servers wrote under the keys.
+func (c *Client) workersAt(ctx context.Context, keys []string) ([]task.WorkerStatus, error) {
+	infos, running := make([]*redis.StringCmd, len(keys)), make([]*redis.StringSliceCmd, len(keys))
+	// An error of one command is looked at below.
+	_, _ = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, key := range keys {
+			infos[i] = p.Get(ctx, key)
+			running[i] = p.HVals(ctx, runningKeyOf(key))
+		}
+		return nil
+	})
+	var workers []task.WorkerStatus
+	for i, key := range keys {
+		if err := errors.Join(unanswered(infos[i].Err()), unanswered(running[i].Err())); err != nil {
+			return nil, err
+		}
+		info, err := decodeServerInfo([]byte(infos[i].Val()))
+		if err == nil && serverKey(info.name()) == key { // it is not where the server is gone
+			workers = append(workers, workerStatus(info, running[i].Val()))
+		}
+	}
+	return workers, nil
+}
+
+// unanswered returns the error unless it says only that there is no such key, or one of another type.
+func unanswered(err error) error {
+	if errors.Is(err, redis.Nil) || redis.HasErrorPrefix(err, "WRONGTYPE") {
+		return nil
+	}
+	return err
+}
+
+func serverKey(name string) string { return asynqServers + ":{" + name + "}" }
+
+// runningKeyOf is the key of what a server runs, by that of the server.
+func runningKeyOf(serverKey string) string {
+	return asynqWorkers + strings.TrimPrefix(serverKey, asynqServers)
+}
+
+func workerStatus(s *serverInfo, running []string) task.WorkerStatus {
 	w := task.WorkerStatus{
-		ID:          workerID(s.Host, s.PID),
+		ID:          workerID(s),
 		Host:        s.Host,
 		PID:         s.PID,
 		Queues:      s.Queues,
 		Concurrency: s.Concurrency,
-		StartedAt:   s.Started,
+		StartedAt:   s.StartedAt,
 	}
-	for _, r := range s.ActiveWorkers {
-		w.Running = append(w.Running, task.RunningTask{
-			ID: r.TaskID, Type: r.TaskType, Queue: r.Queue, StartedAt: r.Started,
-		})
+	for _, data := range running {
+		if r, err := decodeRunningInfo([]byte(data)); err == nil && r.TaskID != "" {
+			w.Running = append(w.Running, task.RunningTask{
+				ID: r.TaskID, Type: r.Type, Queue: r.Queue, StartedAt: r.StartedAt,
+			})
+		}
 	}
 	slices.SortFunc(w.Running, func(a, b task.RunningTask) int { return a.StartedAt.Compare(b.StartedAt) })
 	return w
 }
 
-func workerID(host string, pid int) string { return fmt.Sprintf("%s:%d", host, pid) }
+// workerIDLength is how much of the server's UUID parts workers with the same host name and pid, as in containers.
+const workerIDLength = 8
+
+// workerID names a worker, as the tasks that it runs do.
+func workerID(s *serverInfo) string {
+	name := s.name()
+	return name[:len(name)-max(0, len(s.ID)-workerIDLength)]
+}

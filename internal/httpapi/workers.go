@@ -8,7 +8,7 @@ import (
 )
 
 type workerDocument struct {
-	ID          string            `json:"id" doc:"host:pid, as in the worker field of tasks." example:"web-1:4711"`
+	ID          string            `json:"id" doc:"host:pid:random, as in the worker field of tasks: in containers host names and pids may be equal." example:"web-1:4711:9f86d081"`
 	Host        string            `json:"host"`
 	PID         int               `json:"pid"`
 	Queues      map[string]int    `json:"queues" doc:"The queues it serves, with their weights."`

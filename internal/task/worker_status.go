@@ -4,7 +4,7 @@ import "time"
 
 // WorkerStatus is a live worker and what it runs.
 type WorkerStatus struct {
-	ID          string // host:pid, the same as Task.Worker
+	ID          string // host:pid:random, the same as Task.Worker
 	Host        string
 	PID         int
 	Queues      map[string]int // name to weight
