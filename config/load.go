@@ -39,6 +39,9 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// Check finds faults in the configuration of a program.
+type Check func(Program, *Config) []Fault
+
 // What a user may ask for instead of a run.
 var (
 	ErrHelp    = errors.New("help requested")
@@ -58,9 +61,9 @@ func newValue(text, source string) value {
 
 // Load reads the configuration of a program from its arguments, without the program's name, and its environment,
 // in the form of os.Environ. It returns ErrHelp or ErrVersion if that was asked for, and an *Error with every
-// fault otherwise.
-func Load(p Program, args, environ []string) (*Config, error) {
-	l := &loader{program: p, values: make(map[string]value)}
+// fault otherwise. The checks add what only others can find; settings at fault have their defaults there.
+func Load(p Program, args, environ []string, checks ...Check) (*Config, error) {
+	l := &loader{program: p, values: make(map[string]value), checks: append([]Check{check}, checks...)}
 	flags := newFlags(p)
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
@@ -92,6 +95,7 @@ type loader struct {
 	values    map[string]value
 	schedules []Schedule
 	faults    []Fault
+	checks    []Check
 }
 
 func (l *loader) fault(key, source, format string, args ...any) {
@@ -243,6 +247,10 @@ func flattenQueues(weights map[string]any) string {
 	return strings.Join(parts, ",")
 }
 
+func (l *loader) reported(key string) bool {
+	return slices.ContainsFunc(l.faults, func(f Fault) bool { return f.Key == key })
+}
+
 // finish applies what was found and checks it as a whole.
 func (l *loader) finish() (*Config, error) {
 	cfg := Default(l.program)
@@ -252,14 +260,22 @@ func (l *loader) finish() (*Config, error) {
 		if !set {
 			continue
 		}
+		before := *cfg
 		if err := s.set(cfg, v.text); err != nil {
+			*cfg = before
 			l.fault(s.key, v.source, "%v", err)
 		}
 	}
 	if len(cfg.Worker.Queues) == 0 {
 		cfg.Worker.Queues = cfg.Queues
 	}
-	l.faults = append(l.faults, check(l.program, cfg)...)
+	for _, check := range l.checks {
+		for _, f := range check(l.program, cfg) {
+			if !l.reported(f.Key) {
+				l.faults = append(l.faults, f)
+			}
+		}
+	}
 	if len(l.faults) > 0 {
 		return nil, &Error{l.faults}
 	}

@@ -41,6 +41,7 @@ func (l *loader) readSchedules(found any, data []byte, path string) {
 		fields, ok := entry.(map[string]any)
 		if !ok {
 			l.fault(place, path, "must be a schedule")
+			l.schedules = append(l.schedules, Schedule{}) // those that follow keep their places
 			continue
 		}
 		s, faults := readSchedule(fields, tasks[i])

@@ -32,13 +32,6 @@ func authenticator(cfg *config.Config, logger *slog.Logger) (callers, error) {
 	return callers{a}, nil
 }
 
-// checkAuthenticator returns the error that authenticator would return.
-func checkAuthenticator(cfg *config.Config) error {
-	c, err := authenticator(cfg, slog.New(slog.DiscardHandler))
-	c.close()
-	return err
-}
-
 // asInterface returns nil for nobody, and not an interface that holds nil.
 func (c callers) asInterface() httpapi.Authenticator {
 	if c.Authenticator == nil {

@@ -45,7 +45,7 @@ func Main(p config.Program, args, environ []string, stdout, stderr io.Writer) in
 	if probe {
 		args = args[1:]
 	}
-	cfg, err := config.Load(p, args, environ)
+	cfg, err := config.Load(p, args, environ, check)
 	switch {
 	case errors.Is(err, config.ErrHelp):
 		fmt.Fprint(stdout, config.Usage(p))

@@ -17,17 +17,12 @@ import (
 // New puts a program together. Nothing runs before Run. It returns a *config.Error if the program's schedules do not fit
 // its task types, or its API could not authenticate anybody.
 func New(p config.Program, cfg *config.Config, logger *slog.Logger) (*App, error) {
-	if p == config.BeatProgram || p == config.Standalone {
-		if err := checkSchedules(cfg); err != nil {
-			return nil, err
-		}
+	if faults := check(p, cfg); len(faults) > 0 {
+		return nil, &config.Error{Faults: faults}
 	}
 	redis.SetLogger(quietRedis{logger}) // go-redis has one for the whole process
 	a := newApp(string(p), logger)
 	if p == config.Standalone && cfg.Redis.URL == "" {
-		if err := checkAuthenticator(cfg); err != nil {
-			return nil, err
-		}
 		// The address of its own Redis is known only once that runs, so everything else comes with it.
 		a.add(a.ownRedis(cfg))
 		return a, nil

@@ -114,3 +114,37 @@ func TestStandaloneChecksSettingsBeforeItStartsRedis(t *testing.T) {
 		t.Errorf("it made the directory of its Redis first: %v", err)
 	}
 }
+
+// A round of mending and starting again for each fault would be a long day.
+func TestEveryFaultOfTheConfigurationAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "backbeat.yaml")
+	err := os.WriteFile(file, []byte(`
+queues: "default=0"
+bogus: 1
+schedules:
+  - {id: a, cron: "* *", task: {type: debug.nope}}
+  - just text
+  - {id: b, every: 1h, task: {type: http.request, payload: {}}}
+`), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := exitIn(t, dir, "standalone", []string{"--config", file, "--nonsense"},
+		"BACKBEAT_REDIS_URL=redis://localhost/x", "BACKBEAT_API_JWT_PUBLIC_KEY_FILE="+filepath.Join(dir, "missing.pem"),
+		"BACKBEAT_LOG_LEVEL=loud", "BACKBEAT_SMTP_URL=nowhere")
+	if code != 2 {
+		t.Errorf("exit code %d", code)
+	}
+	for _, fault := range []string{
+		"--nonsense", "bogus:", "queues:", "redis.url:", "log.level:", "smtp.url:", "missing.pem", "schedules[0].cron:",
+		"schedules[0].task.type:", "schedules[1]:", "schedules[2].task.payload.url: is required",
+	} {
+		if !strings.Contains(stderr, fault) {
+			t.Errorf("%s is not among the faults", fault)
+		}
+	}
+	if n := strings.Count(stderr, "\n  "); n != 11 || t.Failed() {
+		t.Errorf("%d faults:\n%s", n, stderr)
+	}
+}

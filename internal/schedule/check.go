@@ -34,7 +34,7 @@ func CheckID(id string) error {
 // Check returns an error with CodeInvalid that names each fault of the spec, or nil.
 func (s *Spec) Check(types *task.Registry, now time.Time) error {
 	faults := append(s.checkTrigger(), s.checkRules()...)
-	faults = append(faults, s.checkTask(types, now)...)
+	faults = append(faults, s.CheckTask(types, now)...)
 	if len(faults) > 0 {
 		return invalid(faults)
 	}
@@ -129,8 +129,8 @@ func (s *Spec) CheckPast(old *Schedule, now time.Time) error {
 	return invalid([]task.Fault{{Location: "at", Message: "has passed by more than misfire_grace_time, so that it would never run"}})
 }
 
-// checkTask checks the task as if it were to run now.
-func (s *Spec) checkTask(types *task.Registry, now time.Time) (faults []task.Fault) {
+// CheckTask returns the faults of the task, which it checks as if it were to run now.
+func (s *Spec) CheckTask(types *task.Registry, now time.Time) (faults []task.Fault) {
 	_, err := types.Prepare(s.Task.request("", nil), now)
 	if e, ok := errors.AsType[*task.Error](err); ok {
 		for _, f := range e.Faults {

@@ -49,17 +49,17 @@ var definitions = newForm[Definition]()
 
 // ReadDefinition reads a Definition from JSON and returns the Spec that it asks for, and whether the schedule is to be
 // paused. The error has CodeInvalid and names each fault, by its place in the definition. Without types the task is not
-// held against its type, which Spec.Check does later.
+// held against its type, which Spec.CheckTask does later. With an error the Spec has at least what could be read of the task.
 func ReadDefinition(data []byte, types *task.Registry, now time.Time) (spec Spec, paused bool, err error) {
 	d, faults := definitions.read(data)
 	spec, wrong := d.spec()
 	faults = addFaults(faults, wrong)
 	found := append(spec.checkTrigger(), spec.checkRules()...)
 	if types != nil {
-		found = append(found, spec.checkTask(types, now)...)
+		found = append(found, spec.CheckTask(types, now)...)
 	}
 	if faults = addFaults(faults, found); len(faults) > 0 {
-		return Spec{}, false, invalid(faults)
+		return Spec{Task: spec.Task}, false, invalid(faults)
 	}
 	return spec, valueOf(d.Paused), nil
 }
