@@ -132,8 +132,9 @@ func TestAdoptionGoesOnWhereItHasBeen(t *testing.T) {
 	f := newFleet(t)
 	f.archivedLongAgo(350, time.Now().Add(-time.Hour), func(i int) string { return fmt.Sprintf("t-%05d", i) })
 	f.must(f.client.Adopt(t.Context(), "default", time.Second))
+	rdb := f.redis.Client(t)
 	reads := func() int64 {
-		info := f.rdb.Info(t.Context(), "commandstats").Val()
+		info := rdb.Info(t.Context(), "commandstats").Val()
 		_, rest, _ := strings.Cut(info, "cmdstat_hmget:calls=")
 		calls, _, _ := strings.Cut(rest, ",")
 		n, err := strconv.ParseInt(calls, 10, 64)
