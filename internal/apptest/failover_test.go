@@ -3,6 +3,7 @@ package apptest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -69,9 +70,14 @@ func await(t *testing.T, what string, done func() bool) {
 // finishes waits until a task is accepted, and then until it has run.
 func finishes(t *testing.T, api *program) {
 	t.Helper()
+	finishesIn(t, api, "default")
+}
+
+func finishesIn(t *testing.T, api *program, queue string) {
+	t.Helper()
 	var id string
 	await(t, "a task is accepted", func() bool {
-		a := api.call("POST", "/v1/tasks", `{"type":"debug.echo","payload":{"n":1}}`)
+		a := api.call("POST", "/v1/tasks", fmt.Sprintf(`{"type":"debug.echo","queue":%q,"payload":{"n":1}}`, queue))
 		if a.Status != http.StatusAccepted {
 			return false
 		}
