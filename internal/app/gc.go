@@ -1,17 +1,21 @@
 package app
 
 import (
+	"context"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
+	"time"
 )
 
 // The heap may grow fivefold between two collections while it is small, and twofold, as is usual, when it is large.
 const (
 	fastGCPercent  = 400
 	usualGCPercent = 100
+	// releaseEvery is how often a program looks whether it is idle with memory that it does not need.
+	releaseEvery = 5 * time.Second
 	// roomyHeap is how much garbage may pile up before the percentage falls.
 	roomyHeap = 128 << 20
 )
@@ -54,11 +58,42 @@ func gcPercent(live uint64) int {
 	return max(usualGCPercent, int(percent)/step*step)
 }
 
-func liveHeap() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample)
-	if sample[0].Value.Kind() != metrics.KindUint64 {
-		return 0
+func liveHeap() uint64 { return sum("/gc/heap/live:bytes") }
+
+// releaseIdle gives back to the system what a burst of large tasks has left, until ctx ends. A program that is idle allocates
+// nothing, so nothing is collected but every two minutes, and what is free is given back slowly after that.
+func releaseIdle(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for before, released := uint64(0), uint64(0); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := collections()
+		if now == before && now != released && heldHeap() > roomyHeap {
+			debug.FreeOSMemory()
+			released = collections() // if that much lives, it is not tried again before the next collection
+		}
+		before = collections()
 	}
-	return sample[0].Value.Uint64()
+}
+
+func collections() uint64 { return sum("/gc/cycles/total:gc-cycles") }
+
+// heldHeap is what the heap has of the system's memory.
+func heldHeap() uint64 {
+	return sum("/memory/classes/heap/objects:bytes", "/memory/classes/heap/unused:bytes", "/memory/classes/heap/free:bytes")
+}
+
+func sum(names ...string) (total uint64) {
+	for _, name := range names {
+		sample := []metrics.Sample{{Name: name}}
+		metrics.Read(sample)
+		if sample[0].Value.Kind() == metrics.KindUint64 {
+			total += sample[0].Value.Uint64()
+		}
+	}
+	return total
 }

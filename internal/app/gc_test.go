@@ -1,8 +1,10 @@
 package app
 
 import (
+	"context"
 	"runtime"
 	"testing"
+	"time"
 )
 
 func TestGCPercent(t *testing.T) {
@@ -16,5 +18,27 @@ func TestGCPercent(t *testing.T) {
 	runtime.GC()
 	if liveHeap() == 0 {
 		t.Error("the runtime does not say how much lives")
+	}
+}
+
+// The runtime by itself collects nothing for two minutes.
+func TestIdleProgramGivesMemoryBack(t *testing.T) {
+	burst := make([][]byte, 32)
+	for i := range burst {
+		burst[i] = make([]byte, 8<<20)
+	}
+	if heldHeap() < roomyHeap {
+		t.Fatal("the burst does not show in what the heap holds")
+	}
+	runtime.KeepAlive(burst)
+	release := newBackground(func(ctx context.Context) { releaseIdle(ctx, time.Millisecond) })
+	if err := release.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer release.stop()
+	for end := time.Now().Add(time.Minute); heldHeap() > roomyHeap; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the heap still holds %d MiB", heldHeap()>>20)
+		}
 	}
 }

@@ -38,6 +38,8 @@ func (a *App) addProgram(p config.Program, cfg *config.Config) error {
 	if err := a.measure(cfg); err != nil {
 		return err
 	}
+	release := newBackground(func(ctx context.Context) { releaseIdle(ctx, releaseEvery) })
+	a.add(part{name: "memory", start: release.start, stop: release.stop})
 	switch p {
 	case config.WorkerProgram:
 		return a.addWorker(cfg, dial)
