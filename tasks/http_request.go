@@ -34,7 +34,7 @@ type HTTPRequestIn struct {
 	Body             json.RawMessage   `json:"body,omitempty" doc:"What to send: any JSON; nothing for null. A string goes as it is if headers name a Content-Type other than JSON."`
 	Timeout          *task.Duration    `json:"timeout,omitempty" doc:"Bounds the call, reading the answer included. Default: 30s."`
 	ExpectStatus     []int             `json:"expect_status,omitempty" minimum:"200" maximum:"599" doc:"Statuses that are a success. A redirect among them is not followed. Default: 200 to 299."`
-	MaxResponseBytes int64             `json:"max_response_bytes,omitempty" default:"65536" minimum:"0" maximum:"10485760" doc:"How much of the answer is kept."`
+	MaxResponseBytes int64             `json:"max_response_bytes,omitempty" default:"65536" minimum:"0" maximum:"10485760" doc:"How much of the answer is kept, in bytes. max_result_bytes of the workers bounds the whole result: a body that does not fit is cut."`
 }
 
 // HTTPRequestOut is the answer.
@@ -42,7 +42,7 @@ type HTTPRequestOut struct {
 	Status     int               `json:"status"`
 	Headers    map[string]string `json:"headers" doc:"The headers of the answer; several of one name are joined with a comma."`
 	Body       any               `json:"body" doc:"The body: as JSON if it is that, else as a string."`
-	Truncated  bool              `json:"truncated" doc:"Whether the body was longer than what is kept."`
+	Truncated  bool              `json:"truncated" doc:"Whether the body was longer than what is kept. A body that is cut is a string, JSON or not."`
 	DurationMS int64             `json:"duration_ms"`
 }
 
@@ -129,12 +129,16 @@ func (d *Deps) call(ctx context.Context, in HTTPRequestIn) (HTTPRequestOut, erro
 	if !in.expects(res.StatusCode) {
 		return HTTPRequestOut{}, failedStatus(res)
 	}
-	out, err := readAnswer(res, in.MaxResponseBytes)
+	most := in.MaxResponseBytes
+	if d.maxResult > 0 {
+		most = min(most, int64(d.maxResult)) // more could not be kept
+	}
+	out, err := readAnswer(res, most)
 	if err != nil {
 		return HTTPRequestOut{}, fmt.Errorf("read the answer: %w", err)
 	}
 	out.DurationMS = time.Since(start).Milliseconds()
-	return out, nil
+	return fitResult(out, d.maxResult)
 }
 
 func newHTTPRequest(ctx context.Context, in HTTPRequestIn) (*http.Request, error) {

@@ -16,6 +16,7 @@ type Deps struct {
 	http      *http.Transport
 	mail      mailer
 	callbacks signer
+	maxResult int
 }
 
 // Options say what handlers may use.
@@ -28,6 +29,8 @@ type Options struct {
 	SMTPURL string
 	// SMTPFrom is the sender of mails that name none.
 	SMTPFrom string
+	// MaxResultBytes bounds a result as JSON: http.request cuts the body of the answer. Default: nothing does.
+	MaxResultBytes int
 	// RootCAs are the authorities whose certificates servers may show. Default: the system's.
 	RootCAs *x509.CertPool
 }
@@ -42,7 +45,9 @@ func NewDeps(opts Options) (*Deps, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Deps{http: newHTTPTransport(opts.AllowCIDRs, opts.RootCAs), mail: mail, callbacks: callbacks}, nil
+	return &Deps{
+		http: newHTTPTransport(opts.AllowCIDRs, opts.RootCAs), mail: mail, callbacks: callbacks, maxResult: opts.MaxResultBytes,
+	}, nil
 }
 
 // entry is a task type with its handler, whose Go types are hidden.

@@ -23,6 +23,7 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 		CallbackSecrets: callbackSecrets(cfg),
 		SMTPURL:         cfg.SMTP.URL.Reveal(),
 		SMTPFrom:        cfg.SMTP.From,
+		MaxResultBytes:  cfg.MaxResultBytes,
 	})
 	if err != nil {
 		return fmt.Errorf("task types: %w", err)
