@@ -70,9 +70,12 @@ func (a *api) run(env []string, stdin string, args ...string) outcome {
 	return run(append([]string{"BACKBEAT_SERVER=" + a.URL}, env...), stdin, args...)
 }
 
+// noHome keeps the profiles of whoever runs the tests out of them.
+const noHome = "HOME=/nonexistent"
+
 func run(env []string, stdin string, args ...string) outcome {
 	var out, errOut bytes.Buffer
-	code := cli.Main("v1.2.3", args, env, strings.NewReader(stdin), &out, &errOut)
+	code := cli.Main("v1.2.3", args, append([]string{noHome}, env...), strings.NewReader(stdin), &out, &errOut)
 	return outcome{code, out.String(), errOut.String()}
 }
 
@@ -89,7 +92,7 @@ func (a *api) onTerminal(t *testing.T, args ...string) (code int, screen string)
 		data, _ := io.ReadAll(terminal) // it ends with an error when the other side is closed
 		shown <- string(data)
 	}()
-	code = cli.Main("v1.2.3", args, []string{"BACKBEAT_SERVER=" + a.URL}, strings.NewReader(""), tty, tty)
+	code = cli.Main("v1.2.3", args, []string{noHome, "BACKBEAT_SERVER=" + a.URL}, strings.NewReader(""), tty, tty)
 	tty.Close()
 	return code, strings.ReplaceAll(<-shown, "\r\n", "\n")
 }

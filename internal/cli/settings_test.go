@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/backbeat-go/backbeat/internal/cli"
 )
 
 // home writes a configuration file and returns the environment in which it is found.
@@ -55,11 +57,10 @@ profiles:
 
 func TestFaultyConfigurationFiles(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                  `has no profile "mine"`,
-		"profiles: {default: {sever: x}}":   "field sever not found",
-		"profiles: [":                       "cannot be read",
-		"profiles: {other: {}}":             `has no profile "mine"`,
-		"profiles: {mine: {key_file: /no}}": "http://127.0.0.1:8080", // the key is for the profile's server, and it has none
+		"":                                `has no profile "mine"`,
+		"profiles: {default: {sever: x}}": "field sever not found",
+		"profiles: [":                     "cannot be read",
+		"profiles: {other: {}}":           `has no profile "mine"`,
 	} {
 		got := run(append(home(t, text), "BACKBEAT_PROFILE=mine"), "", "queues")
 		if got.code == 0 || !strings.Contains(got.stderr, want) {
@@ -68,6 +69,18 @@ func TestFaultyConfigurationFiles(t *testing.T) {
 	}
 	if got := run([]string{"HOME=" + t.TempDir()}, "", "queues", "--profile", "mine"); got.code != 1 || !strings.Contains(got.stderr, "no such file") {
 		t.Errorf("without a file: %+v", got)
+	}
+}
+
+func TestServerUnlessSomebodySaysOtherwise(t *testing.T) {
+	for name, env := range map[string][]string{
+		"nothing is set":          {"HOME=" + t.TempDir()},
+		"a profile with a key":    home(t, "profiles: {default: {key: k}}"),
+		"a key that is not there": home(t, "profiles: {default: {key_file: /no}}"), // it is for the profile's server, and there is none
+	} {
+		if server, err := cli.ServerOf(env); server != "http://127.0.0.1:8080" || err != nil {
+			t.Errorf("%s: %s, %v", name, server, err)
+		}
 	}
 }
 
