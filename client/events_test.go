@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -81,39 +82,35 @@ func TestEventsGoOnWhereTheyBroke(t *testing.T) {
 
 // TestAStreamThatFallsSilent is taken up again, as after a network that was cut.
 func TestAStreamThatFallsSilent(t *testing.T) {
-	api := newFake(t)
-	api.then(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Last-Event-Id") == "e1" {
-			fmt.Fprint(w, event("e2", "state", "succeeded"))
-			return
+	synctest.Test(t, func(t *testing.T) {
+		api, c := inBubble(t)
+		api.stream(true, event("e1", "state", "pending"))
+		api.stream(false, event("e2", "state", "succeeded"))
+		states, err := follow(t.Context(), c)
+		if diff := cmp.Diff([]client.State{client.Pending, client.Succeeded}, states); diff != "" || err != nil {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
 		}
-		fmt.Fprint(w, event("e1", "state", "pending"))
-		w.(http.Flusher).Flush()
-		<-r.Context().Done()
+		if r := api.requests(); len(r) != 2 || r[1].header.Get("Last-Event-Id") != "e1" {
+			t.Errorf("the requests were %+v", r)
+		}
 	})
-	c := connect(t, api.URL)
-	c.SetTimeouts(patience, 200*time.Millisecond)
-	states, err := follow(within(t), c)
-	if diff := cmp.Diff([]client.State{client.Pending, client.Succeeded}, states); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
-	}
 }
 
 func TestHeartbeatsKeepAStreamOpen(t *testing.T) {
-	api := newFake(t)
-	api.then(func(w http.ResponseWriter, _ *http.Request) {
-		for range 70 {
-			fmt.Fprint(w, ": heartbeat\n\n")
-			w.(http.Flusher).Flush()
-			<-time.After(50 * time.Millisecond)
+	synctest.Test(t, func(t *testing.T) {
+		api, c := inBubble(t)
+		api.then(func(w http.ResponseWriter, _ *http.Request) {
+			for range 70 {
+				fmt.Fprint(w, ": heartbeat\n\n")
+				time.Sleep(time.Minute)
+			}
+			fmt.Fprint(w, event("e1", "state", "succeeded"))
+		})
+		c.SetTimeouts(time.Second, time.Minute+time.Second)
+		if states, err := follow(t.Context(), c); err != nil || len(states) != 1 || len(api.requests()) != 1 {
+			t.Errorf("%v, %v after %d requests", states, err, len(api.requests()))
 		}
-		fmt.Fprint(w, event("e1", "state", "succeeded"))
 	})
-	c := connect(t, api.URL)
-	c.SetTimeouts(patience, 3*time.Second) // which one pause is far from, and all together are beyond
-	if states, err := follow(within(t), c); err != nil || len(states) != 1 || len(api.requests()) != 1 {
-		t.Errorf("%v, %v after %d requests", states, err, len(api.requests()))
-	}
 }
 
 func TestEventsOfNoTask(t *testing.T) {
@@ -172,18 +169,24 @@ func TestWhoStopsFollowingHangsUp(t *testing.T) {
 // TestEventsOfTheRealAPI follows a task from its queue to its end.
 func TestEventsOfTheRealAPI(t *testing.T) {
 	c, ctx := connect(t, server), within(t)
-	in := tasks.DebugSleepIn{Duration: client.Duration(time.Second), Steps: 4}
-	if _, err := client.Enqueue(ctx, c, tasks.DebugSleep, in, client.ID("followed"), client.Delay(300*time.Millisecond)); err != nil {
+	in := tasks.DebugSleepIn{Duration: client.Duration(2 * time.Second), Steps: 4}
+	id := unique("followed")
+	if _, err := client.Enqueue(ctx, c, tasks.DebugSleep, in, client.ID(id), client.Delay(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[client.State]int{}
 	percent := 0.0
 	var last *client.Task
-	for task, err := range c.Events(ctx, "followed") {
+	for task, err := range c.Events(ctx, id) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		seen[task.State]++
+		if task.State == client.Scheduled && seen[client.Scheduled] == 1 {
+			if _, err := c.RunNow(ctx, id); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if task.Progress != nil {
 			if task.Progress.Percent < percent {
 				t.Errorf("%v after %v percent", task.Progress.Percent, percent)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/backbeat-go/backbeat/client"
@@ -180,24 +181,27 @@ func TestAnAPIThatDoesNotStart(t *testing.T) {
 
 // TestAnAPIThatStops takes a connection and says nothing, as a process does that was stopped.
 func TestAnAPIThatStops(t *testing.T) {
-	api := newFake(t)
-	api.then(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	api.answer(200, aTask)
-	c := connect(t, api.URL)
-	c.SetTimeouts(300*time.Millisecond, time.Minute)
-	if got, err := c.Task(within(t), "x"); err != nil || got.ID != "x" {
-		t.Errorf("%v, %v", got, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		api, c := inBubble(t)
+		api.then(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+		api.answer(200, aTask)
+		if got, err := c.Task(t.Context(), "x"); err != nil || got.ID != "x" || len(api.requests()) != 2 {
+			t.Errorf("%v, %v after %d requests", got, err, len(api.requests()))
+		}
+	})
 }
 
 func TestRetryAfterIsHeeded(t *testing.T) {
-	api := newFake(t)
-	api.answer(429, "", "Retry-After: 1")
-	api.answer(200, aTask)
-	start := time.Now()
-	if _, err := connect(t, api.URL).Task(within(t), "x"); err != nil || time.Since(start) < time.Second {
-		t.Errorf("asked again after %s: %v", time.Since(start), err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		api, c := inBubble(t)
+		api.answer(429, "", "Retry-After: 60")
+		api.answer(200, aTask)
+		start := time.Now()
+		_, err := c.Task(t.Context(), "x")
+		if took := time.Since(start); err != nil || took < time.Minute || took > time.Minute+time.Second {
+			t.Errorf("asked again after %s: %v", took, err)
+		}
+	})
 }
 
 // TestRetryAfterTheDeadline tells at once what is wrong, and not later that the time is over.
@@ -212,12 +216,16 @@ func TestRetryAfterTheDeadline(t *testing.T) {
 }
 
 func TestRetryAfterAsADate(t *testing.T) {
-	api := newFake(t)
-	api.answer(503, "", "Retry-After: "+time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
-	_, err := connect(t, api.URL).Task(within(t), "x")
-	if e, ok := errors.AsType[*client.Error](err); !ok || e.RetryAfter < 59*time.Minute || e.RetryAfter > time.Hour {
-		t.Errorf("error %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		api, c := inBubble(t)
+		api.answer(503, "", "Retry-After: "+time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := c.Task(ctx, "x")
+		if e, ok := errors.AsType[*client.Error](err); !ok || e.RetryAfter != time.Hour {
+			t.Errorf("error %v", err)
+		}
+	})
 }
 
 func TestRetryAfterIsBounded(t *testing.T) {
@@ -232,16 +240,16 @@ func TestRetryAfterIsBounded(t *testing.T) {
 }
 
 func TestCancelingACallThatPauses(t *testing.T) {
-	api := newFake(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	api.then(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Retry-After", "3600")
-		w.WriteHeader(http.StatusServiceUnavailable)
-		time.AfterFunc(20*time.Millisecond, cancel)
+	synctest.Test(t, func(t *testing.T) {
+		api, c := inBubble(t)
+		api.answer(503, "", "Retry-After: 3600")
+		ctx, cancel := context.WithCancel(t.Context())
+		start := time.Now()
+		time.AfterFunc(time.Minute, cancel)
+		if _, err := c.Task(ctx, "x"); !errors.Is(err, context.Canceled) || time.Since(start) != time.Minute || len(api.requests()) != 1 {
+			t.Errorf("error %v after %s and %d requests", err, time.Since(start), len(api.requests()))
+		}
 	})
-	if _, err := connect(t, api.URL).Task(ctx, "x"); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
-	}
 }
 
 func TestAnswersThatAreNone(t *testing.T) {

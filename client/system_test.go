@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -103,16 +104,16 @@ func TestBulk(t *testing.T) {
 
 // TestBulkTakesItsTime is bounded by its context only.
 func TestBulkTakesItsTime(t *testing.T) {
-	api := newFake(t)
-	api.then(func(w http.ResponseWriter, _ *http.Request) {
-		<-time.After(300 * time.Millisecond)
-		w.Write([]byte(`{"matched": 1}`))
+	synctest.Test(t, func(t *testing.T) {
+		api, c := inBubble(t)
+		api.then(func(w http.ResponseWriter, _ *http.Request) {
+			time.Sleep(time.Hour)
+			w.Write([]byte(`{"matched": 1}`))
+		})
+		if got, err := c.Bulk(t.Context(), client.BulkRequest{Action: client.BulkDelete}); err != nil || got.Matched != 1 {
+			t.Errorf("%+v, %v", got, err)
+		}
 	})
-	c := connect(t, api.URL)
-	c.SetTimeouts(50*time.Millisecond, time.Minute)
-	if got, err := c.Bulk(within(t), client.BulkRequest{Action: client.BulkDelete}); err != nil || got.Matched != 1 {
-		t.Errorf("%+v, %v", got, err)
-	}
 }
 
 func TestAudit(t *testing.T) {
