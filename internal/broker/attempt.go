@@ -19,6 +19,7 @@ type attempt struct {
 	message   *message
 	raw       string // the message as it was fetched
 	fetchedAt time.Time
+	ahead     time.Duration // of the clock of this machine, the clock of Redis was then
 
 	mu       sync.Mutex
 	begunAt  time.Time // zero for one that was never started here
@@ -47,9 +48,29 @@ func (a *attempt) info() task.RunInfo {
 	}
 }
 
+// local returns what the clock of this machine shows when that of Redis shows t. Times of messages are by the latter.
+func (a *attempt) local(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(-a.ahead)
+}
+
+// deadline is when the task must be over, by the clock of this machine; zero for never.
+func (a *attempt) deadline() time.Time { return a.local(a.message.deadline()) }
+
+// forAsynq is the message as asynq's server gets it, which compares its deadline with the clock of this machine.
+func (a *attempt) forAsynq() string {
+	if a.message.Deadline == 0 || a.ahead.Abs() < time.Second {
+		return a.raw
+	}
+	late := a.deadline().Add(time.Second)                             // rounded up to whole seconds
+	return string(appendInt([]byte(a.raw), numDeadline, late.Unix())) // of two values of a field the last counts
+}
+
 // context ends when the attempt must be over, to the millisecond; asynq's own ends at the next full second.
 func (a *attempt) context(ctx context.Context) (context.Context, context.CancelFunc) {
-	end := a.message.deadline()
+	end := a.deadline()
 	if timeout := a.message.timeout(); timeout > 0 {
 		if t := time.Now().Add(timeout); end.IsZero() || t.Before(end) {
 			end = t
@@ -76,7 +97,7 @@ func (a *attempt) begin() (waited time.Duration, known bool) {
 	if t := m.time(headerRunAt); t.After(ready) {
 		ready = t
 	}
-	return max(0, now.Sub(ready)), true // it is negative if somebody let it run early, or clocks differ
+	return max(0, now.Sub(a.local(ready))), true // it is negative if somebody let it run early, or clocks differ
 }
 
 // took tells how long the attempt took. ok is false for one that was never started here or has not ended.
@@ -111,7 +132,7 @@ func (a *attempt) fail(ctx context.Context, err error, delay time.Duration) (out
 	a.failure = *task.FailureOf(ctx, err)
 	a.failure.Message = storable(a.failure.Message)
 	a.retryAt = time.Now().Add(delay)
-	switch deadline := a.message.deadline(); {
+	switch deadline := a.deadline(); {
 	case errors.Is(ctx.Err(), context.Canceled) && !errors.Is(err, asynq.ErrLeaseExpired):
 		a.outcome, a.failure.Kind = task.Canceled, ""
 	case a.failure.Kind == task.KindPermanent, a.message.Retried >= a.message.Retry:
@@ -208,7 +229,7 @@ func (a *attempt) appendFinish(args []any, now time.Time) []any {
 		expiresAt = t.UnixMilli()
 	}
 	return append(args,
-		a.id, a.number, string(a.outcome), a.finalMessage(now), a.result, string(a.failure.Kind), a.failure.Message, progress,
+		a.id, a.number, string(a.outcome), a.finalMessage(now.Add(a.ahead)), a.result, string(a.failure.Kind), a.failure.Message, progress,
 		a.message.retentionArg(a.outcome), a.retryAfter(now), expiresAt, a.message.UniqueKey)
 }
 
@@ -220,7 +241,7 @@ func (a *attempt) retryAfter(now time.Time) int64 {
 	return max(1, a.retryAt.Sub(now).Milliseconds())
 }
 
-// finalMessage is the message as asynq stores it after an attempt that ended so.
+// finalMessage is the message as asynq stores it after an attempt that ended so, now by the clock of Redis.
 func (a *attempt) finalMessage(now time.Time) []byte {
 	if a.givenUp > 1 {
 		return nil

@@ -27,7 +27,7 @@ func (c *Client) Bulk(ctx context.Context, change task.Bulk) (task.BulkResult, e
 	}
 	b := &bulk{Client: c, Bulk: change, size: bulkTasks / 8}
 	if change.OlderThan > 0 {
-		b.before = time.Now().Add(-change.OlderThan)
+		b.before = c.Now().Add(-change.OlderThan)
 	}
 	sections, err := b.sections(ctx)
 	for _, s := range sections {

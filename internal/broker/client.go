@@ -44,7 +44,7 @@ func NewClient(rdb redis.UniversalClient, queues []Queue) *Client {
 		meter:    noMeter{},
 		clock:    newClock(rdb),
 	}
-	c.watches = newWatches(rdb, c.readWatched)
+	c.watches = newWatches(rdb, c.readWatched, c.clock.Now)
 	return c
 }
 

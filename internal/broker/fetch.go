@@ -277,12 +277,13 @@ const fetchHead = 5
 func (p *prefetcher) keep(sh share, reply []any, now time.Time) {
 	s := sh.queue
 	var brought []*attempt
+	ahead := time.Until(p.lane.clock.Now())
 	for i := fetchHead; i+3 < len(reply); i += 4 {
 		id, _ := reply[i].(string)
 		raw, _ := reply[i+1].(string)
 		number, _ := reply[i+2].(int64)
 		crashes, _ := reply[i+3].(int64)
-		a := &attempt{queue: s.Name, id: id, raw: raw, number: int(number), crashes: int(crashes), fetchedAt: now}
+		a := &attempt{queue: s.Name, id: id, raw: raw, number: int(number), crashes: int(crashes), fetchedAt: now, ahead: ahead}
 		var err error
 		if a.message, err = decodeMessage([]byte(raw)); err != nil {
 			p.calls.Go(func() { p.discard(a, err) })

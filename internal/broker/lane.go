@@ -190,7 +190,7 @@ func (l *lane) fetch(ctx context.Context, queue string) *redis.Cmd {
 	l.mu.Lock()
 	l.attempts[ref{queue, a.id}] = a
 	l.mu.Unlock()
-	cmd.SetVal(a.raw)
+	cmd.SetVal(a.forAsynq())
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -266,11 +267,15 @@ func (r *record) finishedAt() time.Time {
 	if t := parseMillis(r.fields[fieldFinishedAt]); !t.IsZero() {
 		return t
 	}
-	if s := max(r.message.CompletedAt, r.message.LastFailedAt); s > 0 {
-		return time.Unix(s, 0)
+	s := max(r.message.CompletedAt, r.message.LastFailedAt)
+	if s == 0 {
+		return time.Time{}
 	}
-	return time.Time{}
+	// Of whole seconds; the task was not over before it was made and began.
+	return latest(time.Unix(s, 0), r.message.time(headerCreatedAt), parseMillis(r.fields[fieldStartedAt]))
 }
+
+func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
 
 // over reports whether the task's retention has ended, though nobody has swept it away yet.
 func (r *record) over(now time.Time) bool {

@@ -57,7 +57,7 @@ func (c BeatClient) Show(ctx context.Context, list []*schedule.Schedule, until t
 		p.Del(ctx, schedulersKey)
 		if len(entries) > 0 {
 			p.RPush(ctx, schedulersKey, entries...)
-			p.Expire(ctx, schedulersKey, time.Until(until).Round(time.Second)+time.Second)
+			p.Expire(ctx, schedulersKey, until.Sub(c.Now()).Round(time.Second)+time.Second)
 		}
 		return nil
 	})

@@ -37,6 +37,7 @@ type watches struct {
 	read  func(ctx context.Context, refs []ref) ([]*record, error)
 	every time.Duration // how often it looks for what nobody announced
 	begin sync.Once
+	now   func() time.Time   // of Redis
 	stop  context.CancelFunc // nil until the loops run
 	loops sync.WaitGroup
 
@@ -73,10 +74,13 @@ const (
 	everything interest = "2"
 )
 
-func newWatches(rdb redis.UniversalClient, read func(context.Context, []ref) ([]*record, error)) *watches {
+func newWatches(
+	rdb redis.UniversalClient, read func(context.Context, []ref) ([]*record, error), now func() time.Time,
+) *watches {
 	return &watches{
 		rdb:    rdb,
 		read:   read,
+		now:    now,
 		every:  recheckInterval,
 		hears:  make(chan struct{}),
 		byTask: make(map[ref]*audience),
@@ -345,7 +349,7 @@ func (w *watches) compare(r ref, values []any) {
 	case e == nil:
 	case gone && e.missed:
 		w.drop(r)
-	case gone || isOver(state) || e.followed && seen != e.seen || e.overdue():
+	case gone || isOver(state) || e.followed && seen != e.seen || e.overdue(w.now()):
 		w.call(r)
 		fallthrough
 	default:
@@ -354,9 +358,9 @@ func (w *watches) compare(r ref, values []any) {
 }
 
 // overdue reports whether the task has expired and no worker is there to say so. Reading it does.
-func (e *audience) overdue() bool {
+func (e *audience) overdue(now time.Time) bool {
 	waits := e.last.State == task.Pending || e.last.State == task.Scheduled
-	return waits && !e.last.ExpiresAt.IsZero() && e.last.ExpiresAt.Before(time.Now())
+	return waits && !e.last.ExpiresAt.IsZero() && e.last.ExpiresAt.Before(now)
 }
 
 // isOver reports whether one of asynq's states is that of a task that has ended.

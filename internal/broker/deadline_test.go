@@ -1,0 +1,64 @@
+package broker
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/backbeat-go/backbeat/internal/task"
+)
+
+// A worker whose clock is an hour fast or slow gives each attempt the time up to its task's deadline, by the clock of Redis.
+func TestDeadlineIsInRedisTime(t *testing.T) {
+	for _, ahead := range []time.Duration{-time.Hour, 0, time.Hour} {
+		byRedis := time.Now().Add(ahead)
+		due := byRedis.Add(10 * time.Minute)
+		m := newMessage(&task.Task{
+			ID: "a", Type: "t", Queue: "q", CreatedAt: byRedis.Add(-time.Second), Deadline: due, MaxRetries: 3, Timeout: 2 * time.Hour,
+		})
+		raw := string(m.encode())
+		a := &attempt{queue: "q", id: "a", number: 1, message: m, raw: raw, ahead: ahead}
+
+		ctx, cancel := a.context(t.Context())
+		end, ok := ctx.Deadline()
+		if left := time.Until(end); !ok || left > 10*time.Minute || left < 8*time.Minute {
+			t.Errorf("%s ahead: the context ends in %s", ahead, left)
+		}
+		cancel()
+		handed, err := decodeMessage([]byte(a.forAsynq()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left := time.Until(time.Unix(handed.Deadline, 0)); left > 10*time.Minute+2*time.Second || left < 8*time.Minute {
+			t.Errorf("%s ahead: asynq ends it in %s", ahead, left)
+		}
+		if waited, known := a.begin(); !known || waited < 0 || waited > 2*time.Minute {
+			t.Errorf("%s ahead: it has waited for %s, %v", ahead, waited, known)
+		}
+		if outcome, _ := a.fail(context.Background(), context.DeadlineExceeded, time.Minute); outcome != task.Retrying {
+			t.Errorf("%s ahead: with nine minutes left after the next try it is %s", ahead, outcome)
+		}
+		final, err := decodeMessage(a.finalMessage(time.Now().Add(ahead)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if off := time.Unix(final.LastFailedAt, 0).Sub(byRedis).Abs(); off > 2*time.Minute || final.Deadline != m.Deadline {
+			t.Errorf("%s ahead: failed %s off, deadline %d, was %d", ahead, off, final.Deadline, m.Deadline)
+		}
+	}
+}
+
+// Stock servers write whole seconds, which lie before the task was made and began in the same second.
+func TestTaskDoesNotEndBeforeItBegan(t *testing.T) {
+	made := time.Date(2026, 11, 28, 12, 0, 0, 700_000_000, time.UTC)
+	m := newMessage(&task.Task{ID: "a", Type: "t", Queue: "q", CreatedAt: made})
+	m.CompletedAt = made.Unix()
+	r := &record{message: m, fields: map[string]string{}}
+	if got := r.finishedAt(); !got.Equal(made) {
+		t.Errorf("finished at %v", got)
+	}
+	r.fields[fieldStartedAt] = "1795867200900"
+	if got, began := r.finishedAt(), parseMillis(r.fields[fieldStartedAt]); got.Before(began) {
+		t.Errorf("finished at %v, begun at %v", got, began)
+	}
+}
