@@ -40,7 +40,7 @@ func (a *attempt) info() task.RunInfo {
 		ID:         a.id,
 		Type:       m.Type,
 		Queue:      a.queue,
-		Attempt:    max(a.number, m.Retried+1),
+		Attempt:    max(a.number-m.earlier(), m.Retried+1),
 		MaxRetries: m.Retry,
 		Metadata:   m.metadata(),
 		Schedule:   m.schedule(),
@@ -130,6 +130,9 @@ func (a *attempt) fail(ctx context.Context, err error, delay time.Duration) (out
 	}
 	a.ended, a.endedAt = true, time.Now()
 	a.failure = *task.FailureOf(ctx, err)
+	if a.failure.Kind == task.KindTimeout {
+		a.failure.Message = a.timedOut(ctx, err)
+	}
 	a.failure.Message = storable(a.failure.Message)
 	a.retryAt = time.Now().Add(delay)
 	switch deadline := a.deadline(); {
@@ -143,6 +146,19 @@ func (a *attempt) fail(ctx context.Context, err error, delay time.Duration) (out
 		a.outcome = task.Retrying
 	}
 	return a.outcome, true
+}
+
+// timedOut says which limit ended the attempt, and keeps what the handler said about it.
+func (a *attempt) timedOut(ctx context.Context, err error) string {
+	text := "timed out after " + task.Duration(a.message.timeout()).String()
+	deadline := a.message.deadline()
+	if end, ok := ctx.Deadline(); ok && !deadline.IsZero() && !end.Before(deadline) {
+		text = "the deadline " + deadline.UTC().Format(time.RFC3339) + " passed"
+	}
+	if said := err.Error(); said != context.DeadlineExceeded.Error() {
+		text += ": " + said
+	}
+	return text
 }
 
 // unstarted is the outcome of an attempt that was fetched and never begun.

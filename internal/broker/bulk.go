@@ -319,7 +319,7 @@ func (b *bulk) arguments(r *record) []any {
 	case task.ActionCancel:
 		return []any{r.id, r.message.retentionArg(task.Canceled)}
 	case task.ActionRetry:
-		return []any{r.id, r.raw, r.message.renewed()}
+		return []any{r.id, r.raw, r.renewed(), r.attempts()}
 	default:
 		return []any{r.id}
 	}

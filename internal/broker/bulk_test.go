@@ -419,8 +419,8 @@ func TestBulkRetryDoesNotChaseItsTail(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	for _, id := range ids {
-		if got := f.wait(id); got.Attempt != 2 {
-			t.Errorf("%s was tried %d times", id, got.Attempt)
+		if got := f.wait(id); got.TotalAttempts != 2 {
+			t.Errorf("%s was tried %d times", id, got.TotalAttempts)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"slices"
+	"strconv"
 
 	"github.com/backbeat-go/backbeat/internal/task"
 )
@@ -35,15 +36,18 @@ func (c *Client) Cancel(ctx context.Context, id string) (*task.Task, error) {
 func (c *Client) Retry(ctx context.Context, id string) (*task.Task, error) {
 	return c.steer(ctx, id, "retried", func(r *record) (string, error) {
 		return retryScript.run(ctx, c.rdb, r.queue, []string{taskKey(r.queue, id)},
-			id, r.raw, r.message.renewed()).Text()
+			id, r.raw, r.renewed(), r.attempts()).Text()
 	})
 }
 
 // renewed encodes the message of a task that is to be tried again as if it had never been.
-func (m *message) renewed() []byte {
-	fresh := *m
+func (r *record) renewed() []byte {
+	fresh := *r.message
 	fresh.Retried, fresh.ErrorMsg, fresh.LastFailedAt = 0, "", 0
-	fresh.Headers = slices.Clone(m.Headers)
+	fresh.Headers = slices.Clone(fresh.Headers)
+	if n := r.attempts(); n > 0 {
+		fresh.Headers.set(headerEarlier, strconv.Itoa(n))
+	}
 	fresh.Headers.delete(headerExpiresAt)
 	return fresh.encode()
 }

@@ -190,8 +190,8 @@ func TestSteering(t *testing.T) {
 			t.Errorf("%s ended as %s", id, got.State)
 		}
 	}
-	// A retried task has its retries again, and goes on counting its attempts.
-	if got := f.wait("failed"); got.State != task.Failed || got.Attempt != 2 {
+	// A retried task has its retries again.
+	if got := f.wait("failed"); got.State != task.Failed || got.Attempt != 1 || got.TotalAttempts != 2 {
 		t.Errorf("failed ended as %s after %d attempts", got.State, got.Attempt)
 	}
 }

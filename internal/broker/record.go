@@ -23,6 +23,7 @@ const (
 	headerScheduleID = task.ReservedMetadata + "schedule-id"
 	headerTick       = task.ReservedMetadata + "tick" // ms
 	headerCallback   = task.ReservedMetadata + "callback"
+	headerEarlier    = task.ReservedMetadata + "earlier-attempts" // those before the last retry by hand
 )
 
 // newMessage writes a prepared task the way asynq does.
@@ -83,6 +84,12 @@ func (m *message) duration(header string, seconds int64) time.Duration {
 }
 
 func (m *message) timeout() time.Duration { return m.duration(headerTimeout, m.Timeout) }
+
+// earlier is how many attempts the task had before the last retry by hand.
+func (m *message) earlier() int {
+	n, _ := strconv.Atoi(m.Headers.get(headerEarlier))
+	return n
+}
 
 // foreign reports whether a stock asynq client made the task.
 func (m *message) foreign() bool { return m.Headers.get(headerCreatedAt) == "" }
@@ -186,7 +193,8 @@ func (r *record) task() *task.Task {
 		Queue:           r.queue,
 		State:           r.taskState(),
 		Payload:         jsonOrString(m.Payload),
-		Attempt:         r.attempt(),
+		Attempt:         r.attempts() - m.earlier(),
+		TotalAttempts:   r.attempts(),
 		MaxRetries:      m.Retry,
 		Timeout:         m.timeout(),
 		Deadline:        m.deadline(),
@@ -243,10 +251,10 @@ func (r *record) taskState() task.State {
 	}
 }
 
-// attempt is at least what asynq's own counters imply, for tasks that a stock server has run.
-func (r *record) attempt() int {
+// attempts counts all attempts, at least what asynq's own counters imply, for tasks that a stock server has run.
+func (r *record) attempts() int {
 	n, _ := strconv.Atoi(r.fields[fieldAttempt])
-	implied := r.message.Retried
+	implied := r.message.earlier() + r.message.Retried
 	if r.state == "active" || r.state == "completed" || r.endedByFailure() {
 		implied++
 	}
@@ -283,8 +291,11 @@ func (r *record) over(now time.Time) bool {
 	return !finished.IsZero() && state.Terminal() && finished.Add(r.message.retention(state)).Before(now)
 }
 
+// failure tells why the last attempt failed, in the states in which the task stands because it did. A message that
+// cannot be read is told of in every state.
 func (r *record) failure(state task.State) *task.Failure {
-	if r.message.ErrorMsg == "" || state == task.Succeeded || state == task.Canceled || state == task.Expired {
+	readable := r.message.ID != ""
+	if r.message.ErrorMsg == "" || readable && state != task.Failed && state != task.Retrying {
 		return nil
 	}
 	kind := task.ErrorKind(r.fields[fieldErrorKind])

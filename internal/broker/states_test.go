@@ -3,6 +3,7 @@ package broker_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -90,12 +91,16 @@ func TestRetryingThenFailed(t *testing.T) {
 	}
 }
 
-func TestErrorIsForgottenOnSuccess(t *testing.T) {
+func TestErrorIsForgottenWhenTheTaskRunsAgain(t *testing.T) {
 	f := newFleet(t)
 	f.worker()
 	asked := f.enqueue(task.Request{Type: "block", MaxRetries: ptr(1)})
-	f.started().release <- errors.New("first")
-	f.started().release <- nil
+	f.started().release <- task.RetryAfter(0, errors.New("first"))
+	second := f.started()
+	if got := f.get(asked.ID); got.State != task.Running || got.Error != nil {
+		t.Errorf("while it runs again: %s, error %+v", got.State, got.Error)
+	}
+	second.release <- nil
 	if got := f.wait(asked.ID); got.State != task.Succeeded || got.Error != nil || got.Attempt != 2 {
 		t.Errorf("%s, error %+v, attempt %d", got.State, got.Error, got.Attempt)
 	}
@@ -108,6 +113,7 @@ func TestErrorKinds(t *testing.T) {
 		"permanent": func(context.Context) error { return task.Permanent(errors.New("no use")) },
 		"panic":     func(context.Context) error { panic("ouch") },
 		"timeout":   func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"wrapped":   func(ctx context.Context) error { <-ctx.Done(); return fmt.Errorf("read: %w", ctx.Err()) },
 		// The handler's own deadline is its own error.
 		"inner": func(context.Context) error { return context.DeadlineExceeded },
 	}
@@ -123,7 +129,8 @@ func TestErrorKinds(t *testing.T) {
 		{"error", 0, task.Failure{Message: "no luck", Kind: task.KindError}},
 		{"permanent", 5, task.Failure{Message: "no use", Kind: task.KindPermanent}},
 		{"panic", 0, task.Failure{Message: "panic: ouch", Kind: task.KindPanic}},
-		{"timeout", 0, task.Failure{Message: "context deadline exceeded", Kind: task.KindTimeout}},
+		{"timeout", 0, task.Failure{Message: "timed out after 700ms", Kind: task.KindTimeout}},
+		{"wrapped", 0, task.Failure{Message: "timed out after 700ms: read: context deadline exceeded", Kind: task.KindTimeout}},
 		{"inner", 0, task.Failure{Message: "context deadline exceeded", Kind: task.KindError}},
 	}
 	for _, tt := range tests {
@@ -150,9 +157,11 @@ func TestTimeoutIsExactToTheMillisecond(t *testing.T) {
 func TestDeadlineEndsAllTries(t *testing.T) {
 	f := newFleet(t)
 	f.worker()
-	asked := f.enqueue(task.Request{Type: "block", MaxRetries: ptr(100), Deadline: time.Now().Add(300 * time.Millisecond)})
+	deadline := time.Now().Add(300 * time.Millisecond)
+	asked := f.enqueue(task.Request{Type: "block", MaxRetries: ptr(100), Deadline: deadline})
 	got := f.wait(asked.ID)
-	if got.State != task.Failed || got.Error.Kind != task.KindTimeout || got.Attempt != 1 {
+	said := "the deadline " + deadline.UTC().Format(time.RFC3339) + " passed"
+	if got.State != task.Failed || got.Error.Kind != task.KindTimeout || got.Error.Message != said || got.Attempt != 1 {
 		t.Errorf("%s, %+v, attempt %d", got.State, got.Error, got.Attempt)
 	}
 }

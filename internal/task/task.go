@@ -16,12 +16,14 @@ type Task struct {
 	// Result is what the handler returned, as JSON; nil until the task has succeeded, and for types
 	// without a result.
 	Result json.RawMessage
-	// Error tells of the newest failed attempt; nil if none failed or the task has succeeded since.
+	// Error tells of the last attempt while the task is Failed or Retrying; otherwise nil.
 	Error *Failure
 
-	// Attempt counts the runs begun, the current one included.
-	Attempt    int
-	MaxRetries int
+	// Attempt counts the runs begun since the task was enqueued or last retried by hand, the current one included;
+	// TotalAttempts counts all.
+	Attempt       int
+	TotalAttempts int
+	MaxRetries    int
 	// Timeout bounds each attempt. It is never 0 in a prepared task.
 	Timeout time.Duration
 	// Deadline bounds all attempts together.
