@@ -21,11 +21,19 @@ type Task struct {
 	// function.
 	Payload json.RawMessage `json:"payload,omitempty"`
 	Result  json.RawMessage `json:"result,omitempty"`
-	// Error is why the newest failed attempt failed; nil if none has, or one has succeeded since.
+	// Error is why the last attempt failed, while the task is Failed or Retrying.
 	Error *Failure `json:"error"`
-	// Attempt counts the runs begun, the current one included.
-	Attempt    int `json:"attempt"`
-	MaxRetries int `json:"max_retries"`
+	// Attempt counts the runs begun since the task was enqueued or last retried by Client.Retry, the current one included;
+	// TotalAttempts counts all.
+	Attempt       int `json:"attempt"`
+	TotalAttempts int `json:"total_attempts"`
+	MaxRetries    int `json:"max_retries"`
+	// Timeout bounds each attempt, and Deadline all of them.
+	Timeout  Duration  `json:"timeout,omitzero"`
+	Deadline time.Time `json:"deadline,omitzero"`
+	// Retention is how long the finished task and its result are kept, and KeptUntil when they are dropped.
+	Retention Duration  `json:"retention"`
+	KeptUntil time.Time `json:"kept_until,omitzero"`
 	// Progress is how far the newest attempt has come, if it tells.
 	Progress  *Progress         `json:"progress"`
 	Metadata  map[string]string `json:"metadata"`
@@ -35,7 +43,10 @@ type Task struct {
 	// StartedAt is when the newest attempt began.
 	StartedAt  time.Time `json:"started_at,omitzero"`
 	FinishedAt time.Time `json:"finished_at,omitzero"`
-	ExpiresAt  time.Time `json:"expires_at,omitzero"`
+	// ExpiresAt is when the task expires if no attempt has begun.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// UniqueUntil is until when another task of the same type, queue and payload is refused.
+	UniqueUntil time.Time `json:"unique_until,omitzero"`
 	// Worker is the id of the worker that runs it, or ran it last.
 	Worker string `json:"worker,omitempty"`
 	// Schedule names what made the task, if a schedule did.

@@ -110,10 +110,12 @@ func TestOptionsReachTheAPI(t *testing.T) {
 	if got.CreatedAt.IsZero() {
 		t.Error("no created_at")
 	}
+	created := got.CreatedAt
 	got.CreatedAt = time.Time{}
 	want := &client.Task{
 		ID: id, Type: "debug.echo", Queue: "critical", State: client.Scheduled, Payload: json.RawMessage(`{"n":1}`),
 		Result: json.RawMessage("null"), Metadata: map[string]string{"tenant": "a"}, RunAt: at, ExpiresAt: at.Add(time.Hour),
+		Timeout: client.Duration(time.Minute), Deadline: at.Add(2 * time.Hour), UniqueUntil: created.Add(time.Hour),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -68,7 +68,8 @@ func TestEachStateOverHTTP(t *testing.T) {
 	for _, state := range []string{"scheduled", "pending", "running", "retrying", "succeeded", "failed", "canceled", "expired"} {
 		got := s.waitState(state, state)
 		for _, field := range []string{
-			"id", "type", "queue", "state", "payload", "result", "error", "attempt", "max_retries", "progress", "metadata", "created_at",
+			"id", "type", "queue", "state", "payload", "result", "error", "attempt", "total_attempts", "max_retries", "timeout", "deadline",
+			"retention", "kept_until", "unique_until", "progress", "metadata", "created_at",
 			"run_at", "started_at", "finished_at", "expires_at", "worker", "schedule", "callback", "cancel_requested",
 		} {
 			if _, ok := got[field]; !ok {

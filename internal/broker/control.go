@@ -111,5 +111,6 @@ func (c *Client) after(ctx context.Context, r *record) (*task.Task, error) {
 	}
 	t := r.task()
 	t.State, t.CancelRequested, t.FinishedAt = task.Canceled, true, c.Now()
+	t.KeptUntil = t.FinishedAt // nothing keeps it
 	return t, nil
 }

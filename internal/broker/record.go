@@ -20,6 +20,7 @@ const (
 	headerTimeout    = task.ReservedMetadata + "timeout"    // ms
 	headerDeadline   = task.ReservedMetadata + "deadline"   // ms
 	headerRetention  = task.ReservedMetadata + "retention"  // ms
+	headerUniqueFor  = task.ReservedMetadata + "unique-for" // ms
 	headerScheduleID = task.ReservedMetadata + "schedule-id"
 	headerTick       = task.ReservedMetadata + "tick" // ms
 	headerCallback   = task.ReservedMetadata + "callback"
@@ -48,6 +49,9 @@ func newMessage(t *task.Task) *message {
 	}
 	m.setDuration(headerTimeout, t.Timeout)
 	m.setDuration(headerRetention, t.Retention)
+	if t.UniqueFor > 0 {
+		m.Headers.set(headerUniqueFor, strconv.FormatInt(t.UniqueFor.Milliseconds(), 10))
+	}
 	if !t.Deadline.IsZero() {
 		m.Deadline = ceilSeconds(time.Duration(t.Deadline.UnixNano()))
 		m.setTime(headerDeadline, t.Deadline)
@@ -199,6 +203,7 @@ func (r *record) task() *task.Task {
 		Timeout:         m.timeout(),
 		Deadline:        m.deadline(),
 		Retention:       m.retention(task.Succeeded),
+		UniqueFor:       m.duration(headerUniqueFor, 0),
 		Metadata:        m.metadata(),
 		Schedule:        m.schedule(),
 		Callback:        m.callback(),
@@ -217,6 +222,7 @@ func (r *record) task() *task.Task {
 	}
 	if t.State.Terminal() {
 		t.FinishedAt = r.finishedAt()
+		t.KeptUntil = r.keptUntil(t.State)
 	}
 	if t.State == task.Succeeded {
 		t.Result = jsonOrString([]byte(r.fields[fieldResult]))
@@ -284,6 +290,15 @@ func (r *record) finishedAt() time.Time {
 }
 
 func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
+
+// keptUntil is when a task that has ended in the state is dropped; zero where its end is not known.
+func (r *record) keptUntil(state task.State) time.Time {
+	finished := r.finishedAt()
+	if finished.IsZero() {
+		return finished
+	}
+	return finished.Add(r.message.retention(state))
+}
 
 // over reports whether the task's retention has ended, though nobody has swept it away yet.
 func (r *record) over(now time.Time) bool {

@@ -158,10 +158,10 @@ func TestAttemptsBeyondTheRetriesAreShownAlone(t *testing.T) {
 		"GET /v1/tasks/x": `{"id": "x", "state": "pending"}`,
 		"GET /v1/tasks/x/events": "event: progress\nid: 1\ndata: " +
 			`{"id": "x", "state": "retrying", "attempt": 7, "max_retries": 3, "run_at": "2026-11-21T12:00:00Z"}` + "\n\n" +
-			"event: done\nid: 2\ndata: " + `{"id": "x", "state": "succeeded", "attempt": 8, "max_retries": 3}` + "\n\n",
+			"event: done\nid: 2\ndata: " + `{"id": "x", "state": "succeeded", "attempt": 8, "total_attempts": 12, "max_retries": 3}` + "\n\n",
 	})
 	code, screen := a.onTerminal(t, "status", "x", "--wait")
-	if code != 0 || !strings.Contains(screen, ", 7\r") || !strings.Contains(screen, "attempt  8\n") {
+	if code != 0 || !strings.Contains(screen, ", 7\r") || !strings.Contains(screen, "attempt  8, 12 in all\n") {
 		t.Errorf("exit code %d, screen %q", code, screen)
 	}
 }

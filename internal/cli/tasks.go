@@ -130,7 +130,7 @@ func (c *cli) showTask(t *client.Task) error {
 		{"type", t.Type},
 		{"queue", t.Queue},
 		{"state", string(t.State)},
-		{"attempt", outOf(t.Attempt, t.MaxRetries+1)},
+		{"attempt", attempts(t)},
 		{"payload", noNull(t.Payload)},
 		{"result", noNull(t.Result)},
 	}
@@ -150,9 +150,31 @@ func (c *cli) showTask(t *client.Task) error {
 		[2]string{"run at", clock(t.RunAt)},
 		[2]string{"started", clock(t.StartedAt)},
 		[2]string{"finished", clock(t.FinishedAt)},
+		[2]string{"timeout", duration(t.Timeout)},
+		[2]string{"deadline", clock(t.Deadline)},
 		[2]string{"expires", clock(t.ExpiresAt)},
+		[2]string{"retention", duration(t.Retention)},
+		[2]string{"kept until", clock(t.KeptUntil)},
+		[2]string{"unique until", clock(t.UniqueUntil)},
 	)
 	return c.out.document(t, fields)
+}
+
+// attempts counts those of this round, and all if there were other rounds.
+func attempts(t *client.Task) string {
+	text := outOf(t.Attempt, t.MaxRetries+1)
+	if t.TotalAttempts > t.Attempt {
+		text += fmt.Sprintf(", %d in all", t.TotalAttempts)
+	}
+	return text
+}
+
+// duration shows nothing for 0, as clock does.
+func duration(d client.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
 }
 
 func noNull(raw []byte) string {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -81,6 +82,28 @@ func TestLifeOfATaskThatNobodyRuns(t *testing.T) {
 	want(t, 204, "DELETE", at, "")
 	for _, call := range [][2]string{{"GET", at}, {"DELETE", at}, {"POST", at + "/cancel"}, {"POST", at + "/retry"}, {"POST", at + "/run"}} {
 		want(t, 404, call[0], call[1], "")
+	}
+}
+
+func TestATaskShowsItsLimits(t *testing.T) {
+	base, _ := serveBroker(t)
+	asked := want(t, 202, "POST", base+"/v1/tasks", `{"type":"echo","id":"a","timeout":"90s","deadline":"2036-01-01T00:00:00Z","retention":"2h","unique_for":"10m"}`)
+	got := want(t, 200, "GET", base+"/v1/tasks/a", "")
+	listed := want(t, 200, "GET", base+"/v1/tasks", "")["items"].([]any)[0].(map[string]any)
+	for _, doc := range []map[string]any{asked, got, listed} {
+		wantFields(t, doc, `{"timeout":"90s","deadline":"2036-01-01T00:00:00.000Z","retention":"2h","kept_until":null,"total_attempts":0}`)
+		wantLater(t, doc, "created_at", "unique_until", 10*time.Minute)
+	}
+	wantLater(t, want(t, 200, "POST", base+"/v1/tasks/a/cancel", ""), "finished_at", "kept_until", 2*time.Hour)
+}
+
+// wantLater fails unless one time of a document is so much later than another.
+func wantLater(t *testing.T, doc map[string]any, early, late string, by time.Duration) {
+	t.Helper()
+	from, _ := time.Parse(time.RFC3339, fmt.Sprint(doc[early]))
+	to, err := time.Parse(time.RFC3339, fmt.Sprint(doc[late]))
+	if err != nil || to.Sub(from) != by {
+		t.Errorf("%s %v, %s %v, want %s between them", early, doc[early], late, doc[late], by)
 	}
 }
 

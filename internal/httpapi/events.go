@@ -140,7 +140,7 @@ func (s *eventStream) show(t *task.Task) error {
 	if err != nil {
 		return err
 	}
-	kind, now := "state", stage{t.State, t.Attempt, t.CancelRequested}
+	kind, now := "state", stage{t.State, t.TotalAttempts, t.CancelRequested}
 	if now == s.stage {
 		kind = "progress"
 	}

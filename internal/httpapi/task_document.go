@@ -17,16 +17,22 @@ type taskDocument struct {
 	State           task.State        `json:"state" enum:"scheduled,aggregating,pending,running,retrying,succeeded,failed,canceled,expired"`
 	Payload         json.RawMessage   `json:"payload" doc:"What the task was given."`
 	Result          json.RawMessage   `json:"result" doc:"What it returned; null until it has succeeded."`
-	Error           *errorDocument    `json:"error" doc:"Why the newest failed attempt failed; null if none has, or one has succeeded since."`
-	Attempt         int               `json:"attempt" doc:"The runs begun, the current one included."`
-	MaxRetries      int               `json:"max_retries"`
+	Error           *errorDocument    `json:"error" doc:"Why the last attempt failed, while the task is failed or retrying; else null."`
+	Attempt         int               `json:"attempt" doc:"The runs begun since the task was enqueued or last retried by a caller, the current one included."`
+	TotalAttempts   int               `json:"total_attempts" doc:"All runs begun, those before a retry by a caller included."`
+	MaxRetries      int               `json:"max_retries" doc:"How often a failed attempt is followed by another."`
+	Timeout         *string           `json:"timeout" doc:"How long each attempt may take; null: any time, which only other clients can ask for." example:"30s"`
+	Deadline        timestamp         `json:"deadline" doc:"When the last attempt must be over."`
+	Retention       string            `json:"retention" doc:"How long the finished task and its result are kept. A failed task of a stock asynq client is kept longer." example:"24h"`
 	Progress        *progressDocument `json:"progress" doc:"How far the newest attempt has come, if it tells."`
 	Metadata        map[string]string `json:"metadata" doc:"What the client noted on the task."`
 	CreatedAt       timestamp         `json:"created_at"`
 	RunAt           timestamp         `json:"run_at" doc:"When it may start, or try again."`
 	StartedAt       timestamp         `json:"started_at" doc:"When the newest attempt began."`
 	FinishedAt      timestamp         `json:"finished_at"`
-	ExpiresAt       timestamp         `json:"expires_at"`
+	KeptUntil       timestamp         `json:"kept_until" doc:"When the finished task and its result are dropped; null until it has finished."`
+	ExpiresAt       timestamp         `json:"expires_at" doc:"When the task expires if no attempt has begun."`
+	UniqueUntil     timestamp         `json:"unique_until" doc:"Until when another task of the same type, queue and payload is refused; null without unique_for."`
 	Worker          *string           `json:"worker" doc:"The id of the worker that runs it, or ran it last."`
 	Schedule        *tickDocument     `json:"schedule" doc:"The schedule, and the tick of it, that made the task."`
 	Callback        *task.Callback    `json:"callback" doc:"Whom to tell how the task ends."`
@@ -70,15 +76,23 @@ func newTaskDocument(t *task.Task) *taskDocument {
 		Payload:         orNull(t.Payload),
 		Result:          orNull(t.Result),
 		Attempt:         t.Attempt,
+		TotalAttempts:   t.TotalAttempts,
 		MaxRetries:      t.MaxRetries,
+		Deadline:        timestamp(t.Deadline),
+		Retention:       task.Duration(t.Retention).String(),
 		Metadata:        t.Metadata,
 		CreatedAt:       timestamp(t.CreatedAt),
 		RunAt:           timestamp(t.RunAt),
 		StartedAt:       timestamp(t.StartedAt),
 		FinishedAt:      timestamp(t.FinishedAt),
+		KeptUntil:       timestamp(t.KeptUntil),
 		ExpiresAt:       timestamp(t.ExpiresAt),
+		UniqueUntil:     timestamp(t.UniqueUntil()),
 		Callback:        t.Callback,
 		CancelRequested: t.CancelRequested,
+	}
+	if t.Timeout > 0 {
+		d.Timeout = textOrNull(task.Duration(t.Timeout).String())
 	}
 	if t.Worker != "" {
 		d.Worker = &t.Worker

@@ -43,11 +43,22 @@ type Task struct {
 	RunAt      time.Time
 	StartedAt  time.Time
 	FinishedAt time.Time
-	ExpiresAt  time.Time
+	// KeptUntil is when the finished task and its result are dropped.
+	KeptUntil time.Time
+	ExpiresAt time.Time
 
 	// Worker is the id of the worker that runs the task, or ran it last.
 	Worker          string
 	CancelRequested bool
+}
+
+// UniqueUntil is when another task of the same type, queue and payload is accepted again; zero if the task does not ask to
+// be the only one.
+func (t *Task) UniqueUntil() time.Time {
+	if t.UniqueFor == 0 {
+		return time.Time{}
+	}
+	return t.CreatedAt.Add(t.UniqueFor)
 }
 
 // Failure is why an attempt failed.
