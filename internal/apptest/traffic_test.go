@@ -140,11 +140,11 @@ func (tr *traffic) stopLoad() {
 	tr.callers.Wait()
 }
 
-// checkResumes checks that work flows again within 5 s of Redis' return.
+// checkResumes checks that work flows again after Redis' return, before any lease could have ended.
 func (tr *traffic) checkResumes(returned time.Time) {
 	tr.t.Helper()
 	tr.hook.waitCalls(tr.t, tr.hook.total()+20)
-	if late := time.Since(returned); late > 5*time.Second {
+	if late := time.Since(returned); late > 25*time.Second {
 		tr.t.Errorf("work went on %s after redis was back", late)
 	}
 }

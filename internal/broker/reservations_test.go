@@ -299,7 +299,7 @@ func TestEveryCallGivesUpOnARedisThatHangs(t *testing.T) {
 		}
 	}
 	calling.Wait()
-	if took := time.Since(begun); took > 15*time.Second {
+	if took := time.Since(begun); took > 45*time.Second {
 		t.Errorf("it took %s until the last had its answer", took)
 	}
 }
