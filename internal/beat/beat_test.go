@@ -153,6 +153,17 @@ func (s *stage) eventually(what string, ok func() bool) {
 	}
 }
 
+// laterTicks waits until the leader has fired ticks that come later than whatever the test has done, in a queue of their own.
+func (s *stage) laterTicks() {
+	s.t.Helper()
+	const id = "later"
+	s.put(id, spec(func(sp *schedule.Spec) {
+		sp.Every, sp.MaxInstances, sp.Task.Queue = task.Duration(50*time.Millisecond), 0, "low"
+	}))
+	s.eventually("later ticks fire", func() bool { return s.get(id).Runs >= 3 })
+	s.must(s.store.Delete(s.t.Context(), id, nil))
+}
+
 var errDied = errors.New("the leader has died")
 
 // mortal is what a leader works with, and dies of: at random calls, before they reach Redis or after. Some stop for a

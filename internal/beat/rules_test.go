@@ -260,7 +260,7 @@ func TestChangesInTheSecondTheyAreDue(t *testing.T) {
 		s.eventually("the edited one fires", func() bool { return s.get(id).Runs >= 2 })
 		s.must(s.store.Delete(ctx, id, nil))
 		deleted := s.pending("default")
-		time.Sleep(120 * time.Millisecond)
+		s.laterTicks()
 		seen := make(map[string]bool)
 		for _, taskID := range s.pending("default") {
 			if !strings.HasPrefix(taskID, id+"@") {
@@ -292,16 +292,16 @@ func TestChangesInTheSecondTheyAreDue(t *testing.T) {
 func TestDeleteWhileTheLeaderSleeps(t *testing.T) {
 	s := newStage(t)
 	s.put("doomed", spec(func(sp *schedule.Spec) { sp.Every = task.Duration(100 * time.Millisecond) }))
-	asleep, wake := make(chan struct{}), make(chan struct{})
+	asleep, wake, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	cfg := s.config()
-	cfg.Queues = &sleeper{Queues: s.queues(), asleep: asleep, wake: wake}
+	cfg.Queues = &sleeper{Queues: s.queues(), asleep: asleep, wake: wake, ended: ended}
 	stop := s.lead(cfg)
 	<-asleep
 	s.must(s.rdb.Del(t.Context(), "backbeat:schedules:{beat}:leader").Err()) // its lease has ended
 	s.must(s.store.Delete(t.Context(), "doomed", nil))
 	close(wake)
 	s.eventually("the leader finds that its term is over", func() bool { return s.rdb.HLen(t.Context(), "backbeat:schedules:{beat}:owed").Val() == 0 })
-	time.Sleep(50 * time.Millisecond)
+	<-ended
 	if err := stop(); err != nil && !errors.Is(err, schedule.ErrDeposed) {
 		t.Errorf("its term ended with %v", err)
 	}
@@ -314,11 +314,16 @@ func TestDeleteWhileTheLeaderSleeps(t *testing.T) {
 type sleeper struct {
 	beat.Queues
 	asleep, wake chan struct{}
+	ended        chan struct{} // closed when the call that slept has ended
 	once         sync.Once
 }
 
 func (q *sleeper) EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error {
-	q.once.Do(func() { close(q.asleep); <-q.wake })
+	slept := false
+	q.once.Do(func() { close(q.asleep); <-q.wake; slept = true })
+	if slept {
+		defer close(q.ended)
+	}
 	return q.Queues.EnqueueTicks(ctx, term, batch)
 }
 
@@ -425,7 +430,7 @@ func TestPauseAndResume(t *testing.T) {
 	paused := change(func(c *schedule.Schedule) (*schedule.Schedule, error) {
 		return schedule.Pause(c, schedule.PausedByUser, s.store.Now()), nil
 	})
-	time.Sleep(400 * time.Millisecond) // nothing must happen
+	s.laterTicks() // and none of it
 	if got := s.get("p"); got.Runs != paused.Runs || got.Missed != 0 {
 		t.Errorf("it went on while it was paused: %+v", got.State)
 	}
