@@ -69,7 +69,7 @@ func TestABatchWhoseAnswersAreLost(t *testing.T) {
 		}
 	}
 	n := 0
-	for task, err := range connect(t, server).Tasks(ctx, client.TaskFilter{Type: "debug.fail", State: client.Scheduled}) {
+	for task, err := range connect(t, server).Tasks(ctx, client.TaskFilter{Types: []string{"debug.fail"}, States: []client.State{client.Scheduled}}) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,11 +23,12 @@ const (
 	BulkDelete BulkAction = "delete"
 )
 
-// BulkFilter selects tasks. Empty fields select all, but the API wants to be told something.
+// BulkFilter selects the tasks that are in one of the queues, in one of the states and of one of the types. Empty fields
+// select all, but the API wants to be told something.
 type BulkFilter struct {
-	Queue string `json:"queue,omitempty"`
-	State State  `json:"state,omitempty"`
-	Type  string `json:"type,omitempty"`
+	Queues []string `json:"queue,omitempty"`
+	States []State  `json:"state,omitempty"`
+	Types  []string `json:"type,omitempty"`
 	// OlderThan leaves the younger ones out.
 	OlderThan Duration `json:"older_than,omitempty"`
 }

@@ -17,7 +17,7 @@ func TestBulkOfTheRealAPI(t *testing.T) {
 	if _, err := c.EnqueueBatch(ctx, requests); err != nil {
 		t.Fatal(err)
 	}
-	all := client.BulkRequest{Action: client.BulkCancel, Filter: client.BulkFilter{Queue: "low", State: client.Scheduled, Type: "debug.echo"}, DryRun: true}
+	all := client.BulkRequest{Action: client.BulkCancel, Filter: client.BulkFilter{Queues: []string{"low"}, States: []client.State{client.Scheduled}, Types: []string{"debug.echo"}}, DryRun: true}
 	if got, err := c.Bulk(ctx, all); err != nil || got.Matched != 30 || got.Changed != 0 || !got.DryRun {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -118,7 +118,7 @@ func ExampleClient_Tasks() {
 		}
 	}
 	scheduled := 0
-	for task, err := range c.Tasks(ctx, client.TaskFilter{Queue: "low", State: client.Scheduled}) {
+	for task, err := range c.Tasks(ctx, client.TaskFilter{Queues: []string{"low"}, States: []client.State{client.Scheduled}}) {
 		if err != nil {
 			log.Fatal(err)
 		}

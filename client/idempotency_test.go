@@ -16,7 +16,7 @@ func TestATaskWhoseAnswersAreLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, n := connect(t, server), 0
-	for task, err := range c.Tasks(ctx, client.TaskFilter{Queue: "low", Type: "debug.echo", State: client.Scheduled}) {
+	for task, err := range c.Tasks(ctx, client.TaskFilter{Queues: []string{"low"}, Types: []string{"debug.echo"}, States: []client.State{client.Scheduled}}) {
 		if n++; err != nil || task.ID != got.ID {
 			t.Errorf("%v, %v", task, err)
 		}

@@ -90,13 +90,13 @@ func TestBulk(t *testing.T) {
 	api := newFake(t)
 	api.answer(200, `{"action": "cancel", "dry_run": true, "matched": 12, "changed": 10, "skipped": 2}`)
 	got, err := connect(t, api.URL).Bulk(within(t), client.BulkRequest{
-		Action: client.BulkCancel, Filter: client.BulkFilter{Queue: "low", State: client.Pending, Type: "t", OlderThan: client.Duration(24 * time.Hour)}, DryRun: true,
+		Action: client.BulkCancel, Filter: client.BulkFilter{Queues: []string{"low"}, States: []client.State{client.Pending}, Types: []string{"t"}, OlderThan: client.Duration(24 * time.Hour)}, DryRun: true,
 	})
 	want := &client.BulkResult{Action: client.BulkCancel, DryRun: true, Matched: 12, Changed: 10, Skipped: 2}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	body := `{"action":"cancel","filter":{"queue":"low","state":"pending","type":"t","older_than":"24h"},"dry_run":true}`
+	body := `{"action":"cancel","filter":{"queue":["low"],"state":["pending"],"type":["t"],"older_than":"24h"},"dry_run":true}`
 	if r := api.requests()[0]; r.method != "POST" || r.path != "/v1/tasks/bulk" || r.body != body {
 		t.Errorf("asked %s %s %s", r.method, r.path, r.body)
 	}

@@ -17,11 +17,12 @@ func (c *Client) Task(ctx context.Context, id string) (*Task, error) {
 	return do[*Task](ctx, c, get(taskPath(id), nil))
 }
 
-// TaskFilter selects tasks. Empty fields select all.
+// TaskFilter selects the tasks that are in one of the queues, in one of the states and of one of the types. Empty fields
+// select all.
 type TaskFilter struct {
-	Queue string
-	State State
-	Type  string
+	Queues []string
+	States []State
+	Types  []string
 	// PageSize is how many tasks are fetched at a time, 1 to 1000. Default: 200.
 	PageSize int
 }
@@ -29,11 +30,9 @@ type TaskFilter struct {
 // Tasks lists tasks, page by page as you go: queue by queue, in each state by state, and in each state the newest first. An
 // error ends the list.
 func (c *Client) Tasks(ctx context.Context, f TaskFilter) iter.Seq2[*Task, error] {
-	query := url.Values{}
-	for name, value := range map[string]string{"queue": f.Queue, "state": string(f.State), "type": f.Type} {
-		if value != "" {
-			query.Set(name, value)
-		}
+	query := url.Values{"queue": f.Queues, "type": f.Types}
+	for _, state := range f.States {
+		query.Add("state", string(state))
 	}
 	return pages[*Task](ctx, c, tasksPath, query, f.PageSize)
 }

@@ -220,7 +220,7 @@ func TestTasksGoesThroughAllPages(t *testing.T) {
 	if _, err := c.EnqueueBatch(ctx, requests); err != nil {
 		t.Fatal(err)
 	}
-	list := c.Tasks(ctx, client.TaskFilter{Type: "debug.sleep", State: client.Scheduled, PageSize: 10})
+	list := c.Tasks(ctx, client.TaskFilter{Types: []string{"debug.sleep"}, States: []client.State{client.Scheduled}, PageSize: 10})
 	for range 2 { // the same iterator begins anew
 		got := map[string]bool{}
 		for task, err := range list {
@@ -248,7 +248,7 @@ func TestPagesAreFetchedAsTheyAreNeeded(t *testing.T) {
 	c := connect(t, api.URL)
 	var ids []string
 	var last error
-	for task, err := range c.Tasks(within(t), client.TaskFilter{Queue: "low"}) {
+	for task, err := range c.Tasks(within(t), client.TaskFilter{Queues: []string{"low"}}) {
 		if last = err; err != nil {
 			break
 		}

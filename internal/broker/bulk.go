@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -29,6 +31,12 @@ func (c *Client) Bulk(ctx context.Context, change task.Bulk) (task.BulkResult, e
 	if change.OlderThan > 0 {
 		b.before = c.Now().Add(-change.OlderThan)
 	}
+	if err := c.knowsAll(ctx, change.Filter.Queues); err != nil {
+		if e, ok := errors.AsType[*task.Error](err); ok && e.Code == task.CodeInvalid {
+			err = task.Invalid(task.Fault{Location: "filter." + e.Faults[0].Location, Message: e.Faults[0].Message})
+		}
+		return task.BulkResult{}, err
+	}
 	sections, err := b.sections(ctx)
 	for _, s := range sections {
 		if err == nil && s.state == task.Running {
@@ -52,22 +60,13 @@ type bulk struct {
 // sections are where tasks may be that allow the action; and where they run, for those that are deleted: whoever
 // wants all of them gone is told which are not.
 func (b *bulk) sections(ctx context.Context) ([]section, error) {
-	if b.Filter.Queue != "" {
-		err := b.knows(ctx, b.Filter.Queue)
-		if task.CodeOf(err) == task.CodeNotFound {
-			err = task.Invalid(task.Fault{Location: "filter.queue", Message: "is not a known queue"})
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
 	all, err := b.Client.sections(ctx, b.Filter)
 	if err != nil {
 		return nil, err
 	}
 	var sections []section
 	for _, s := range all {
-		if s.state == task.Scheduled && b.Action == task.ActionCancel && b.Filter.State == "" && !b.DryRun {
+		if s.state == task.Scheduled && b.Action == task.ActionCancel && b.leavesRetrying() && !b.DryRun {
 			// The one way back that tasks go by themselves is from here to pending. So it is looked at twice, the first
 			// time before they can have gone it; what is canceled is not found again.
 			sections = append(sections, newSection(s.queue, task.Retrying))
@@ -77,6 +76,11 @@ func (b *bulk) sections(ctx context.Context) ([]section, error) {
 		}
 	}
 	return sections, nil
+}
+
+// leavesRetrying reports whether tasks that are retrying are selected.
+func (b *bulk) leavesRetrying() bool {
+	return len(b.Filter.States) == 0 || slices.Contains(b.Filter.States, task.Retrying)
 }
 
 // changeSection goes through a section from which it takes what it changes.
@@ -208,7 +212,7 @@ func (b *bulk) changeSome(ctx context.Context, s section, entries []entry, chang
 
 // sift leaves out what a glance shows not to be selected; and in a dry run also what it shows to be, which it counts.
 func (b *bulk) sift(ctx context.Context, s section, entries []entry) (rest []entry, err error) {
-	if !b.DryRun && b.Filter.Type == "" {
+	if !b.DryRun && len(b.Filter.Types) == 0 {
 		return entries, nil
 	}
 	for len(entries) > 0 {
@@ -218,7 +222,7 @@ func (b *bulk) sift(ctx context.Context, s section, entries []entry) (rest []ent
 		}
 		for i, g := range glances {
 			switch {
-			case !g.mayBe(b.Filter.Type):
+			case !g.mayBe(b.Filter):
 			case !b.DryRun || g.record == nil:
 				entries[i].weight = g.weight
 				rest = append(rest, entries[i])
@@ -250,7 +254,7 @@ func (b *bulk) resize(records []*record) {
 
 func (b *bulk) selects(s section, r *record) bool {
 	state := r.taskState()
-	if state != s.state || b.Filter.Type != "" && r.message.Type != b.Filter.Type {
+	if state != s.state || !b.Filter.HasType(r.message.Type) {
 		return false
 	}
 	if b.Action == task.ActionCancel && state == task.Running && r.fields[fieldCancelRequested] != "" {
@@ -298,7 +302,7 @@ func (b *bulk) act(ctx context.Context, s section, records []*record, changed ma
 
 func (b *bulk) runScript(ctx context.Context, s section, records []*record) ([]string, error) {
 	var state, outcome string
-	if b.Filter.State != "" {
+	if len(b.Filter.States) > 0 {
 		state = records[0].state
 		if s.state == task.Canceled || s.state == task.Expired {
 			outcome = string(s.state)

@@ -57,7 +57,7 @@ func (f *fleet) inQueues() map[task.State]int {
 	f.t.Helper()
 	n := make(map[task.State]int)
 	for _, state := range task.States {
-		if ids := f.pages(task.Filter{State: state}, 1000, nil); len(ids) > 0 {
+		if ids := f.pages(task.Filter{States: []task.State{state}}, 1000, nil); len(ids) > 0 {
 			n[state] = len(ids)
 		}
 	}
@@ -84,7 +84,7 @@ func TestBulkInEachState(t *testing.T) {
 			before := f.inQueues()
 			var matched, changed, skipped int
 			for _, q := range queues {
-				change := task.Bulk{Action: action, Filter: task.Filter{Queue: q.Name}, DryRun: true}
+				change := task.Bulk{Action: action, Filter: task.Filter{Queues: []string{q.Name}}, DryRun: true}
 				dry := f.bulk(change)
 				change.DryRun = false
 				got := f.bulk(change)
@@ -112,7 +112,7 @@ func TestBulkDryRunChangesNothing(t *testing.T) {
 	before := f.inQueues()
 	for _, action := range []task.Action{task.ActionCancel, task.ActionRetry, task.ActionDelete} {
 		for _, typ := range []string{"echo", "block", "fail"} {
-			f.bulk(task.Bulk{Action: action, Filter: task.Filter{Type: typ}, DryRun: true})
+			f.bulk(task.Bulk{Action: action, Filter: task.Filter{Types: []string{typ}}, DryRun: true})
 		}
 	}
 	if after := f.inQueues(); fmt.Sprint(after) != fmt.Sprint(before) {
@@ -129,21 +129,21 @@ func TestBulkFilters(t *testing.T) {
 	cancel := func(filter task.Filter, olderThan time.Duration) task.Bulk {
 		return task.Bulk{Action: task.ActionCancel, Filter: filter, OlderThan: olderThan}
 	}
-	f.wantBulk(cancel(task.Filter{Queue: "default"}, time.Hour), 0, 0, 0)
-	f.wantBulk(cancel(task.Filter{Queue: "critical"}, 0), 0, 0, 0)
-	f.wantBulk(cancel(task.Filter{Queue: "default", State: task.Pending, Type: "echo"}, 0), 30, 30, 0)
-	f.wantBulk(cancel(task.Filter{Queue: "low", State: task.Scheduled}, 0), 0, 0, 0)
-	f.wantBulk(cancel(task.Filter{Type: "echo"}, time.Nanosecond), 12, 12, 0)
+	f.wantBulk(cancel(task.Filter{Queues: []string{"default"}}, time.Hour), 0, 0, 0)
+	f.wantBulk(cancel(task.Filter{Queues: []string{"critical"}}, 0), 0, 0, 0)
+	f.wantBulk(cancel(task.Filter{Queues: []string{"default"}, States: []task.State{task.Pending}, Types: []string{"echo"}}, 0), 30, 30, 0)
+	f.wantBulk(cancel(task.Filter{Queues: []string{"low"}, States: []task.State{task.Scheduled}}, 0), 0, 0, 0)
+	f.wantBulk(cancel(task.Filter{Types: []string{"echo"}}, time.Nanosecond), 12, 12, 0)
 	if got := f.inQueues(); got[task.Pending] != 20 || got[task.Canceled] != 42 || len(got) != 2 {
 		t.Errorf("%v", got)
 	}
 	// Of those that are over, the end counts.
-	f.wantBulk(task.Bulk{Action: task.ActionDelete, Filter: task.Filter{State: task.Canceled}, OlderThan: time.Hour}, 0, 0, 0)
+	f.wantBulk(task.Bulk{Action: task.ActionDelete, Filter: task.Filter{States: []task.State{task.Canceled}}, OlderThan: time.Hour}, 0, 0, 0)
 	f.waitUntil(time.Now().Add(5 * time.Millisecond))
-	f.wantBulk(task.Bulk{Action: task.ActionDelete, Filter: task.Filter{State: task.Canceled}, OlderThan: time.Millisecond}, 42, 42, 0)
-	f.wantBulk(cancel(task.Filter{State: task.Pending}, 0), 20, 20, 0)
-	f.wantBulk(task.Bulk{Action: task.ActionRetry, Filter: task.Filter{State: task.Canceled, Type: "block"}}, 20, 20, 0)
-	f.wantBulk(task.Bulk{Action: task.ActionRetry, Filter: task.Filter{State: task.Failed}}, 0, 0, 0)
+	f.wantBulk(task.Bulk{Action: task.ActionDelete, Filter: task.Filter{States: []task.State{task.Canceled}}, OlderThan: time.Millisecond}, 42, 42, 0)
+	f.wantBulk(cancel(task.Filter{States: []task.State{task.Pending}}, 0), 20, 20, 0)
+	f.wantBulk(task.Bulk{Action: task.ActionRetry, Filter: task.Filter{States: []task.State{task.Canceled}, Types: []string{"block"}}}, 20, 20, 0)
+	f.wantBulk(task.Bulk{Action: task.ActionRetry, Filter: task.Filter{States: []task.State{task.Failed}}}, 0, 0, 0)
 	if got := f.inQueues(); got[task.Pending] != 20 || len(got) != 1 {
 		t.Errorf("%v", got)
 	}
@@ -157,11 +157,11 @@ func TestBulkFaults(t *testing.T) {
 	}{
 		{task.Bulk{Action: task.ActionDelete}, "filter"},
 		{task.Bulk{Action: task.ActionDelete, OlderThan: time.Hour}, "filter"},
-		{task.Bulk{Action: task.ActionDelete, Filter: task.Filter{State: task.Running}}, "filter.state"},
-		{task.Bulk{Action: task.ActionRetry, Filter: task.Filter{State: task.Running}}, "filter.state"},
-		{task.Bulk{Action: task.ActionRetry, Filter: task.Filter{State: task.Succeeded}}, "filter.state"},
-		{task.Bulk{Action: task.ActionCancel, Filter: task.Filter{State: task.Failed}}, "filter.state"},
-		{task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queue: "a}b"}}, "filter.queue"},
+		{task.Bulk{Action: task.ActionDelete, Filter: task.Filter{States: []task.State{task.Running}}}, "filter.state"},
+		{task.Bulk{Action: task.ActionRetry, Filter: task.Filter{States: []task.State{task.Running}}}, "filter.state"},
+		{task.Bulk{Action: task.ActionRetry, Filter: task.Filter{States: []task.State{task.Succeeded}}}, "filter.state"},
+		{task.Bulk{Action: task.ActionCancel, Filter: task.Filter{States: []task.State{task.Failed}}}, "filter.state"},
+		{task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queues: []string{"a}b"}}}, "filter.queue"},
 	} {
 		_, err := f.client.Bulk(t.Context(), tt.change)
 		e, ok := errors.AsType[*task.Error](err)
@@ -256,9 +256,9 @@ func TestBulkOfManyTasksInSmallSteps(t *testing.T) {
 		change task.Bulk
 		want   int
 	}{
-		{task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Type: "echo"}}, n + 2000},
-		{task.Bulk{Action: task.ActionRetry, Filter: task.Filter{Type: "echo", State: task.Canceled}}, n + 2000},
-		{task.Bulk{Action: task.ActionDelete, Filter: task.Filter{Type: "echo"}}, n + 2000},
+		{task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"echo"}}}, n + 2000},
+		{task.Bulk{Action: task.ActionRetry, Filter: task.Filter{Types: []string{"echo"}, States: []task.State{task.Canceled}}}, n + 2000},
+		{task.Bulk{Action: task.ActionDelete, Filter: task.Filter{Types: []string{"echo"}}}, n + 2000},
 	} {
 		got, err := client.Bulk(t.Context(), step.change)
 		if err != nil || got.Matched != step.want || got.Changed != step.want {
@@ -298,7 +298,7 @@ func TestBulkSkipsWhatHasMovedOn(t *testing.T) {
 			}
 		}
 	}}
-	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{State: task.Scheduled}})
+	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{States: []task.State{task.Scheduled}}})
 	if err != nil || got != (task.BulkResult{Matched: 20, Changed: 12, Skipped: 8}) {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -318,7 +318,7 @@ func TestBulkWithAKeyOfAWrongType(t *testing.T) {
 	if err := f.rdb.LPush(t.Context(), lock, "x").Err(); err != nil {
 		t.Fatal(err)
 	}
-	f.wantBulk(task.Bulk{Action: task.ActionDelete, Filter: task.Filter{Queue: "default"}}, 7, 6, 1)
+	f.wantBulk(task.Bulk{Action: task.ActionDelete, Filter: task.Filter{Queues: []string{"default"}}}, 7, 6, 1)
 	f.worker()
 	if got := f.wait(bad.ID); got.State != task.Succeeded {
 		t.Errorf("%s", got.State)
@@ -345,7 +345,7 @@ func TestBulkCancelFindsRetriesThatComeDue(t *testing.T) {
 			}
 		}
 	}}
-	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Type: "block"}})
+	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"block"}}})
 	if err != nil || got != (task.BulkResult{Matched: 16, Changed: 16}) {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -361,9 +361,9 @@ func TestBulkOfHeavyTasks(t *testing.T) {
 	for range 2 {
 		f.enqueueMany(15, task.Request{Type: "text", Payload: []byte(text)})
 	}
-	f.wantBulk(task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Type: "text"}}, 30, 30, 0)
+	f.wantBulk(task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"text"}}}, 30, 30, 0)
 	s := &scale{}
-	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionRetry, Filter: task.Filter{State: task.Canceled}})
+	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionRetry, Filter: task.Filter{States: []task.State{task.Canceled}}})
 	if err != nil || got.Changed != 30 {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -380,7 +380,7 @@ func TestBulkCancelWhileTasksRun(t *testing.T) {
 	done := f.waiting(ids[0])
 	f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = 32 })
 	<-done // they are at it
-	got := f.bulk(task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Type: "echo"}})
+	got := f.bulk(task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"echo"}}})
 	if got.Matched != got.Changed+got.Skipped {
 		t.Errorf("%+v", got)
 	}
@@ -391,8 +391,8 @@ func TestBulkCancelWhileTasksRun(t *testing.T) {
 	if left[task.Canceled]+left[task.Succeeded] != len(ids) || left[task.Canceled] != got.Changed {
 		t.Errorf("%+v, and then %v", got, left)
 	}
-	f.wantBulk(task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Type: "block"}}, 8, 8, 0)
-	for id := range counted(f.pages(task.Filter{Type: "block"}, 100, nil)) {
+	f.wantBulk(task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"block"}}}, 8, 8, 0)
+	for id := range counted(f.pages(task.Filter{Types: []string{"block"}}, 100, nil)) {
 		if got := f.wait(id); got.State != task.Canceled {
 			t.Errorf("%s is %s", id, got.State)
 		}
@@ -414,7 +414,7 @@ func TestBulkRetryDoesNotChaseItsTail(t *testing.T) {
 			f.yield()
 		}
 	}}
-	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionRetry, Filter: task.Filter{State: task.Failed}})
+	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionRetry, Filter: task.Filter{States: []task.State{task.Failed}}})
 	if err != nil || got != (task.BulkResult{Matched: n, Changed: n}) {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -431,7 +431,7 @@ func TestBulkCancelWhileTasksCome(t *testing.T) {
 	f := newFleet(t)
 	ids := f.enqueueMany(n, task.Request{Type: "echo"})
 	s := &scale{each: func(int) { f.enqueueMany(500, task.Request{Type: "echo"}) }} // more than go
-	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Type: "echo"}})
+	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"echo"}}})
 	if err != nil || got != (task.BulkResult{Matched: n, Changed: n}) {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -454,7 +454,7 @@ func TestBulkCancelWhileTasksAreHandedBack(t *testing.T) {
 			f.rdb.RPush(t.Context(), pending, fetched)
 		}
 	}}
-	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queue: "default"}})
+	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queues: []string{"default"}}})
 	if err != nil || got != (task.BulkResult{Matched: n, Changed: n}) {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -470,7 +470,7 @@ func TestBulkEndsWithItsCaller(t *testing.T) {
 			hangUp()
 		}
 	}}
-	cancel := task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queue: "default"}}
+	cancel := task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queues: []string{"default"}}}
 	first, err := f.measured(s).Bulk(ctx, cancel)
 	if !errors.Is(err, context.Canceled) || first.Changed == 0 || first.Changed >= n {
 		t.Fatalf("%+v, %v", first, err)
@@ -492,10 +492,10 @@ func TestBulkOnTasksOfOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cancel := task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Type: "stock"}, OlderThan: time.Nanosecond}
+	cancel := task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"stock"}}, OlderThan: time.Nanosecond}
 	f.wantBulk(cancel, 0, 0, 0)
 	cancel.OlderThan = 0
 	f.wantBulk(cancel, 3, 3, 0)
 	f.waitUntil(time.Now().Add(5 * time.Millisecond))
-	f.wantBulk(task.Bulk{Action: task.ActionDelete, Filter: task.Filter{Type: "stock"}, OlderThan: time.Millisecond}, 3, 3, 0)
+	f.wantBulk(task.Bulk{Action: task.ActionDelete, Filter: task.Filter{Types: []string{"stock"}}, OlderThan: time.Millisecond}, 3, 3, 0)
 }

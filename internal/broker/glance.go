@@ -66,10 +66,8 @@ func newGlance(queue, id string, values []any) glance {
 	return g
 }
 
-// mayBe reports whether the task may be of one of the types; all are if there are none.
-func (g *glance) mayBe(taskType string) bool {
-	return !g.gone && (taskType == "" || g.taskType == taskType)
-}
+// mayBe reports whether the filter may select the task by its type.
+func (g *glance) mayBe(f task.Filter) bool { return !g.gone && f.HasType(g.taskType) }
 
 // state returns the task's state; ok is false where it takes more than a glance.
 func (g *glance) state() (s task.State, ok bool) {

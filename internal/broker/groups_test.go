@@ -54,9 +54,9 @@ func TestTasksOfGroups(t *testing.T) {
 		}
 	}
 	wantEachOnce(t, f.pages(task.Filter{}, 2, nil), ids)
-	wantEachOnce(t, f.pages(task.Filter{State: task.Aggregating, Queue: "default"}, 4, nil), ids)
-	wantEachOnce(t, f.pages(task.Filter{State: task.Aggregating, Type: "other"}, 4, nil), nil)
-	wantEachOnce(t, f.pages(task.Filter{State: task.Pending}, 4, nil), nil)
+	wantEachOnce(t, f.pages(task.Filter{States: []task.State{task.Aggregating}, Queues: []string{"default"}}, 4, nil), ids)
+	wantEachOnce(t, f.pages(task.Filter{States: []task.State{task.Aggregating}, Types: []string{"other"}}, 4, nil), nil)
+	wantEachOnce(t, f.pages(task.Filter{States: []task.State{task.Pending}}, 4, nil), nil)
 	f.wantAggregating(6)
 
 	got, err := f.client.Cancel(t.Context(), "t-0")
@@ -121,7 +121,7 @@ func TestGroupThatAServerIsAggregating(t *testing.T) {
 	_, err = f.client.Run(t.Context(), ids[0])
 	f.wantCode(err, task.CodeConflict)
 	f.wantCode(f.client.Delete(t.Context(), ids[0]), task.CodeConflict)
-	f.wantBulk(task.Bulk{Action: task.ActionCancel, Filter: task.Filter{State: task.Aggregating}}, len(ids), 0, len(ids))
+	f.wantBulk(task.Bulk{Action: task.ActionCancel, Filter: task.Filter{States: []task.State{task.Aggregating}}}, len(ids), 0, len(ids))
 	if got := f.get(ids[0]); got.State != task.Aggregating {
 		t.Errorf("%+v", got)
 	}
@@ -137,9 +137,9 @@ func TestManyGroups(t *testing.T) {
 	f := newFleet(t)
 	const groups, each = 700, 3
 	ids := f.enqueueInGroups(groups, each)
-	wantEachOnce(t, f.pages(task.Filter{State: task.Aggregating}, 97, nil), ids)
+	wantEachOnce(t, f.pages(task.Filter{States: []task.State{task.Aggregating}}, 97, nil), ids)
 	f.wantAggregating(groups * each)
-	one := task.Filter{Type: "echo", State: task.Aggregating}
+	one := task.Filter{Types: []string{"echo"}, States: []task.State{task.Aggregating}}
 	f.wantBulk(task.Bulk{Action: task.ActionCancel, Filter: one, DryRun: true}, groups*each, 0, 0)
 	f.wantBulk(task.Bulk{Action: task.ActionCancel, Filter: one}, groups*each, groups*each, 0)
 	f.waitNoKeys("asynq:*:g:*", "asynq:*:groups")
@@ -156,7 +156,7 @@ func TestListWhileGroupsComeAndGo(t *testing.T) {
 	inspector := f.stockInspector()
 	client := f.stockClient()
 	deleted := make(map[string]bool)
-	got := counted(f.pages(task.Filter{State: task.Aggregating}, 50, func(page int) {
+	got := counted(f.pages(task.Filter{States: []task.State{task.Aggregating}}, 50, func(page int) {
 		for i := range each {
 			id := fmt.Sprintf("t-%d", page+i*groups)
 			deleted[id] = true

@@ -28,6 +28,9 @@ const (
 func (c *Client) List(ctx context.Context, f task.Filter, cursor string, limit int) (task.Page, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
+	if err := c.knowsAll(ctx, f.Queues); err != nil {
+		return task.Page{}, err
+	}
 	sections, err := c.sections(ctx, f)
 	if err != nil {
 		return task.Page{}, err
@@ -64,7 +67,7 @@ type pager struct {
 func (p *pager) collect(ctx context.Context) (more bool, err error) {
 	for p.at.section < len(p.sections) {
 		n := min(p.limit-len(p.tasks)+1, listChunk)
-		if p.filter.Type != "" {
+		if len(p.filter.Types) > 0 {
 			n = listChunk
 		}
 		entries, err := p.entries(ctx, p.sections[p.at.section], p.at, n)
@@ -102,14 +105,14 @@ func (p *pager) take(ctx context.Context, s section, entries []entry) (seen int,
 		p.at.entry, p.at.started = entries[i], true
 		p.budget--
 		seen++
-		if state, known := g.state(); g.mayBe(p.filter.Type) && (!known || s.shows(state, p.filter)) {
+		if state, known := g.state(); g.mayBe(p.filter) && (!known || s.shows(state, p.filter)) {
 			chosen = append(chosen, entries[i])
 			p.room -= g.weight
 		}
 	}
 	tasks, err := p.readEntries(ctx, s, chosen)
 	for _, t := range tasks {
-		if t != nil && s.shows(t.State, p.filter) && (p.filter.Type == "" || t.Type == p.filter.Type) {
+		if t != nil && s.shows(t.State, p.filter) && p.filter.HasType(t.Type) {
 			p.tasks = append(p.tasks, t)
 		}
 	}
@@ -127,31 +130,43 @@ type section struct {
 // shows reports whether a task found in the section belongs on the page. One that has moved on to a later
 // section meanwhile will be found there.
 func (s section) shows(state task.State, f task.Filter) bool {
-	if f.State != "" {
-		return state == f.State
+	if len(f.States) > 0 && !slices.Contains(f.States, state) {
+		return false
 	}
 	return slices.Index(task.States, state) <= slices.Index(task.States, s.state)
 }
 
 func (c *Client) sections(ctx context.Context, f task.Filter) ([]section, error) {
-	queues := []string{f.Queue}
-	if f.Queue == "" {
+	queues := slices.Compact(slices.Sorted(slices.Values(f.Queues)))
+	if len(queues) == 0 {
 		var err error
 		if queues, err = c.names.all(ctx); err != nil {
 			return nil, err
 		}
 	}
-	states := task.States
-	if f.State != "" {
-		states = []task.State{f.State}
-	}
 	var sections []section
 	for _, queue := range queues {
-		for _, state := range states {
-			sections = append(sections, newSection(queue, state))
+		for _, state := range task.States {
+			if len(f.States) == 0 || slices.Contains(f.States, state) {
+				sections = append(sections, newSection(queue, state))
+			}
 		}
 	}
 	return sections, nil
+}
+
+// knowsAll refuses queues of a filter that are not there.
+func (c *Client) knowsAll(ctx context.Context, queues []string) error {
+	for _, queue := range queues {
+		err := c.knows(ctx, queue)
+		if task.CodeOf(err) == task.CodeNotFound {
+			return task.Invalid(task.Fault{Location: "queue", Message: strconv.Quote(queue) + " is not a known queue"})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newSection(queue string, state task.State) section {

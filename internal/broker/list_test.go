@@ -79,8 +79,8 @@ func TestListLosesAndRepeatsNone(t *testing.T) {
 	for _, limit := range []int{1000, 333, 7} {
 		wantEachOnce(t, f.pages(task.Filter{}, limit, nil), all)
 	}
-	wantEachOnce(t, f.pages(task.Filter{State: task.Scheduled}, 100, nil), scheduled)
-	if got := f.pages(task.Filter{Queue: "low", State: task.Succeeded}, 100, nil); len(got) != 0 {
+	wantEachOnce(t, f.pages(task.Filter{States: []task.State{task.Scheduled}}, 100, nil), scheduled)
+	if got := f.pages(task.Filter{Queues: []string{"low"}, States: []task.State{task.Succeeded}}, 100, nil); len(got) != 0 {
 		t.Errorf("%d succeeded in a queue where nothing ran", len(got))
 	}
 }
@@ -93,7 +93,7 @@ func TestListWhileTheQueueMoves(t *testing.T) {
 		all = append(all, f.enqueue(task.Request{Type: "echo", ID: fmt.Sprintf("t-%03d", i)}).ID)
 	}
 	w := f.rdb // a worker's hand on the queue: the oldest go, new ones come
-	got := f.pages(task.Filter{State: task.Pending}, 20, func(page int) {
+	got := f.pages(task.Filter{States: []task.State{task.Pending}}, 20, func(page int) {
 		for range 5 {
 			if err := w.RPop(t.Context(), "asynq:{default}:pending").Err(); err != nil {
 				t.Fatal(err)
@@ -124,7 +124,7 @@ func TestListAfterItsLastEntryHasGone(t *testing.T) {
 				all = append(all, f.enqueue(req).ID)
 			}
 			slices.Reverse(all) // newest first
-			first, err := f.client.List(t.Context(), task.Filter{State: state}, "", 10)
+			first, err := f.client.List(t.Context(), task.Filter{States: []task.State{state}}, "", 10)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,7 +133,7 @@ func TestListAfterItsLastEntryHasGone(t *testing.T) {
 			}
 			var got []string
 			for cursor := first.NextCursor; cursor != ""; {
-				page, err := f.client.List(t.Context(), task.Filter{State: state}, cursor, 10)
+				page, err := f.client.List(t.Context(), task.Filter{States: []task.State{state}}, cursor, 10)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -153,7 +153,7 @@ func TestListFilters(t *testing.T) {
 	f := newFleet(t)
 	inState(f)
 	for _, s := range task.States {
-		if got := f.pages(task.Filter{State: s}, 50, nil); !slices.Equal(got, []string{string(s)}) {
+		if got := f.pages(task.Filter{States: []task.State{s}}, 50, nil); !slices.Equal(got, []string{string(s)}) {
 			t.Errorf("state %s lists %q", s, got)
 		}
 	}
@@ -165,13 +165,19 @@ func TestListFilters(t *testing.T) {
 	if !maps.Equal(got, want) {
 		t.Errorf("all states list %v", got)
 	}
-	byType := f.pages(task.Filter{Type: "block"}, 1, nil)
+	byType := f.pages(task.Filter{Types: []string{"block"}}, 1, nil)
 	slices.Sort(byType)
 	if !slices.Equal(byType, []string{"retrying", "running"}) {
 		t.Errorf("type block lists %q", byType)
 	}
-	if got := f.pages(task.Filter{Queue: "nowhere"}, 10, nil); len(got) != 0 {
-		t.Errorf("an unknown queue lists %q", got)
+	several := f.pages(task.Filter{Queues: []string{"low", "critical"}, States: []task.State{task.Retrying, task.Failed, task.Running}, Types: []string{"block", "fail"}}, 1, nil)
+	slices.Sort(several)
+	if !slices.Equal(several, []string{"failed", "retrying", "running"}) {
+		t.Errorf("several of each list %q", several)
+	}
+	_, err := f.client.List(t.Context(), task.Filter{Queues: []string{"default", "nowhere"}}, "", 10)
+	if e, ok := errors.AsType[*task.Error](err); !ok || e.Code != task.CodeInvalid || e.Faults[0].Location != "queue" {
+		t.Errorf("an unknown queue: %v", err)
 	}
 }
 
@@ -190,7 +196,7 @@ func TestListRefusesStrangeCursors(t *testing.T) {
 	}{
 		"no base64":         {task.Filter{}, "!"},
 		"no JSON":           {task.Filter{}, "bm9wZQ"},
-		"of another filter": {task.Filter{State: task.Failed}, page.NextCursor},
+		"of another filter": {task.Filter{States: []task.State{task.Failed}}, page.NextCursor},
 		"of no scan": {task.Filter{}, base64.RawURLEncoding.EncodeToString(
 			[]byte(`{"q":"default","t":"aggregating","i":"a","g":"a","c":"-1"}`))},
 	} {

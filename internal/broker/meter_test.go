@@ -234,7 +234,7 @@ func TestMeterIsToldOfKeyedAndBulkRequests(t *testing.T) {
 		d.mustSend("k", "{}", task.Request{Type: "echo"})
 	}
 	for _, dry := range []bool{true, false} {
-		_, err := d.client.Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Type: "echo"}, DryRun: dry})
+		_, err := d.client.Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"echo"}}, DryRun: dry})
 		f.must(err)
 	}
 	y.settles(f, map[string]int{"enqueued echo default": 1, "canceled echo default": 1})

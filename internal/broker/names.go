@@ -61,7 +61,8 @@ func (n *names) all(ctx context.Context) ([]string, error) {
 func (n *names) away() bool { return n.err != nil && time.Since(n.failed) < namesPause }
 
 func (n *names) read(ctx context.Context) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, namesWait)
+	// A caller who is in a hurry says nothing of the node, which all callers would take to be away.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), namesWait)
 	defer cancel()
 	found, err := n.rdb.SMembers(ctx, asynqQueues).Result()
 	n.mu.Lock()
@@ -89,7 +90,7 @@ func (n *names) announce(ctx context.Context, queue string) {
 	if !due {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, namesWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), namesWait)
 	defer cancel()
 	if err := n.rdb.SAdd(ctx, asynqQueues, queue).Err(); err != nil {
 		n.mu.Lock()

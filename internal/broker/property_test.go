@@ -414,7 +414,7 @@ func (w *world) cancelMany() {
 			e.place, e.outcome = over, task.Canceled
 		}
 	}
-	got, err := w.client.Bulk(w.t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queue: q}})
+	got, err := w.client.Bulk(w.t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queues: []string{q}}})
 	w.must(err)
 	if got != (task.BulkResult{Matched: want, Changed: want}) {
 		w.t.Fatalf("%+v of %d tasks", got, want)

@@ -219,7 +219,7 @@ func TestClientWithoutOneNodeOfACluster(t *testing.T) {
 				_, err = s.client.Queue(ctx, queue)
 				want("queue", err)
 				want("pause", s.client.Pause(ctx, queue))
-				page, err := s.client.List(ctx, task.Filter{Queue: queue}, "", 10)
+				page, err := s.client.List(ctx, task.Filter{Queues: []string{queue}}, "", 10)
 				want("list", err)
 				if len(page.Tasks) == 0 {
 					t.Errorf("nothing is listed in %s", queue)
@@ -271,7 +271,7 @@ func TestEveryCallGivesUpOnARedisThatHangs(t *testing.T) {
 		"delete": func() error { return client.Delete(ctx, "a") },
 		"list":   func() error { _, err := client.List(ctx, task.Filter{}, "", 10); return err },
 		"bulk": func() error {
-			_, err := client.Bulk(ctx, task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queue: "low"}})
+			_, err := client.Bulk(ctx, task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queues: []string{"low"}}})
 			return err
 		},
 		"queues":      func() error { _, err := client.Queues(ctx); return err },

@@ -30,7 +30,7 @@ func TestARetryByHandCountsAttemptsAnew(t *testing.T) {
 			}
 		},
 		"bulk": func() {
-			f.wantBulk(task.Bulk{Action: task.ActionRetry, Filter: task.Filter{State: task.Failed}}, 1, 1, 0)
+			f.wantBulk(task.Bulk{Action: task.ActionRetry, Filter: task.Filter{States: []task.State{task.Failed}}}, 1, 1, 0)
 		},
 	}
 	total := 0

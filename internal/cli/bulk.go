@@ -29,7 +29,7 @@ func (c *cli) bulkAction(action client.BulkAction, short string) *cobra.Command 
 	cmd := c.command(cobra.Command{Use: string(action), Short: short, Args: cobra.NoArgs}, func(ctx context.Context, _ []string) error {
 		result, err := c.api.Bulk(ctx, client.BulkRequest{
 			Action: action, DryRun: dryRun,
-			Filter: client.BulkFilter{Queue: f.queue, State: client.State(f.state), Type: f.typ, OlderThan: client.Duration(olderThan)},
+			Filter: client.BulkFilter{Queues: f.queues, States: f.stateList(), Types: f.types, OlderThan: client.Duration(olderThan)},
 		})
 		if err != nil {
 			return err

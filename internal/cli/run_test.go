@@ -219,7 +219,7 @@ func TestDocumentsOnATerminal(t *testing.T) {
 func TestBulk(t *testing.T) {
 	a := serve(t, map[string]string{"POST /v1/tasks/bulk": `{"action": "retry", "dry_run": true, "matched": 12, "changed": 0, "skipped": 2}`})
 	got := a.run(nil, "", "bulk", "retry", "--queue", "low", "--state", "failed", "--type", "t", "--older-than", "36h", "--dry-run")
-	want := `POST /v1/tasks/bulk {"action":"retry","filter":{"queue":"low","state":"failed","type":"t","older_than":"36h"},"dry_run":true}`
+	want := `POST /v1/tasks/bulk {"action":"retry","filter":{"queue":["low"],"state":["failed"],"type":["t"],"older_than":"36h"},"dry_run":true}`
 	if a.last() != want || got.code != 0 || got.stdout != `{"action":"retry","dry_run":true,"matched":12,"changed":0,"skipped":2}`+"\n" {
 		t.Errorf("%+v\nsent %s", got, a.last())
 	}

@@ -44,7 +44,7 @@ func (c *cli) listCommand() *cobra.Command {
 		if limit < 1 {
 			return usagef("--limit %d: write 1 or more", limit)
 		}
-		filter := client.TaskFilter{Queue: f.queue, State: client.State(f.state), Type: f.typ, PageSize: min(limit, 1000)}
+		filter := client.TaskFilter{Queues: f.queues, States: f.stateList(), Types: f.types, PageSize: min(limit, 1000)}
 		tasks := take(c.api.Tasks(ctx, filter), limit)
 		return list(c.out, tasks, "ID TYPE QUEUE STATE ATTEMPT CREATED", func(t *client.Task) []any {
 			return []any{t.ID, t.Type, t.Queue, t.State, t.Attempt, clock(t.CreatedAt)}
@@ -56,12 +56,20 @@ func (c *cli) listCommand() *cobra.Command {
 }
 
 // filterFlags select tasks.
-type filterFlags struct{ queue, state, typ string }
+type filterFlags struct{ queues, states, types []string }
+
+func (f *filterFlags) stateList() []client.State {
+	var list []client.State
+	for _, name := range f.states {
+		list = append(list, client.State(name))
+	}
+	return list
+}
 
 func (c *cli) addFilter(cmd *cobra.Command, f *filterFlags) {
-	cmd.Flags().StringVar(&f.queue, "queue", "", "only tasks of this queue")
-	cmd.Flags().StringVar(&f.state, "state", "", "only tasks in this state")
-	cmd.Flags().StringVar(&f.typ, "type", "", "only tasks of this type")
+	cmd.Flags().StringSliceVar(&f.queues, "queue", nil, "only tasks of this queue; several with commas, or the flag repeated")
+	cmd.Flags().StringSliceVar(&f.states, "state", nil, "only tasks in this state; several likewise")
+	cmd.Flags().StringSliceVar(&f.types, "type", nil, "only tasks of this type; several likewise")
 	_ = cmd.RegisterFlagCompletionFunc("queue", c.completeQueues())
 	_ = cmd.RegisterFlagCompletionFunc("state", completeStates())
 	_ = cmd.RegisterFlagCompletionFunc("type", c.completeTypes())

@@ -43,26 +43,25 @@ type bulkRequest struct {
 }
 
 type bulkFilter struct {
-	Queue     *string     `json:"queue,omitempty" minLength:"1" doc:"Only tasks of this queue." example:"low"`
-	State     *task.State `json:"state,omitempty" enum:"scheduled,aggregating,pending,running,retrying,succeeded,failed,canceled,expired" doc:"Only tasks in this state. Default: all that allow the action."`
-	Type      *string     `json:"type,omitempty" minLength:"1" doc:"Only tasks of this type." example:"http.request"`
-	OlderThan *string     `json:"older_than,omitempty" example:"24h" doc:"Only tasks that ended longer ago than this, or if they have not ended were created longer ago."`
+	Queues    oneOrMore `json:"queue,omitempty" doc:"Only tasks of this queue, or of these."`
+	States    oneOrMore `json:"state,omitempty" doc:"Only tasks in this state, or in one of these. Default: all that allow the action."`
+	Types     oneOrMore `json:"type,omitempty" doc:"Only tasks of this type, or of one of these."`
+	OlderThan *string   `json:"older_than,omitempty" example:"24h" doc:"Only tasks that ended longer ago than this, or if they have not ended were created longer ago."`
 }
 
 // change is what the request means.
-func (r *bulkRequest) change() (task.Bulk, error) {
+func (a *api) change(r *bulkRequest) (task.Bulk, error) {
 	var age task.Duration
 	if r.Filter.OlderThan != nil {
 		if err := age.UnmarshalText([]byte(*r.Filter.OlderThan)); err != nil {
 			return task.Bulk{}, task.Invalid(task.Fault{Location: "filter.older_than", Message: err.Error()})
 		}
 	}
-	return task.Bulk{
-		Action:    r.Action,
-		Filter:    task.Filter{Queue: valueOf(r.Filter.Queue), State: valueOf(r.Filter.State), Type: valueOf(r.Filter.Type)},
-		OlderThan: time.Duration(age),
-		DryRun:    r.DryRun,
-	}, nil
+	filter, err := a.filter(r.Filter.Queues, r.Filter.States, r.Filter.Types)
+	if err != nil {
+		return task.Bulk{}, placed("filter.", err)
+	}
+	return task.Bulk{Action: r.Action, Filter: filter, OlderThan: time.Duration(age), DryRun: r.DryRun}, nil
 }
 
 type bulkAnswer struct {
@@ -78,7 +77,7 @@ type bulkDocument struct {
 }
 
 func (a *api) changeTasks(ctx context.Context, in *bulkInput) (*bulkAnswer, error) {
-	change, err := in.Body.change()
+	change, err := a.change(&in.Body)
 	if err != nil {
 		return nil, inBody(err)
 	}
@@ -103,9 +102,9 @@ func describeBulk(change *task.Bulk) string {
 			text = append(text, name+"="+value)
 		}
 	}
-	add("queue", change.Filter.Queue)
-	add("state", string(change.Filter.State))
-	add("type", change.Filter.Type)
+	add("queue", strings.Join(change.Filter.Queues, ","))
+	add("state", joinStates(change.Filter.States))
+	add("type", strings.Join(change.Filter.Types, ","))
 	if change.OlderThan > 0 {
 		add("older_than", task.Duration(change.OlderThan).String())
 	}

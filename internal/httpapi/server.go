@@ -110,7 +110,7 @@ func New(cfg Config) http.Handler {
 		newRefusals(cmp.Or(cfg.RefusalRate, defaultRefusalRate)),
 	}
 	e.HTTPErrorHandler = a.handleError
-	e.Use(unescapeParams, a.logRequests, a.audit, recoverPanics, a.authorize, a.limitRate, requireForm, a.decodeBody, a.limitBody, a.waitEarly)
+	e.Use(unescapeParams, a.logRequests, a.audit, recoverPanics, a.authorize, a.limitRate, joinParams, requireForm, a.decodeBody, a.limitBody, a.waitEarly)
 	a.addCreation()
 	a.addTasks()
 	a.addEvents()

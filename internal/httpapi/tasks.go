@@ -99,11 +99,11 @@ func placed(where string, err error) error {
 }
 
 type listInput struct {
-	Queue  string     `query:"queue" doc:"Only tasks of this queue."`
-	State  task.State `query:"state" enum:"scheduled,aggregating,pending,running,retrying,succeeded,failed,canceled,expired" doc:"Only tasks in this state."`
-	Type   string     `query:"type" doc:"Only tasks of this type."`
-	Limit  int        `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"How many tasks at most."`
-	Cursor string     `query:"cursor" doc:"The next_cursor of the page before."`
+	Queues []string `query:"queue" doc:"Only tasks of these queues: names with commas between them, or the parameter several times."`
+	States []string `query:"state" enum:"scheduled,aggregating,pending,running,retrying,succeeded,failed,canceled,expired" doc:"Only tasks in these states."`
+	Types  []string `query:"type" doc:"Only tasks of these types."`
+	Limit  int      `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"How many tasks at most."`
+	Cursor string   `query:"cursor" doc:"The next_cursor of the page before."`
 }
 
 type taskList struct {
@@ -116,12 +116,13 @@ type listAnswer struct {
 }
 
 func (a *api) listTasks(ctx context.Context, in *listInput) (*listAnswer, error) {
-	page, err := a.Tasks.List(ctx, task.Filter{Queue: in.Queue, State: in.State, Type: in.Type}, in.Cursor, in.Limit)
-	if task.CodeOf(err) == task.CodeInvalid {
-		return nil, badCursor()
-	}
+	filter, err := a.filter(in.Queues, in.States, in.Types)
 	if err != nil {
-		return nil, err
+		return nil, placed("query.", err)
+	}
+	page, err := a.Tasks.List(ctx, filter, in.Cursor, in.Limit)
+	if err != nil {
+		return nil, placed("query.", err)
 	}
 	items := make([]*taskDocument, len(page.Tasks))
 	for i, t := range page.Tasks {
@@ -176,7 +177,8 @@ func (a *api) getOrWait(ctx context.Context, id string, wait time.Duration) (*ta
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	t, err := a.Tasks.Wait(waiting, id)
-	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+	// The connection may note that the time is over a moment before the context does.
+	if over, _ := waiting.Deadline(); err != nil && !time.Now().Before(over) && ctx.Err() == nil {
 		return a.Tasks.Get(ctx, id) // the wait was too short for the task to be found
 	}
 	return t, err

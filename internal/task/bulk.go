@@ -43,11 +43,14 @@ type Bulk struct {
 // Check returns the faults of the change: a filter that selects everything, which nobody means, and a state that does
 // not allow the action.
 func (b *Bulk) Check() []Fault {
-	switch {
-	case b.Filter == Filter{}:
+	f := b.Filter
+	if len(f.Queues)+len(f.States)+len(f.Types) == 0 {
 		return []Fault{{Location: "filter", Message: "needs at least one of queue, state and type"}}
-	case b.Filter.State != "" && !b.Action.AppliesTo(b.Filter.State):
-		return []Fault{{Location: "filter.state", Message: fmt.Sprintf("a %s task does not allow %s", b.Filter.State, b.Action)}}
+	}
+	for _, state := range f.States {
+		if !b.Action.AppliesTo(state) {
+			return []Fault{{Location: "filter.state", Message: fmt.Sprintf("a %s task does not allow %s", state, b.Action)}}
+		}
 	}
 	return nil
 }

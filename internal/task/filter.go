@@ -1,11 +1,17 @@
 package task
 
-// Filter selects tasks to list. Empty fields select all.
+import "slices"
+
+// Filter selects the tasks that are in one of the queues, in one of the states and of one of the types. Empty fields
+// select all.
 type Filter struct {
-	Queue string
-	State State
-	Type  string
+	Queues []string
+	States []State
+	Types  []string
 }
+
+// HasType reports whether tasks of the type can be selected.
+func (f Filter) HasType(name string) bool { return len(f.Types) == 0 || slices.Contains(f.Types, name) }
 
 // Page is one page of a list.
 type Page struct {
