@@ -66,8 +66,8 @@ func TestEnqueueSentTwiceIsOneTask(t *testing.T) {
 func TestUniqueFor(t *testing.T) {
 	f := newFleet(t)
 	f.worker()
-	first := f.enqueue(task.Request{Type: "echo", Payload: []byte(`{"n": 1}`), UniqueFor: ptr(1500 * time.Millisecond)})
-	locked := time.Now()
+	first := f.enqueue(task.Request{Type: "echo", Payload: []byte(`{"n": 1}`), UniqueFor: ptr(time.Hour)})
+	locks := f.keys("asynq:{default}:unique:*")
 	f.wait(first.ID) // the time counts, not the end
 
 	err := f.client.Enqueue(t.Context(), f.prepare(task.Request{Type: "echo", Payload: []byte(`{ "n":1 }`), UniqueFor: ptr(time.Minute)}))
@@ -85,7 +85,16 @@ func TestUniqueFor(t *testing.T) {
 			t.Errorf("another %s: %v", name, err)
 		}
 	}
-	f.waitUntil(locked.Add(1600 * time.Millisecond))
+	for _, lock := range locks {
+		if left := f.rdb.PTTL(t.Context(), lock).Val(); left <= 0 || left > time.Hour {
+			t.Errorf("%s lasts for another %s, want an hour at most", lock, left)
+		}
+		f.must(f.rdb.PExpire(t.Context(), lock, time.Millisecond).Err())
+	}
+	if len(locks) != 1 {
+		t.Errorf("locks %q, want one", locks)
+	}
+	f.waitNoKeys(locks...)
 	f.enqueue(task.Request{Type: "echo", UniqueFor: ptr(time.Minute)})
 }
 
