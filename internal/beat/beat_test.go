@@ -144,7 +144,7 @@ func (s *stage) pending(queue string) []string {
 // eventually waits until ok, asked again and again.
 func (s *stage) eventually(what string, ok func() bool) {
 	s.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("it never came to be that %s", what)

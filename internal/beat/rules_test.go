@@ -579,8 +579,8 @@ func TestClocksOfLeadersDiffer(t *testing.T) {
 		}
 		ns, err := s.rdb.HGet(t.Context(), "asynq:{default}:t:"+id, "pending_since").Int64()
 		s.must(err)
-		// Redis and this test are on one machine, and the beat knows the time of Redis but for the way there and back.
-		if early := tick.Sub(time.Unix(0, ns)); early > 5*time.Millisecond {
+		// The beat knows the time of Redis but for the way there and back, which is small beside a minute on any machine.
+		if early := tick.Sub(time.Unix(0, ns)); early > time.Second {
 			t.Errorf("%s was %s early", id, early)
 		}
 	}
