@@ -384,7 +384,9 @@ func TestHeartbeatsKeepTheStreamOpen(t *testing.T) {
 	server.Config.WriteTimeout = 100 * time.Millisecond
 	server.Start()
 	defer server.Close()
-	st := follow(t, s.post(server.URL, `{"type":"work","delay":"1h"}`))
+	patient := s.open() // whose answers have their time
+	made := s.post(patient, `{"type":"work","delay":"1h"}`)
+	st := follow(t, strings.Replace(made, patient, server.URL, 1))
 	for range 10 {
 		select {
 		case <-st.comments:
@@ -392,7 +394,7 @@ func TestHeartbeatsKeepTheStreamOpen(t *testing.T) {
 			t.Fatal("no heartbeat")
 		}
 	}
-	want(t, 200, "POST", server.URL+"/v1/tasks/"+st.id()+"/cancel", "")
+	want(t, 200, "POST", made+"/cancel", "")
 	st.until("canceled")
 }
 
