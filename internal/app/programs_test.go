@@ -10,7 +10,7 @@ import (
 
 func TestOwnRedisStopsIfTheProgramsCannotBeAdded(t *testing.T) {
 	t.Chdir(t.TempDir())
-	cfg, err := config.Load(config.Standalone, nil, nil)
+	cfg, err := config.Load(config.Standalone, []string{"--api-addr=127.0.0.1:0"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

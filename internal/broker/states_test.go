@@ -146,13 +146,6 @@ func TestErrorKinds(t *testing.T) {
 
 func TestTimeoutIsExactToTheMillisecond(t *testing.T) {
 	f := newFleet(t)
-	left := make(chan time.Duration, 1)
-	define(f, "hang", func(ctx context.Context, in input) (output, error) {
-		deadline, _ := ctx.Deadline()
-		left <- time.Until(deadline)
-		<-ctx.Done()
-		return output(in), ctx.Err()
-	})
 	f.worker()
 	// A machine that is busy may be late at some, but not at all.
 	for deadline := time.Now().Add(patience); ; {
