@@ -25,8 +25,8 @@ vet: ## Run go vet
 format-check: ## Check that gofmt has nothing to change
 	@files=$$($(GOFMT) -l .); test -z "$$files" || { echo "run make fmt, for these are not formatted:" $$files; exit 1; }
 
-lint: ## Run golangci-lint in the version that go.mod pins
-	go tool golangci-lint run
+lint: ## Run golangci-lint in the version that tools/go.mod pins
+	go tool -modfile=tools/go.mod golangci-lint run
 
 race: ## Run the tests with the race detector, those of the broker on a cluster too
 	go test -race -timeout 15m ./...
@@ -39,7 +39,7 @@ run: ## Run API, worker and beat in one process on http://127.0.0.1:8080
 	go run ./cmd/standalone
 
 fmt: ## Format the code and its imports
-	go tool golangci-lint fmt
+	go tool -modfile=tools/go.mod golangci-lint fmt
 
 fuzz: ## Run each fuzz target for FUZZTIME (1m)
 	scripts/fuzz $(FUZZTIME)
