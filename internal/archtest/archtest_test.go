@@ -18,7 +18,7 @@ const (
 
 var (
 	project  = under(module)
-	domain   = own("internal/task", "internal/cron", "internal/schedule", "internal/lease", "internal/ratelimit")
+	domain   = own("internal/task", "internal/jsonschema", "internal/cron", "internal/schedule", "internal/lease", "internal/ratelimit")
 	adapters = []string{"internal/broker", "internal/redisstore", "internal/httpapi", "internal/localredis"}
 )
 

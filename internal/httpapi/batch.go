@@ -103,7 +103,7 @@ func splitBatch(data []byte) ([]json.RawMessage, error) {
 	}
 	switch {
 	case err != nil:
-		return nil, inBody(task.Invalid(task.FaultOf(err)))
+		return nil, inBody(task.Invalid(faultOf(err)))
 	case len(body.Tasks) == 0 || len(body.Tasks) > maxBatch:
 		return nil, inBody(task.Invalid(task.Fault{Location: "tasks", Message: fmt.Sprintf("must be 1 to %d tasks", maxBatch)}))
 	}

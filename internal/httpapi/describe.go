@@ -29,6 +29,7 @@ const bearerScheme = "bearer"
 // describe returns what the OpenAPI document says of the API as a whole.
 func describe(version string) huma.Config {
 	cfg := huma.DefaultConfig("Backbeat", version)
+	describeDurations(cfg.Components.Schemas)
 	cfg.Info.Description = description
 	cfg.Info.License = &huma.License{Name: "MIT", Identifier: "MIT"}
 	cfg.Info.Contact = &huma.Contact{Name: "Backbeat", URL: "https://github.com/backbeat-go/backbeat"}

@@ -44,6 +44,8 @@ func newProblem(status int, detail string, faults ...fault) *problem {
 }
 
 func init() {
+	// "URL" is not "url": without this a misspelt field passes the schema and another one is filled.
+	huma.ValidateStrictCasing = true
 	// huma has no other way to be told, and asks this wherever it finds something wrong.
 	huma.NewError = func(status int, detail string, errs ...error) huma.StatusError {
 		switch status {
@@ -61,7 +63,7 @@ func init() {
 		p := newProblem(status, detail)
 		for _, err := range errs {
 			if err != nil {
-				f := task.FaultOf(err)
+				f := faultOf(err)
 				p.Errors = append(p.Errors, fault{f.Location, f.Message})
 			}
 		}

@@ -76,12 +76,12 @@ func (r *requestReader) read(data []byte, now time.Time) (*task.Task, error) {
 	huma.Validate(r.schemas, r.schema, huma.NewPathBuffer(nil, 0), huma.ModeWriteToServer, value, &res)
 	var faults []task.Fault
 	for _, err := range res.Errors {
-		faults = append(faults, task.FaultOf(err))
+		faults = append(faults, faultOf(err))
 	}
 	var req taskRequest
 	if err := json.Unmarshal(data, &req); err != nil {
 		if len(faults) == 0 {
-			faults = append(faults, task.FaultOf(err)) // a schema cannot say everything
+			faults = append(faults, faultOf(err)) // a schema cannot say everything
 		}
 		return nil, inBody(task.Invalid(append(faults, r.payloadFaults(data)...)...))
 	}

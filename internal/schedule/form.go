@@ -6,22 +6,19 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/danielgtaylor/huma/v2"
-
+	"github.com/backbeat-go/backbeat/internal/jsonschema"
 	"github.com/backbeat-go/backbeat/internal/task"
 )
 
 // form reads JSON of one kind and finds all that is wrong with it, not only what comes first.
-type form[T any] struct {
-	registry huma.Registry
-	schema   *huma.Schema
-}
+type form[T any] struct{ schema *jsonschema.Schema }
 
 func newForm[T any]() *form[T] {
-	registry := huma.NewMapRegistry("#/$defs/", huma.DefaultSchemaNamer)
-	schema := registry.Schema(reflect.TypeFor[T](), false, "")
-	schema.PrecomputeMessages()
-	return &form[T]{registry, schema}
+	schema, err := jsonschema.For(reflect.TypeFor[T]())
+	if err != nil {
+		panic(err) // the type is one of ours
+	}
+	return &form[T]{schema}
 }
 
 // read makes a T of JSON. What is at fault has no value in it.
@@ -30,10 +27,8 @@ func (f *form[T]) read(data []byte) (doc T, faults []task.Fault) {
 	if err := json.Unmarshal(data, &value); err != nil {
 		return doc, []task.Fault{{Message: "is not JSON, or holds a number that is out of range"}}
 	}
-	var res huma.ValidateResult
-	huma.Validate(f.registry, f.schema, huma.NewPathBuffer(nil, 0), huma.ModeWriteToServer, value, &res)
-	for _, err := range res.Errors {
-		faults = append(faults, task.FaultOf(err))
+	for _, v := range f.schema.Validate(value) {
+		faults = append(faults, task.Fault(v))
 	}
 	if len(faults) > 0 {
 		data = without(value, faults...)

@@ -7,12 +7,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 )
 
 // Duration is a time.Duration that JSON knows as a string such as "90s" or "1h30m". A field of this type takes no
-// default tag, which huma would want to turn into a number; make it a pointer, and let nil mean the default.
+// default tag, which would be read as a number; make it a pointer, and let nil mean the default.
 type Duration time.Duration
 
 // String gives the form that people write: "1h30m", not "1h30m0s", and below two minutes "90s", not "1m30s".
@@ -62,12 +60,12 @@ func (d *Duration) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Schema documents the string.
-func (Duration) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{
-		Type:               huma.TypeString,
-		Pattern:            `^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`,
-		PatternDescription: "a duration such as 90s or 1h30m",
-		Examples:           []any{"90s"},
-	}
+// DurationPattern is what the text of a Duration looks like.
+const DurationPattern = `^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`
+
+// JSONSchemaBytes documents the string.
+func (Duration) JSONSchemaBytes() ([]byte, error) {
+	return json.Marshal(map[string]any{
+		"type": "string", "pattern": DurationPattern, "patternDescription": "a duration such as 90s or 1h30m", "examples": []string{"90s"},
+	})
 }

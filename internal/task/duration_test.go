@@ -88,7 +88,7 @@ func FuzzDuration(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	pattern := regexp.MustCompile(task.Duration(0).Schema(nil).Pattern)
+	pattern := regexp.MustCompile(task.DurationPattern)
 	f.Fuzz(func(t *testing.T, text string) {
 		var d, again task.Duration
 		if d.UnmarshalText([]byte(text)) != nil {

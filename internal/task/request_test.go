@@ -248,7 +248,7 @@ func TestPrepareChecksThePayload(t *testing.T) {
 		`{}`:            {"payload.url: is required"},
 		`{"url": null}`: {"payload.url: expected string"},
 		`{"url": ""}`: {
-			"payload.url: expected length >= 1", "payload.url: expected string to be a URI with a scheme, such as https://example.com",
+			"payload.url: expected string to be a URI with a scheme, such as https://example.com",
 		},
 		`[]`:                                 {"payload: expected object"},
 		`"text"`:                             {"payload: expected object"},

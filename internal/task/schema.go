@@ -5,70 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/danielgtaylor/huma/v2"
+	"github.com/backbeat-go/backbeat/internal/jsonschema"
 )
 
-func init() {
-	// "URL" is not "url": without this a misspelt field passes the schema and another one is filled.
-	huma.ValidateStrictCasing = true
-}
-
-// schema is the JSON Schema of a Go type, to validate with and to show.
-type schema struct {
-	registry huma.Registry
-	root     *huma.Schema
-	json     json.RawMessage
-}
-
-const definitionsPrefix = "#/$defs/"
-
-func schemaFor[T any]() schema {
-	registry := huma.NewMapRegistry(definitionsPrefix, huma.DefaultSchemaNamer)
-	root := registry.Schema(reflect.TypeFor[T](), false, "")
-	shown, err := showSchema(root, registry)
+func schemaFor[T any]() *jsonschema.Schema {
+	s, err := jsonschema.For(reflect.TypeFor[T]())
 	if err != nil {
-		panic(fmt.Sprintf("schema of %v: %v", reflect.TypeFor[T](), err))
+		panic(err)
 	}
-	done := make(map[*huma.Schema]bool)
-	for _, s := range registry.Map() { // perhaps without the root
-		enforceFormats(s, done)
-		s.PrecomputeMessages()
-	}
-	enforceFormats(root, done)
-	root.PrecomputeMessages()
-	return schema{registry, root, shown}
-}
-
-// showSchema joins the root and the definitions that are referred to into one self-contained document.
-func showSchema(root *huma.Schema, registry huma.Registry) (json.RawMessage, error) {
-	data, err := json.Marshal(root)
-	if err != nil {
-		return nil, err
-	}
-	all, err := json.Marshal(registry.Map())
-	if err != nil {
-		return nil, err
-	}
-	definitions := make(map[string]*huma.Schema)
-	for name, s := range registry.Map() { // which holds the root as well
-		if reference := strconv.Quote(definitionsPrefix + name); strings.Contains(string(data)+string(all), reference) {
-			definitions[name] = s
-		}
-	}
-	if len(definitions) == 0 {
-		return data, nil
-	}
-	var doc map[string]any
-	if err := json.Unmarshal(data, &doc); err != nil {
-		return nil, err
-	}
-	doc["$defs"] = definitions
-	return json.Marshal(doc)
+	return s
 }
 
 // Validate checks a payload against the type's schema and then against its Go type. Locations are those
@@ -84,46 +32,30 @@ func (t *Type) Validate(payload []byte) []Fault {
 			return []Fault{{"payload", "is not JSON: " + err.Error()}}
 		}
 	}
-	path := huma.NewPathBuffer([]byte("payload"), len("payload"))
-	var res huma.ValidateResult
-	huma.Validate(t.payload.registry, t.payload.root, path, huma.ModeWriteToServer, value, &res)
-	if len(res.Errors) > 0 {
-		return faultsOf(res.Errors)
+	if violations := t.payload.Validate(value); len(violations) > 0 {
+		faults := make([]Fault, len(violations))
+		for i, v := range violations {
+			faults[i] = Fault{inside("payload", v.Location), v.Message}
+		}
+		return faults
 	}
 	return decodeFaults(t.decode(payload))
 }
 
-func faultsOf(errs []error) []Fault {
-	faults := make([]Fault, len(errs))
-	for i, err := range errs {
-		faults[i] = FaultOf(err)
+// inside puts the name of the whole before the location of a part.
+func inside(whole, part string) string {
+	if part == "" || part[0] == '[' {
+		return whole + part
 	}
-	return faults
+	return whole + "." + part
 }
 
-var (
-	missingProperty = regexp.MustCompile(`^expected required property (\S+) to be present$`)
-	// The reasons why a value has not its format quote the value.
-	wrongFormat = regexp.MustCompile(`^(expected string to be (?:RFC \d+ (?:email|uri|uuid)|regex)|expected duration): `)
-)
-
-// FaultOf makes a Fault of an error that huma's validation or the decoding of JSON found. It leaves out the
-// value at fault, which may be a secret, and points at a missing field itself rather than at what lacks it.
+// FaultOf makes a Fault of an error of the decoding of JSON. It leaves out the value at fault, which may be a secret.
 func FaultOf(err error) Fault {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return Fault{wrong.Field, "is out of range or of the wrong type"}
 	}
-	detail, ok := errors.AsType[*huma.ErrorDetail](err)
-	if !ok {
-		return Fault{Message: err.Error()}
-	}
-	if missing := missingProperty.FindStringSubmatch(detail.Message); missing != nil {
-		return Fault{strings.TrimPrefix(detail.Location+"."+missing[1], "."), "is required"}
-	}
-	if wrong := wrongFormat.FindStringSubmatch(detail.Message); wrong != nil {
-		return Fault{detail.Location, wrong[1]}
-	}
-	return Fault{detail.Location, detail.Message}
+	return Fault{Message: err.Error()}
 }
 
 func decodeFaults(err error) []Fault {

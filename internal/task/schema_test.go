@@ -34,13 +34,14 @@ func TestSchemaDocumentsAPayload(t *testing.T) {
 		"type": "object", "additionalProperties": false, "required": ["url", "wait"],
 		"properties": {
 			"url": {"type": "string", "format": "uri", "description": "Where to.", "examples": ["https://example.com"]},
-			"width": {"type": "integer", "format": "int64", "minimum": 16, "maximum": 4096, "default": 320},
-			"wait": {
-				"type": "string", "pattern": "^(0|([0-9]+(\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$",
-				"patternDescription": "a duration such as 90s or 1h30m", "examples": ["90s"]
-			},
+			"width": {"type": "integer", "minimum": 16, "maximum": 4096, "default": 320},
+			"wait": {"$ref": "#/$defs/Duration"},
 			"tags": {"type": "array", "items": {"type": "string"}, "maxItems": 3}
-		}}`)
+		},
+		"$defs": {"Duration": {
+			"type": "string", "pattern": "^(0|([0-9]+(\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$",
+			"patternDescription": "a duration such as 90s or 1h30m", "examples": ["90s"]
+		}}}`)
 }
 
 // Whoever reads a schema over HTTP has this one document only.

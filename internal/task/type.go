@@ -3,6 +3,8 @@ package task
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/backbeat-go/backbeat/internal/jsonschema"
 )
 
 // Type is a task type with its Go types erased: what an API, a broker and a schedule need to know of it.
@@ -23,17 +25,22 @@ type Type struct {
 	Retention *time.Duration
 	Backoff   Backoff
 
-	payload schema
-	result  schema
+	payload *jsonschema.Schema
+	result  *jsonschema.Schema // nil for none
 	// decode reads a payload that satisfies the schema into its Go type, to find what a schema cannot say.
 	decode func(payload []byte) error
 }
 
 // PayloadSchema returns the JSON Schema of the payload.
-func (t *Type) PayloadSchema() json.RawMessage { return t.payload.json }
+func (t *Type) PayloadSchema() json.RawMessage { return t.payload.JSON() }
 
 // ResultSchema returns the JSON Schema of the result, and nil for a type without one.
-func (t *Type) ResultSchema() json.RawMessage { return t.result.json }
+func (t *Type) ResultSchema() json.RawMessage {
+	if t.result == nil {
+		return nil
+	}
+	return t.result.JSON()
+}
 
 // Option sets a default of a type.
 type Option func(*Type)
