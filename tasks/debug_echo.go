@@ -14,7 +14,7 @@ var DebugEcho = define("debug.echo", (*Deps).debugEcho,
 // Object is any JSON object, kept to the letter.
 type Object struct{ json.RawMessage }
 
-// Schema documents the object.
+// JSONSchemaBytes documents the object.
 func (Object) JSONSchemaBytes() ([]byte, error) {
 	return []byte(`{"type": "object"}`), nil
 }

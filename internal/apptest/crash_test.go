@@ -8,16 +8,6 @@ import (
 	"time"
 )
 
-// at reads a time of a task.
-func at(t *testing.T, d document, field string) time.Time {
-	t.Helper()
-	v, err := time.Parse(time.RFC3339, fmt.Sprint(d[field]))
-	if err != nil {
-		t.Errorf("%s of task %v: %v", field, d["id"], err)
-	}
-	return v
-}
-
 func TestTasksOfAKilledWorkerRunElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newSystem(t) // whose worker runs 64 at once

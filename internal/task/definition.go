@@ -23,9 +23,11 @@ type Validator interface {
 // Definition is a task type with its Go types: In is the payload, Out the result.
 type Definition[In, Out any] struct{ *Type }
 
-// Define makes a task type. The schemas, and so the validation, come from the struct tags of In and Out
-// (https://huma.rocks/features/request-validation/). It panics on tags that make no sense, so that a
-// program with a broken type does not start.
+// Define makes a task type. The schemas, and so the validation, come from the fields of In and Out. A field is required
+// unless its json tag has omitempty or omitzero, and no others are allowed. Further tags say more of it: doc, example,
+// default, enum, format, pattern with patternDescription, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf,
+// minLength, maxLength, minItems, maxItems, uniqueItems, minProperties, maxProperties and nullable, as in JSON Schema. Define
+// panics on tags that make no sense, so that a program with a broken type does not start.
 func Define[In, Out any](name string, opts ...Option) Definition[In, Out] {
 	t := &Type{
 		Name:       name,

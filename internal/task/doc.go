@@ -11,6 +11,6 @@
 // A Task is always in exactly one State; docs/states.md draws them and what moves a task from one to the
 // next.
 //
-// The package imports no queue, no Redis and no web framework. Schemas come from huma's schema package,
-// because the struct tags that document a payload there are the same that document it in OpenAPI.
+// The package imports no queue, no Redis and no web framework. Payloads and results are
+// checked by JSON Schemas (internal/jsonschema), which are made of Go types and their struct tags.
 package task
