@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+
 	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/task"
 )
@@ -59,6 +62,46 @@ func TestHeavyEndsAreWritten(t *testing.T) {
 	for _, id := range ids {
 		if got := f.wait(id); got.State != task.Succeeded || len(got.Result) < size {
 			t.Fatalf("%s with a result of %d bytes, %+v", got.State, len(got.Result), got.Error)
+		}
+	}
+}
+
+// Ends that take a slow link longer than any time-out of a call are written all the same, each once, and the task of another
+// queue is not held up by them.
+func TestHeavyEndsOverASlowLink(t *testing.T) {
+	const n, size = 16, 4 << 20
+	f := newFleet(t)
+	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0",
+		f.redis.Client(t).Options().Addr)
+	f.must(proxy.Start())
+	t.Cleanup(proxy.Stop)
+	// 100 Mbit/s a connection.
+	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"type":"bandwidth","stream":"upstream","attributes":{"rate":12500}}`))
+	f.must(err)
+	define(f, "heavy", func(ctx context.Context, _ input) (string, error) {
+		r := run{task.Info(ctx), make(chan error, 1)}
+		f.runs <- r
+		<-r.release
+		return strings.Repeat("x", size), nil
+	})
+	f.workerAt(proxy.Listen, func(cfg *broker.ServerConfig) { cfg.Concurrency = n + 1 })
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = f.enqueue(task.Request{Type: "heavy"}).ID
+	}
+	runs := make([]run, n)
+	for i := range runs {
+		runs[i] = f.started()
+	}
+	for _, r := range runs {
+		r.release <- nil
+	}
+	if got := f.wait(f.enqueue(task.Request{Type: "echo", Queue: "low"}).ID); got.State != task.Succeeded {
+		t.Errorf("a task of another queue: %s", got.State)
+	}
+	for _, id := range ids {
+		if got := f.wait(id); got.State != task.Succeeded || len(got.Result) < size || got.Attempt != 1 {
+			t.Errorf("%s with a result of %d bytes in attempt %d, %+v", got.State, len(got.Result), got.Attempt, got.Error)
 		}
 	}
 }

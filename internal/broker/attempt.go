@@ -59,13 +59,25 @@ func (a *attempt) local(t time.Time) time.Time {
 // deadline is when the task must be over, by the clock of this machine; zero for never.
 func (a *attempt) deadline() time.Time { return a.local(a.message.deadline()) }
 
-// forAsynq is the message as asynq's server gets it, which compares its deadline with the clock of this machine.
+// handedPayload is how large a payload may be that asynq is handed, in bytes.
+const handedPayload = 1 << 10
+
+// forAsynq is the message as asynq's server gets it. It compares the deadline with the clock of this machine. Its heartbeat
+// writes what it got of every running task to Redis every five seconds, so a large payload is left out: the handler gets
+// that of the attempt.
 func (a *attempt) forAsynq() string {
-	if a.message.Deadline == 0 || a.ahead.Abs() < time.Second {
+	skewed := a.message.Deadline != 0 && a.ahead.Abs() >= time.Second
+	if !skewed && len(a.message.Payload) <= handedPayload {
 		return a.raw
 	}
-	late := a.deadline().Add(time.Second)                             // rounded up to whole seconds
-	return string(appendInt([]byte(a.raw), numDeadline, late.Unix())) // of two values of a field the last counts
+	m := *a.message
+	if skewed {
+		m.Deadline = a.deadline().Add(time.Second).Unix() // rounded up to whole seconds
+	}
+	if len(m.Payload) > handedPayload {
+		m.Payload = nil
+	}
+	return string(m.encode())
 }
 
 // context ends when the attempt must be over, to the millisecond; asynq's own ends at the next full second.

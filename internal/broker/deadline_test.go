@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"testing"
 	"time"
@@ -60,5 +61,24 @@ func TestTaskDoesNotEndBeforeItBegan(t *testing.T) {
 	r.fields[fieldStartedAt] = "1795867200900"
 	if got, began := r.finishedAt(), parseMillis(r.fields[fieldStartedAt]); got.Before(began) {
 		t.Errorf("finished at %v, begun at %v", got, began)
+	}
+}
+
+// A handler gets a large payload whole, may change it, and asynq's heartbeat does not copy it to Redis.
+func TestLargePayloadsAreNotHandedToAsynq(t *testing.T) {
+	for size, handed := range map[int]bool{0: true, handedPayload: true, handedPayload + 1: false, 1 << 20: false} {
+		m := newMessage(&task.Task{ID: "a", Type: "t", Queue: "q", Payload: bytes.Repeat([]byte("x"), size), MaxRetries: 3})
+		raw := string(m.encode())
+		a := &attempt{message: m, raw: raw}
+		got, err := decodeMessage([]byte(a.forAsynq()))
+		if err != nil || got.ID != "a" || got.Type != "t" || got.Retry != 3 {
+			t.Errorf("%d bytes: %+v, %v", size, got, err)
+		}
+		if (len(got.Payload) == size) != handed || len(a.forAsynq()) > handedPayload+200 {
+			t.Errorf("of %d bytes asynq gets %d", size, len(got.Payload))
+		}
+		if string(m.encode()) != raw {
+			t.Errorf("the message of %d bytes has changed", size)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -178,7 +179,7 @@ func (s *Server) process(ctx context.Context, t *asynq.Task) error {
 	reports := &reporter{attempt: a, store: func(p task.Report) { s.storeProgress(ctx, a, p) }}
 	defer reports.close()
 
-	result, err := s.call(task.NewContext(runCtx, a.info(), reports.report), t)
+	result, err := s.call(task.NewContext(runCtx, a.info(), reports.report), a)
 	if err == nil {
 		a.succeed(result)
 		return nil
@@ -196,13 +197,14 @@ func (s *Server) begin(a *attempt) {
 }
 
 // call runs the handler and turns a panic into an error.
-func (s *Server) call(ctx context.Context, t *asynq.Task) (result []byte, err error) {
+func (s *Server) call(ctx context.Context, a *attempt) (result []byte, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &task.PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	result, err = s.cfg.Handlers[t.Type()](ctx, t.Payload()) // without a handler it is not taken
+	// Without a handler the task is not taken. The payload is the handler's to change, and written again if it fails.
+	result, err = s.cfg.Handlers[a.message.Type](ctx, bytes.Clone(a.message.Payload))
 	if most := s.cfg.MaxResultBytes; err == nil && most > 0 && len(result) > most {
 		return nil, task.Permanent(fmt.Errorf("the result has %d bytes, and max_result_bytes allows %d", len(result), most))
 	}

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/swaggest/jsonschema-go"
 )
@@ -18,7 +19,8 @@ import (
 func For(t reflect.Type) (*Schema, error) {
 	inferred, err := new(jsonschema.Reflector).Reflect(reflect.New(t).Interface(),
 		jsonschema.DefinitionsPrefix("#/$defs/"), jsonschema.InterceptDefName(bareName),
-		jsonschema.InterceptProp(tagProperty), jsonschema.InterceptSchema(closeStruct))
+		jsonschema.InterceptProp(tagProperty), jsonschema.InterceptSchema(fitType),
+		jsonschema.ProcessWithoutTags)
 	if err != nil {
 		return nil, fmt.Errorf("schema of %v: %w", t, err)
 	}
@@ -111,6 +113,12 @@ func tagProperty(p jsonschema.InterceptPropParams) error {
 		return nil
 	}
 	tag := p.Field.Tag
+	if ref := p.PropertySchema.Ref; ref != nil && p.Field.Type.Kind() == reflect.Pointer {
+		p.PropertySchema.Ref = nil
+		p.PropertySchema.AnyOf = []jsonschema.SchemaOrBool{
+			(&jsonschema.Schema{Ref: ref}).ToSchemaOrBool(), (&jsonschema.Schema{}).WithType(jsonschema.Null.Type()).ToSchemaOrBool(),
+		}
+	}
 	if text := tag.Get("doc"); text != "" {
 		p.PropertySchema.WithDescription(text)
 	}
@@ -123,14 +131,33 @@ func tagProperty(p jsonschema.InterceptPropParams) error {
 	return nil
 }
 
-func closeStruct(p jsonschema.InterceptSchemaParams) (stop bool, err error) {
+var (
+	marshaler = reflect.TypeFor[json.Marshaler]()
+	describer = reflect.TypeFor[jsonschema.RawExposer]()
+	builtIn   = []reflect.Type{reflect.TypeFor[time.Time](), reflect.TypeFor[json.RawMessage]()}
+)
+
+// fitType describes what encoding/json writes of a type where its kind says something else, and closes structs.
+func fitType(p jsonschema.InterceptSchemaParams) (stop bool, err error) {
 	t := p.Value.Type()
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if p.Processed && t.Kind() == reflect.Struct && p.Schema.HasType(jsonschema.Object) {
+	switch {
+	case t == reflect.TypeFor[json.Number]():
+		*p.Schema = jsonschema.Schema{}
+		p.Schema.AddType(jsonschema.Number)
+		return true, nil
+	case !slices.Contains(builtIn, t) && implements(t, marshaler) && !implements(t, describer):
+		*p.Schema = jsonschema.Schema{} // it may write anything
+		return true, nil
+	case p.Processed && t.Kind() == reflect.Struct && p.Schema.HasType(jsonschema.Object):
 		no := false
 		p.Schema.AdditionalProperties = &jsonschema.SchemaOrBool{TypeBoolean: &no}
 	}
 	return false, nil
+}
+
+func implements(t, method reflect.Type) bool {
+	return t.Implements(method) || reflect.PointerTo(t).Implements(method)
 }

@@ -2,11 +2,17 @@ package jsonschema_test
 
 import (
 	"encoding/json"
+	"math"
+	"math/big"
+	"net"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -122,5 +128,112 @@ func TestTagsThatMakeNoSense(t *testing.T) {
 	}
 	if s, err := jsonschema.For(reflect.TypeFor[in]()); err == nil || !strings.Contains(err.Error(), "minimum") && !strings.Contains(err.Error(), "many") {
 		t.Errorf("%v, %v", s, err)
+	}
+}
+
+// Fields are named as encoding/json names them.
+func TestNamesOfFields(t *testing.T) {
+	type Embedded struct {
+		Inner int
+		Both  int `json:"both"`
+	}
+	type in struct {
+		Embedded
+		Plain   string
+		Renamed string `json:"other"`
+		Skipped string `json:"-"`
+		Dash    string `json:"-,"`
+		Empty   string `json:",omitempty"`
+		hidden  string
+		Ptr     *Embedded `json:"ptr,omitempty"`
+	}
+	s, err := jsonschema.For(reflect.TypeFor[in]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(in{hidden: "x", Ptr: &Embedded{}, Empty: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := violations(t, s, string(data)); got != nil {
+		t.Errorf("%s does not fit: %v\n%s", data, got, s.JSON())
+	}
+	want := []string{"-: is required", "Inner: is required", "Plain: is required", "Skipped: unexpected property", "both: is required", "other: is required", "plain: unexpected property"}
+	if diff := cmp.Diff(want, violations(t, s, `{"plain": "x", "Skipped": "x"}`)); diff != "" {
+		t.Errorf("(-want +got):\n%s\n%s", diff, s.JSON())
+	}
+}
+
+type color int
+
+func (c color) MarshalText() ([]byte, error) { return []byte("red"), nil }
+func (c *color) UnmarshalText([]byte) error  { return nil }
+
+type embedded struct {
+	Deep string `json:"deep"`
+}
+
+// What encoding/json writes of a value fits the schema of its type.
+func TestValuesFitTheSchemasOfTheirTypes(t *testing.T) {
+	type all struct {
+		Bool      bool
+		Int       int8
+		Uint      uint64
+		Float     float32
+		Text      string
+		Bytes     []byte
+		List      []int
+		Array     [2]string
+		Lists     [][]string
+		Map       map[string]int
+		IntMap    map[int]string
+		ColorMap  map[color]string
+		MapOfMaps map[string]map[string][]embedded
+		Any       any
+		Raw       json.RawMessage
+		Number    json.Number
+		Time      time.Time
+		Span      time.Duration
+		Address   netip.Addr
+		IP        net.IP
+		Link      url.URL
+		Color     color
+		Colors    []color
+		Pointer   *int
+		Pointers  []*string
+		Struct    struct{ A, B int }
+		*embedded
+		Big     big.Int
+		Float64 float64 `json:",omitempty"`
+	}
+	n, text := 7, "x"
+	value := all{
+		Bool: true, Int: -5, Uint: math.MaxUint32, Float: 1.5, Text: "ü", Bytes: []byte("hi"), List: []int{1}, Array: [2]string{"a", "b"},
+		Lists: [][]string{{"a"}}, Map: map[string]int{"a": 1}, IntMap: map[int]string{1: "a"}, ColorMap: map[color]string{1: "a"},
+		MapOfMaps: map[string]map[string][]embedded{"a": {"b": {{"c"}}}}, Any: map[string]any{"a": []int{1}}, Raw: json.RawMessage(`[1]`),
+		Number: "12.5", Time: time.Now(), Span: time.Second, Address: netip.MustParseAddr("::1"), IP: net.ParseIP("10.0.0.1"),
+		Colors: []color{1}, Pointer: &n, Pointers: []*string{&text}, embedded: &embedded{"x"}, Big: *big.NewInt(5),
+	}
+	s, err := jsonschema.For(reflect.TypeFor[all]())
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := violations(t, s, string(data)); got != nil {
+		t.Errorf("%s does not fit:\n%s\n%s", data, strings.Join(got, "\n"), s.JSON())
+	}
+	for _, value := range []any{[]int{1}, map[string]int{"a": 1}, "text", 5, true, &value, []embedded{{"x"}}, json.RawMessage(`{"a":1}`), time.Now(), struct{}{}} {
+		s, err := jsonschema.For(reflect.TypeOf(value))
+		if err != nil {
+			t.Errorf("%T: %v", value, err)
+			continue
+		}
+		data, _ := json.Marshal(value)
+		if got := violations(t, s, string(data)); got != nil {
+			t.Errorf("%T: %s does not fit: %v\n%s", value, data, got, s.JSON())
+		}
 	}
 }

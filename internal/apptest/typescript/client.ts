@@ -29,7 +29,7 @@ async function findTask(id: string): Promise<void> {
   let cursor: string | undefined;
   do {
     const query = cursor === undefined ? {} : { cursor };
-    const { data: page } = await api.GET("/v1/tasks", { params: { query: { ...query, state: "succeeded", limit: 1 } } });
+    const { data: page } = await api.GET("/v1/tasks", { params: { query: { ...query, state: ["succeeded", "failed"], limit: 1 } } });
     if (page?.items.some((task) => task.id === id)) return;
     cursor = page?.next_cursor;
   } while (cursor !== undefined);
