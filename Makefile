@@ -29,8 +29,8 @@ lint: ## Run golangci-lint in the version that tools/go.mod pins
 	go tool -modfile=tools/go.mod golangci-lint run
 
 race: ## Run the tests with the race detector, those of the broker on a cluster too
-	go test -race -timeout 15m ./...
-	BACKBEAT_TEST_CLUSTER=1 go test -race -timeout 15m -skip '$(CLUSTER_SKIP)' ./internal/broker
+	go test -race -timeout 30m ./...
+	BACKBEAT_TEST_CLUSTER=1 go test -race -timeout 30m -skip '$(CLUSTER_SKIP)' ./internal/broker
 
 build: ## Build the programs into bin/
 	scripts/build bin "$(VERSION)"

@@ -25,13 +25,17 @@ func faultOf(err error) task.Fault {
 	if !ok {
 		return task.FaultOf(err)
 	}
+	location := detail.Location
+	if strings.HasPrefix(location, "query.") {
+		location, _, _ = strings.Cut(location, "[") // its values are given as one text
+	}
 	if missing := missingProperty.FindStringSubmatch(detail.Message); missing != nil {
-		return task.Fault{Location: strings.TrimPrefix(detail.Location+"."+missing[1], "."), Message: "is required"}
+		return task.Fault{Location: strings.TrimPrefix(location+"."+missing[1], "."), Message: "is required"}
 	}
 	if wrong := wrongFormat.FindStringSubmatch(detail.Message); wrong != nil {
-		return task.Fault{Location: detail.Location, Message: wrong[1]}
+		return task.Fault{Location: location, Message: wrong[1]}
 	}
-	return task.Fault{Location: detail.Location, Message: detail.Message}
+	return task.Fault{Location: location, Message: detail.Message}
 }
 
 // durationText stands for task.Duration in the description of the API.
