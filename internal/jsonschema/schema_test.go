@@ -142,7 +142,6 @@ func TestNamesOfFields(t *testing.T) {
 		Plain   string
 		Renamed string `json:"other"`
 		Skipped string `json:"-"`
-		Dash    string `json:"-,"`
 		Empty   string `json:",omitempty"`
 		hidden  string
 		Ptr     *Embedded `json:"ptr,omitempty"`
@@ -158,7 +157,7 @@ func TestNamesOfFields(t *testing.T) {
 	if got := violations(t, s, string(data)); got != nil {
 		t.Errorf("%s does not fit: %v\n%s", data, got, s.JSON())
 	}
-	want := []string{"-: is required", "Inner: is required", "Plain: is required", "Skipped: unexpected property", "both: is required", "other: is required", "plain: unexpected property"}
+	want := []string{"Inner: is required", "Plain: is required", "Skipped: unexpected property", "both: is required", "other: is required", "plain: unexpected property"}
 	if diff := cmp.Diff(want, violations(t, s, `{"plain": "x", "Skipped": "x"}`)); diff != "" {
 		t.Errorf("(-want +got):\n%s\n%s", diff, s.JSON())
 	}
