@@ -1,12 +1,15 @@
 package beat_test
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/beat"
 	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/internal/task"
@@ -65,4 +68,21 @@ func queuesApart(cluster *redistest.Cluster, schedules *redistest.Server) (same,
 		}
 	}
 	return same, other
+}
+
+// forgetful is queues that go out of reach after they got their ticks.
+type forgetful struct{ beat.Queues }
+
+func (forgetful) Struck(context.Context, *schedule.Batch) error {
+	return task.Unavailable(os.ErrDeadlineExceeded)
+}
+
+func TestQueueGoesAwayBeforeItsTicksAreForgotten(t *testing.T) {
+	s := newStage(t)
+	s.put("s", spec(func(sp *schedule.Spec) { sp.Every, sp.MaxInstances = task.Duration(50*time.Millisecond), 0 }))
+	cfg := s.config()
+	cfg.Queues = forgetful{cfg.Queues}
+	stop := s.lead(cfg)
+	s.eventually("it goes on", func() bool { return s.get("s").Runs > 5 })
+	s.must(stop())
 }
