@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/backbeat-go/backbeat/internal/schedule"
+	"github.com/backbeat-go/backbeat/internal/task"
 )
 
 const (
@@ -222,12 +223,14 @@ func (l *leader) strikeOff(ctx context.Context, batch *schedule.Batch) error {
 	if err := l.Journal.Strike(ctx, l.term, batch); err != nil {
 		return err
 	}
-	if err := l.Queues.Struck(ctx, batch); err != nil {
-		// The queue may have gone out of reach since it got its ticks. What it keeps of them takes a little memory, until a
+	err := l.Queues.Struck(ctx, batch)
+	if task.CodeOf(err) == task.CodeUnavailable {
+		// The queue has gone out of reach since it got its ticks. What it keeps of them takes a little memory, until a
 		// leader that takes over drops it.
 		l.Logger.Debug("a queue does not forget its ticks", "error", err)
+		return nil
 	}
-	return nil
+	return err
 }
 
 // shownOf returns the ticks of schedules that asynq's tools show.
