@@ -67,6 +67,9 @@ func (c *clock) Now() time.Time {
 	return time.Now().UTC()
 }
 
+// ahead is how far the clock of Redis is ahead of that of this machine.
+func (c *clock) ahead() time.Duration { return time.Until(c.Now()) }
+
 // justAsked reports whether Redis was asked less than a second ago. Callers who came meanwhile do not each wait a second more.
 func (c *clock) justAsked() bool {
 	c.mu.Lock()

@@ -277,7 +277,7 @@ const fetchHead = 5
 func (p *prefetcher) keep(sh share, reply []any, now time.Time) {
 	s := sh.queue
 	var brought []*attempt
-	ahead := time.Until(p.lane.clock.Now())
+	ahead := p.lane.clock.ahead()
 	for i := fetchHead; i+3 < len(reply); i += 4 {
 		id, _ := reply[i].(string)
 		raw, _ := reply[i+1].(string)

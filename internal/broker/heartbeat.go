@@ -63,7 +63,7 @@ func (l *lane) amend(data []byte, offset time.Duration) []byte {
 }
 
 // offset is how far the clock of Redis is ahead of the local one, in whole seconds: asynq counts no finer.
-func (l *lane) offset() time.Duration { return time.Until(l.clock.Now()).Round(time.Second) }
+func (l *lane) offset() time.Duration { return l.clock.ahead().Round(time.Second) }
 
 // inRedisTime returns members whose scores, unix seconds by the local clock, are by that of Redis.
 func (l *lane) inRedisTime(members []redis.Z) []redis.Z {

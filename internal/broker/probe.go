@@ -164,7 +164,7 @@ func (m *maintainer) readSets(ctx context.Context, due []queueSet) {
 		}
 		return nil
 	})
-	ahead := time.Until(m.lane.clock.Now()) // how far the clock of Redis is ahead of this machine's
+	ahead := m.lane.clock.ahead()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()

@@ -62,7 +62,7 @@ func (m *maintainer) recover(ctx context.Context, u *upkeep) (time.Duration, err
 // watchLeases looks at the leases of a queue that should have been extended by now, and returns the ids and leases, in turn,
 // of those that have not been for long enough. Most of the time there is none to look at.
 func (s *Server) watchLeases(ctx context.Context, queue string, watch map[ref]watched, now time.Time) ([]any, error) {
-	byRedis := now.Add(time.Until(s.lane.clock.Now()))
+	byRedis := now.Add(s.lane.clock.ahead())
 	late, err := s.rdb.ZRangeByScoreWithScores(ctx, leaseKey(queue), &redis.ZRangeBy{
 		Min: "-inf", Max: strconv.FormatInt(byRedis.Add(leaseDuration-doubt).Unix(), 10), Count: watchLimit,
 	}).Result()
