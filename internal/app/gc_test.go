@@ -3,34 +3,19 @@ package app
 import (
 	"context"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 )
 
-func TestGCPercent(t *testing.T) {
-	for live, want := range map[uint64]int{
-		0: 400, 1 << 20: 400, 16 << 20: 400, 32 << 20: 400, 64 << 20: 200, 100 << 20: 100, 1 << 30: 100, 1 << 40: 100,
-	} {
-		if got := gcPercent(live); got != want {
-			t.Errorf("%d MiB live: %d, want %d", live>>20, got, want)
-		}
-	}
-	runtime.GC()
-	if liveHeap() == 0 {
-		t.Error("the runtime does not say how much lives")
-	}
-}
-
 // The runtime by itself collects nothing for two minutes.
 func TestIdleProgramGivesMemoryBack(t *testing.T) {
-	burst := make([][]byte, 32)
-	for i := range burst {
-		burst[i] = make([]byte, 8<<20)
-	}
+	var pool sync.Pool // keeps what it is given through one collection
+	burst := make([]byte, 4*roomyHeap)
+	pool.Put(&burst)
 	if heldHeap() < roomyHeap {
 		t.Fatal("the burst does not show in what the heap holds")
 	}
-	runtime.KeepAlive(burst)
 	release := newBackground(func(ctx context.Context) { releaseIdle(ctx, time.Millisecond) })
 	if err := release.start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -41,4 +26,5 @@ func TestIdleProgramGivesMemoryBack(t *testing.T) {
 			t.Fatalf("the heap still holds %d MiB", heldHeap()>>20)
 		}
 	}
+	runtime.KeepAlive(&pool)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // glanceTasks is how many tasks are looked at in one script, so that Redis is not held up for long.
-const glanceTasks = 200
+const glanceTasks = 100
 
 // glance is what can be seen of a task without reading much. Its zero value is that of a task that is gone.
 type glance struct {
