@@ -21,7 +21,7 @@ import (
 	"github.com/backbeat-go/backbeat/internal/lease"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // beats are the scenarios of schedules. Stock asynq's Scheduler keeps them in its memory, and does not fail over.

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 )
 
 // larges are the scenarios of very many and of very large tasks. asynq has nothing of the kind.
@@ -54,7 +54,7 @@ func millions(ctx context.Context, b *bench, s system) ([]float64, error) {
 		}
 	}
 	dryRun, dryRunSlowest, err := b.timed(ctx, func() error {
-		result, err := o.client.Bulk(ctx, task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queues: []string{queueName}}, DryRun: true})
+		result, err := o.client.Bulk(ctx, fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Queues: []string{queueName}}, DryRun: true})
 		if err == nil && result.Matched != n {
 			err = fmt.Errorf("a dry run matches %d of %d tasks", result.Matched, n)
 		}
@@ -64,7 +64,7 @@ func millions(ctx context.Context, b *bench, s system) ([]float64, error) {
 		return nil, err
 	}
 	page, pageSlowest, err := b.timed(ctx, func() error {
-		_, err := o.client.List(ctx, task.Filter{Types: []string{"other"}}, "", 1)
+		_, err := o.client.List(ctx, fleet.Filter{Types: []string{"other"}}, "", 1)
 		return err
 	})
 	return []float64{dryRun.Seconds(), dryRunSlowest, 1000 * page.Seconds(), pageSlowest}, err

@@ -15,7 +15,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // system is one of those that are compared: what the benchmark asks of a task queue.
@@ -74,11 +75,11 @@ func (s *stock) work(addr string, concurrency int, handle func([]byte) []byte) (
 type ours struct {
 	rdb      redis.UniversalClient
 	client   *broker.Client
-	registry *task.Registry
+	registry *catalog.Catalog
 }
 
 func newOurs(addr string) system {
-	o := &ours{rdb: redis.NewClient(&redis.Options{Addr: addr}), registry: task.NewRegistry([]string{queueName}, time.Hour)}
+	o := &ours{rdb: redis.NewClient(&redis.Options{Addr: addr}), registry: catalog.New([]string{queueName}, time.Hour)}
 	o.client = broker.NewClient(o.rdb, queues)
 	if err := o.registry.Add(task.Define[json.RawMessage, json.RawMessage]("bench").Type); err != nil {
 		panic(err) // it is the only one
@@ -126,8 +127,8 @@ func newTask(payload []byte, keep bool, delay time.Duration) *task.Task {
 func (o *ours) work(addr string, concurrency int, handle func([]byte) []byte) (func(), error) {
 	rdb := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
 	server := broker.NewServer(rdb, broker.ServerConfig{
-		Registry: o.registry, Queues: queues, Concurrency: concurrency, ShutdownTimeout: time.Second, Logger: slog.New(slog.DiscardHandler),
-		Handlers: map[string]task.Handler{"bench": func(_ context.Context, payload []byte) ([]byte, error) { return handle(payload), nil }},
+		Types: o.registry, Queues: queues, Concurrency: concurrency, ShutdownTimeout: time.Second, Logger: slog.New(slog.DiscardHandler),
+		Handlers: map[string]*task.Handler{"bench": {Type: &task.Type{}, Run: func(_ context.Context, payload []byte) ([]byte, error) { return handle(payload), nil }}},
 	})
 	restore := raiseGCTarget()
 	stop := func() {

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Enqueue hands a task in: its type by name, and a payload that encodes to JSON, or nil. It returns the task as it stands.

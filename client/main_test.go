@@ -16,7 +16,8 @@ import (
 
 	"github.com/backbeat-go/backbeat/client"
 	"github.com/backbeat-go/backbeat/config"
-	"github.com/backbeat-go/backbeat/internal/app"
+	"github.com/backbeat-go/backbeat/program"
+	"github.com/backbeat-go/backbeat/tasks"
 )
 
 // server is the address of a Backbeat that all tests share: the API, a worker and beat on a real Redis of their own.
@@ -55,13 +56,13 @@ func startStandalone(args ...string) (url string, stop func(), err error) {
 		return "", nil, err
 	}
 	log := &readyLog{url: make(chan string, 1)}
-	program, err := app.New(config.Standalone, cfg, slog.New(slog.NewJSONHandler(log, nil)))
+	app, err := program.New(cfg, program.Standalone, program.Logger(slog.New(slog.NewJSONHandler(log, nil))), tasks.Builtin())
 	if err != nil {
 		return "", nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- program.Run(ctx) }()
+	go func() { done <- app.Run(ctx) }()
 	stop = func() { cancel(); <-done }
 	select {
 	case url := <-log.url:

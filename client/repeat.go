@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // pauses are the ones between the attempts of a call.

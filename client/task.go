@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Duration is a time.Duration whose JSON is a string such as "1h30m", as the API and the payloads of tasks have it.

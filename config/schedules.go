@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Schedule is a schedule of the file. Its task is checked against the task types by who knows them.
@@ -46,7 +46,7 @@ func (l *loader) readSchedules(found any, data []byte, path string) {
 		}
 		s, faults := readSchedule(fields, tasks[i])
 		if first, taken := places[s.ID]; taken {
-			faults = append(faults, task.Fault{Location: "id", Message: "is taken by " + first})
+			faults = append(faults, task.ValidationError{Location: "id", Message: "is taken by " + first})
 		} else if s.ID != "" {
 			places[s.ID] = place
 		}
@@ -57,7 +57,7 @@ func (l *loader) readSchedules(found any, data []byte, path string) {
 	}
 }
 
-func readSchedule(fields map[string]any, exactTask *exact) (s Schedule, faults []task.Fault) {
+func readSchedule(fields map[string]any, exactTask *exact) (s Schedule, faults []task.ValidationError) {
 	s.ID, _ = fields["id"].(string)
 	faults = faultsOf(schedule.CheckID(s.ID))
 	fields = maps.Clone(fields)
@@ -67,13 +67,13 @@ func readSchedule(fields map[string]any, exactTask *exact) (s Schedule, faults [
 	}
 	data, err := json.Marshal(fields)
 	if err != nil {
-		return s, append(faults, task.Fault{Message: "has a value that JSON does not know, such as .inf or a key that is no text"})
+		return s, append(faults, task.ValidationError{Message: "has a value that JSON does not know, such as .inf or a key that is no text"})
 	}
 	s.Spec, s.Paused, err = schedule.ReadDefinition(data, nil, time.Now())
 	return s, append(faults, faultsOf(err)...)
 }
 
-func faultsOf(err error) []task.Fault {
+func faultsOf(err error) []task.ValidationError {
 	if e, ok := errors.AsType[*task.Error](err); ok {
 		return e.Faults
 	}

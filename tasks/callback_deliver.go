@@ -9,12 +9,12 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // CallbackDeliver tells a callback how a task has ended. NewCallback asks for it, and nobody else can: callers must not
 // have a request of their choice signed.
-var CallbackDeliver = define("callback.deliver", (*Deps).callbackDeliver,
+var CallbackDeliver = define("callback.deliver", (*deps).callbackDeliver,
 	task.Describe("Tells a callback how a task has ended. Reaches public addresses only, unless http_task.allow_cidrs says otherwise."),
 	task.Internal(), task.Timeout(20*time.Second),
 	// Waits of 2.5 s, 5 s, 10 s … on average, and of 4 h at last: a day in all.
@@ -68,7 +68,7 @@ func NewCallback(t *task.Task, resultOmitted bool, document func(*task.Task) ([]
 	return CallbackDeliver.Request(CallbackDeliverIn{URL: t.Callback.URL, Body: body})
 }
 
-func (d *Deps) callbackDeliver(ctx context.Context, in CallbackDeliverIn) (CallbackDeliverOut, error) {
+func (d *deps) callbackDeliver(ctx context.Context, in CallbackDeliverIn) (CallbackDeliverOut, error) {
 	if len(d.callbacks) == 0 {
 		return CallbackDeliverOut{}, errors.New("there is nothing to sign it with: set callback.secrets (BACKBEAT_CALLBACK_SECRETS) on the workers")
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 	"github.com/backbeat-go/backbeat/tasks"
 )
 
@@ -34,9 +34,9 @@ func signing(secrets ...string) tasks.Options {
 }
 
 // deliver runs callback.deliver once for the URL.
-func deliver(t *testing.T, deps *tasks.Deps, url string) (tasks.CallbackDeliverOut, error) {
+func deliver(t *testing.T, set tasks.Set, url string) (tasks.CallbackDeliverOut, error) {
 	t.Helper()
-	return run[tasks.CallbackDeliverOut](start(t.Context()), t, deps, "callback.deliver", callbackPayload(t, url))
+	return run[tasks.CallbackDeliverOut](start(t.Context()), t, set, "callback.deliver", callbackPayload(t, url))
 }
 
 func callbackPayload(t *testing.T, url string) string {
@@ -67,7 +67,7 @@ func TestCallbackIsSignedAsStandardWebhooksSays(t *testing.T) {
 	var got received
 	s := serve(t, record(&got))
 	before := time.Now().Truncate(time.Second)
-	out, err := deliver(t, newDeps(t, signing(newSecret)), s.URL+"/done?token=a")
+	out, err := deliver(t, newSet(t, signing(newSecret)), s.URL+"/done?token=a")
 	if err != nil || out.Status != 200 || out.DurationMS < 0 {
 		t.Fatalf("%+v, %v", out, err)
 	}
@@ -99,7 +99,7 @@ func TestCallbackIsSignedAsStandardWebhooksSays(t *testing.T) {
 func TestTwoSecretsMakeTwoSignatures(t *testing.T) {
 	var got received
 	s := serve(t, record(&got))
-	if _, err := deliver(t, newDeps(t, signing(newSecret, oldSecret)), s.URL); err != nil {
+	if _, err := deliver(t, newSet(t, signing(newSecret, oldSecret)), s.URL); err != nil {
 		t.Fatal(err)
 	}
 	both := got.Header.Get("webhook-signature")
@@ -122,13 +122,13 @@ func TestTwoSecretsMakeTwoSignatures(t *testing.T) {
 
 func TestNothingGoesOutUnsigned(t *testing.T) {
 	s := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("it was called") })
-	_, err := deliver(t, newDeps(t, loopback), s.URL)
+	_, err := deliver(t, newSet(t, loopback), s.URL)
 	checkFailure(t, err, task.KindError, "BACKBEAT_CALLBACK_SECRETS") // and may go out once there is a secret
 }
 
 func TestSecretsThatCannotBeRead(t *testing.T) {
 	for _, secret := range []string{"", "hunter2hunter2hunter2hunter2hunt", "whsec_hunter2!"} {
-		_, err := tasks.NewDeps(tasks.Options{CallbackSecrets: []string{newSecret, secret}})
+		_, err := tasks.New(tasks.Options{CallbackSecrets: []string{newSecret, secret}})
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: %v", secret, err)
 		}
@@ -143,7 +143,7 @@ func TestStatusOfACallbackDecides(t *testing.T) {
 		429: task.KindError, 500: task.KindError, 502: task.KindError, 503: task.KindError,
 	} {
 		s := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
-		out, err := deliver(t, newDeps(t, signing(newSecret)), s.URL)
+		out, err := deliver(t, newSet(t, signing(newSecret)), s.URL)
 		switch {
 		case want != "":
 			checkFailure(t, err, want, "answered "+strconv.Itoa(status))
@@ -159,7 +159,7 @@ func TestCallbackWaitsAsLongAsItIsTold(t *testing.T) {
 			w.Header().Set("Retry-After", "90")
 			w.WriteHeader(status)
 		})
-		_, err := deliver(t, newDeps(t, signing(newSecret)), s.URL)
+		_, err := deliver(t, newSet(t, signing(newSecret)), s.URL)
 		if d, ok := task.DelayOf(err); !ok || d != 90*time.Second {
 			t.Errorf("%d: waits %s, %v", status, d, err)
 		}
@@ -183,7 +183,7 @@ func TestCallbackFollowsNoRedirect(t *testing.T) {
 	other := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") })
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		s := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, status) })
-		_, err := deliver(t, newDeps(t, signing(newSecret)), s.URL)
+		_, err := deliver(t, newSet(t, signing(newSecret)), s.URL)
 		checkFailure(t, err, task.KindError, "answered "+strconv.Itoa(status))
 	}
 }
@@ -196,14 +196,14 @@ func TestCallbackReachesPublicAddressesOnly(t *testing.T) {
 		"127.0.0.1", "0.0.0.0", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[fd00::1]",
 		"localhost", "inside.test", "both.test",
 	} {
-		_, err := deliver(t, newDeps(t, closed), "http://"+host+":"+port+"/")
+		_, err := deliver(t, newSet(t, closed), "http://"+host+":"+port+"/")
 		checkFailure(t, err, task.KindPermanent, "http_task.allow_cidrs")
 	}
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://127.0.0.2:"+port, http.StatusTemporaryRedirect)
 	})
 	open := tasks.Options{CallbackSecrets: []string{newSecret}, AllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}
-	_, err := deliver(t, newDeps(t, open), s.URL)
+	_, err := deliver(t, newSet(t, open), s.URL)
 	checkFailure(t, err, task.KindError, "answered 307")
 	untouched()
 }
@@ -213,11 +213,11 @@ func TestCallbackIsJudgedByTheAddressThatIsDialled(t *testing.T) {
 	s := serve(t, closing)
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
 	resolveWith(t, map[string][][]string{"rebind.test.": {{"127.0.0.1"}, {"127.0.0.2"}}})
-	deps := newDeps(t, tasks.Options{CallbackSecrets: []string{newSecret}, AllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
-	if _, err := deliver(t, deps, "http://rebind.test:"+port+"/"); err != nil {
+	set := newSet(t, tasks.Options{CallbackSecrets: []string{newSecret}, AllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
+	if _, err := deliver(t, set, "http://rebind.test:"+port+"/"); err != nil {
 		t.Fatal(err)
 	}
-	_, err := deliver(t, deps, "http://rebind.test:"+port+"/")
+	_, err := deliver(t, set, "http://rebind.test:"+port+"/")
 	checkFailure(t, err, task.KindPermanent, "127.0.0.2:"+port)
 }
 
@@ -226,7 +226,7 @@ func TestErrorsOfCallbacksNameTheHostAlone(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	target, _ := url.Parse(gone.URL)
-	_, err := deliver(t, newDeps(t, signing(newSecret)), "http://ada:hunter2@"+target.Host+"/hunter2?token=hunter2")
+	_, err := deliver(t, newSet(t, signing(newSecret)), "http://ada:hunter2@"+target.Host+"/hunter2?token=hunter2")
 	checkFailure(t, err, task.KindError, "POST "+target.Host)
 	if strings.Contains(err.Error(), "hunter2") {
 		t.Error(err)

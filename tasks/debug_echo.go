@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // DebugEcho returns what it is given.
-var DebugEcho = define("debug.echo", (*Deps).debugEcho,
+var DebugEcho = define("debug.echo", (*deps).debugEcho,
 	task.Describe("Returns its payload."), task.Debug())
 
 // Object is any JSON object, kept to the letter.
@@ -19,7 +19,7 @@ func (Object) JSONSchemaBytes() ([]byte, error) {
 	return []byte(`{"type": "object"}`), nil
 }
 
-func (*Deps) debugEcho(_ context.Context, in Object) (Object, error) {
+func (*deps) debugEcho(_ context.Context, in Object) (Object, error) {
 	if len(in.RawMessage) == 0 {
 		in.RawMessage = json.RawMessage("{}")
 	}

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"os"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // DebugFail fails in every way there is.
-var DebugFail = define("debug.fail", (*Deps).debugFail,
+var DebugFail = define("debug.fail", (*deps).debugFail,
 	task.Describe("Fails, always or a number of times, in one of several ways."), task.Debug())
 
 // DebugFailIn says how often, and how.
@@ -23,7 +23,7 @@ type DebugFailOut struct {
 	Attempts int `json:"attempts"`
 }
 
-func (*Deps) debugFail(ctx context.Context, in DebugFailIn) (DebugFailOut, error) {
+func (*deps) debugFail(ctx context.Context, in DebugFailIn) (DebugFailOut, error) {
 	attempt := task.Info(ctx).Attempt
 	if in.Times != nil && attempt > *in.Times {
 		return DebugFailOut{attempt}, nil

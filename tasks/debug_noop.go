@@ -3,11 +3,11 @@ package tasks
 import (
 	"context"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // DebugNoop does nothing, as fast as that can be done.
-var DebugNoop = define("debug.noop", (*Deps).debugNoop,
+var DebugNoop = define("debug.noop", (*deps).debugNoop,
 	task.Describe("Does nothing, and leaves nothing behind."), task.Retention(0), task.Debug())
 
-func (*Deps) debugNoop(context.Context, task.None) (task.None, error) { return task.None{}, nil }
+func (*deps) debugNoop(context.Context, task.None) (task.None, error) { return task.None{}, nil }

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // DebugSleep takes its time and tells how far it is.
-var DebugSleep = define("debug.sleep", (*Deps).debugSleep,
+var DebugSleep = define("debug.sleep", (*deps).debugSleep,
 	task.Describe("Sleeps, and reports its progress step by step."), task.Debug())
 
 // DebugSleepIn says how long.
@@ -23,7 +23,7 @@ type DebugSleepOut struct {
 	Slept task.Duration `json:"slept"`
 }
 
-func (*Deps) debugSleep(ctx context.Context, in DebugSleepIn) (DebugSleepOut, error) {
+func (*deps) debugSleep(ctx context.Context, in DebugSleepIn) (DebugSleepOut, error) {
 	start := time.Now()
 	step := time.Duration(in.Duration) / time.Duration(in.Steps)
 	for i := range in.Steps {

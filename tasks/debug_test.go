@@ -13,7 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/task"
 	"github.com/backbeat-go/backbeat/tasks"
 )
 
@@ -22,7 +23,7 @@ func attempt(ctx context.Context, n int) context.Context {
 }
 
 func TestNoopReturnsNothingAndLeavesNothing(t *testing.T) {
-	result, err := tasks.Handlers(newDeps(t, tasks.Options{}), true)["debug.noop"](start(t.Context()), nil)
+	result, err := handler(t, newSet(t, tasks.Options{}), "debug.noop")(start(t.Context()), nil)
 	if result != nil || err != nil {
 		t.Errorf("got %q, %v", result, err)
 	}
@@ -38,7 +39,7 @@ func TestEchoKeepsEveryNumber(t *testing.T) {
 		`{}`: `{}`,
 		``:   `{}`,
 	} {
-		got, err := run[json.RawMessage](start(t.Context()), t, newDeps(t, tasks.Options{}), "debug.echo", payload)
+		got, err := run[json.RawMessage](start(t.Context()), t, newSet(t, tasks.Options{}), "debug.echo", payload)
 		if err != nil || string(got) != want {
 			t.Errorf("%s: got %s, %v", payload, got, err)
 		}
@@ -58,7 +59,7 @@ func TestSleepReportsEachStep(t *testing.T) {
 		ctx := task.NewContext(t.Context(), task.RunInfo{}, func(r task.Report) {
 			reports, at = append(reports, r), append(at, time.Since(began))
 		})
-		out, err := run[tasks.DebugSleepOut](ctx, t, newDeps(t, tasks.Options{}), "debug.sleep", `{"duration": "1h", "steps": 3}`)
+		out, err := run[tasks.DebugSleepOut](ctx, t, newSet(t, tasks.Options{}), "debug.sleep", `{"duration": "1h", "steps": 3}`)
 		if err != nil || out.Slept != task.Duration(time.Hour) {
 			t.Errorf("got %+v, %v", out, err)
 		}
@@ -76,7 +77,7 @@ func TestSleepHasTenStepsByDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reports := 0
 		ctx := task.NewContext(t.Context(), task.RunInfo{}, func(task.Report) { reports++ })
-		if _, err := run[tasks.DebugSleepOut](ctx, t, newDeps(t, tasks.Options{}), "debug.sleep", `{"duration": "1s"}`); err != nil || reports != 10 {
+		if _, err := run[tasks.DebugSleepOut](ctx, t, newSet(t, tasks.Options{}), "debug.sleep", `{"duration": "1s"}`); err != nil || reports != 10 {
 			t.Errorf("%d reports, %v", reports, err)
 		}
 	})
@@ -87,7 +88,7 @@ func TestSleepEndsWithItsContext(t *testing.T) {
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 		defer cancel()
-		_, err := run[tasks.DebugSleepOut](ctx, t, newDeps(t, tasks.Options{}), "debug.sleep", `{"duration": "1000000h"}`)
+		_, err := run[tasks.DebugSleepOut](ctx, t, newSet(t, tasks.Options{}), "debug.sleep", `{"duration": "1000000h"}`)
 		if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took != 90*time.Second {
 			t.Errorf("%v after %s", err, took)
 		}
@@ -98,7 +99,7 @@ func TestSleepEndsWithItsContext(t *testing.T) {
 }
 
 func TestFail(t *testing.T) {
-	deps := newDeps(t, tasks.Options{})
+	set := newSet(t, tasks.Options{})
 	tests := []struct {
 		payload string
 		attempt int
@@ -116,7 +117,7 @@ func TestFail(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.payload+" at attempt "+strconv.Itoa(tt.attempt), func(t *testing.T) {
-			out, err := run[tasks.DebugFailOut](attempt(t.Context(), tt.attempt), t, deps, "debug.fail", tt.payload)
+			out, err := run[tasks.DebugFailOut](attempt(t.Context(), tt.attempt), t, set, "debug.fail", tt.payload)
 			switch {
 			case tt.want != "":
 				checkFailure(t, err, tt.want, "failed as asked")
@@ -133,19 +134,20 @@ func TestFailPanics(t *testing.T) {
 			t.Error("it did not")
 		}
 	}()
-	_, _ = run[tasks.DebugFailOut](start(t.Context()), t, newDeps(t, tasks.Options{}), "debug.fail", `{"kind": "panic"}`)
+	_, _ = run[tasks.DebugFailOut](start(t.Context()), t, newSet(t, tasks.Options{}), "debug.fail", `{"kind": "panic"}`)
 }
 
 // exitPayload names the variable that makes this test program run one debug.fail and nothing else.
 const exitPayload = "BACKBEAT_TEST_EXIT_PAYLOAD"
 
 func exitAsAsked(payload string) {
-	deps, err := tasks.NewDeps(tasks.Options{})
+	set, err := tasks.New(tasks.Options{})
 	if err != nil {
 		panic(err)
 	}
 	defer os.Exit(0) // runs after a panic as well, which is not what was asked for
-	_, _ = tasks.Handlers(deps, true)["debug.fail"](start(context.Background()), []byte(payload))
+	handlers, _ := catalog.Handlers(set)
+	_, _ = handlers["debug.fail"].Run(start(context.Background()), []byte(payload))
 }
 
 func TestFailEndsTheProcess(t *testing.T) {

@@ -12,11 +12,11 @@ import (
 
 	gomail "github.com/wneessen/go-mail"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // EmailSend sends a mail.
-var EmailSend = define("email.send", (*Deps).emailSend,
+var EmailSend = define("email.send", (*deps).emailSend,
 	task.Describe("Sends a mail through the server of smtp.url."),
 	// A mail server may be away for longer than the retries of other types take.
 	task.MaxRetries(10))
@@ -39,7 +39,7 @@ type EmailSendOut struct {
 }
 
 // Validate checks what the schema cannot.
-func (in EmailSendIn) Validate() (faults []task.Fault) {
+func (in EmailSendIn) Validate() (faults []task.ValidationError) {
 	lists := []struct {
 		location  string
 		addresses []string
@@ -56,22 +56,22 @@ func (in EmailSendIn) Validate() (faults []task.Fault) {
 		faults = append(faults, checkAddress("reply_to", in.ReplyTo)...)
 	}
 	if in.Text == "" && in.HTML == "" {
-		faults = append(faults, task.Fault{Location: "text", Message: "text or html is required"})
+		faults = append(faults, task.ValidationError{Location: "text", Message: "text or html is required"})
 	}
 	if strings.ContainsFunc(in.Subject, unicode.IsControl) {
-		faults = append(faults, task.Fault{Location: "subject", Message: "must be one line, without control characters"})
+		faults = append(faults, task.ValidationError{Location: "subject", Message: "must be one line, without control characters"})
 	}
 	return faults
 }
 
-func checkAddress(location, address string) []task.Fault {
+func checkAddress(location, address string) []task.ValidationError {
 	if _, err := mail.ParseAddress(address); err != nil {
-		return []task.Fault{{Location: location, Message: "is not a mail address"}}
+		return []task.ValidationError{{Location: location, Message: "is not a mail address"}}
 	}
 	return nil
 }
 
-func (d *Deps) emailSend(ctx context.Context, in EmailSendIn) (EmailSendOut, error) {
+func (d *deps) emailSend(ctx context.Context, in EmailSendIn) (EmailSendOut, error) {
 	if d.mail.host == "" {
 		return EmailSendOut{}, task.Permanent(errors.New("no mail server is configured: set smtp.url (BACKBEAT_SMTP_URL) on the workers"))
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/emersion/go-smtp"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 	"github.com/backbeat-go/backbeat/tasks"
 )
 
@@ -25,12 +25,12 @@ const shortMail = `{"to": ["grace@example.org"], "subject": "Hello", "text": "He
 // send runs email.send with a worker that uses the URL, whose HOST is the server's.
 func send(ctx context.Context, t *testing.T, s *mailServer, smtpURL, payload string) (tasks.EmailSendOut, error) {
 	t.Helper()
-	deps := newDeps(t, tasks.Options{
+	set := newSet(t, tasks.Options{
 		SMTPURL:  strings.ReplaceAll(smtpURL, "HOST", s.addr),
 		SMTPFrom: "Backbeat <backbeat@example.com>",
 		RootCAs:  s.roots,
 	})
-	return run[tasks.EmailSendOut](start(ctx), t, deps, "email.send", payload)
+	return run[tasks.EmailSendOut](start(ctx), t, set, "email.send", payload)
 }
 
 func TestMailGoesThroughEveryKindOfServer(t *testing.T) {
@@ -158,10 +158,10 @@ func TestMailOfOneKind(t *testing.T) {
 // A receiver that gets a mail a second time, because its worker died in between, can tell by its id.
 func TestMessageIDIsTheTasksOwn(t *testing.T) {
 	s := startMailServer(t, serverKind{})
-	deps := newDeps(t, tasks.Options{SMTPURL: "smtp://" + s.addr + "?tls=none", SMTPFrom: "backbeat@example.com"})
+	set := newSet(t, tasks.Options{SMTPURL: "smtp://" + s.addr + "?tls=none", SMTPFrom: "backbeat@example.com"})
 	created := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 	id := func(info task.RunInfo, payload string) string {
-		out, err := run[tasks.EmailSendOut](task.NewContext(t.Context(), info, func(task.Report) {}), t, deps, "email.send", payload)
+		out, err := run[tasks.EmailSendOut](task.NewContext(t.Context(), info, func(task.Report) {}), t, set, "email.send", payload)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -333,10 +333,10 @@ func TestSendingEndsAtItsDeadline(t *testing.T) {
 }
 
 func TestMailNeedsAServerAndASender(t *testing.T) {
-	_, err := run[tasks.EmailSendOut](start(t.Context()), t, newDeps(t, tasks.Options{}), "email.send", shortMail)
+	_, err := run[tasks.EmailSendOut](start(t.Context()), t, newSet(t, tasks.Options{}), "email.send", shortMail)
 	checkFailure(t, err, task.KindPermanent, "smtp.url", "BACKBEAT_SMTP_URL")
-	deps := newDeps(t, tasks.Options{SMTPURL: "smtp://127.0.0.1:1"})
-	_, err = run[tasks.EmailSendOut](start(t.Context()), t, deps, "email.send", shortMail)
+	set := newSet(t, tasks.Options{SMTPURL: "smtp://127.0.0.1:1"})
+	_, err = run[tasks.EmailSendOut](start(t.Context()), t, set, "email.send", shortMail)
 	checkFailure(t, err, task.KindPermanent, "smtp.from", "BACKBEAT_SMTP_FROM")
 }
 
@@ -346,7 +346,7 @@ func TestMailServersThatCannotBe(t *testing.T) {
 		"smtp://ada:hunter2@example.com:65536", "smtp://ada:hunter2@exa mple.com", "smtp://ada:hunter2%zz@example.com",
 		"smtp://ada:hunter2@example.com?tls=perhaps", "smtps://ada:hunter2@example.com?tls=none", "smtps://ada:hunter2@example.com?tls=opportunistic",
 	} {
-		_, err := tasks.NewDeps(tasks.Options{SMTPURL: smtpURL})
+		_, err := tasks.New(tasks.Options{SMTPURL: smtpURL})
 		if err == nil || !strings.Contains(err.Error(), "smtp.url") || strings.Contains(err.Error(), mailPassword) {
 			t.Errorf("%s: %v", smtpURL, err)
 		}

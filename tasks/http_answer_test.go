@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 	"github.com/backbeat-go/backbeat/tasks"
 )
 
@@ -28,7 +28,7 @@ func TestAnswerThatSwitchesProtocolsEndsTheCall(t *testing.T) {
 	_, err := call(t, s, `{"url": "URL", "timeout": "1h"}`)
 	checkFailure(t, err, task.KindError, "answered 101")
 	<-closed
-	_, err = deliver(t, newDeps(t, signing(newSecret)), s.URL)
+	_, err = deliver(t, newSet(t, signing(newSecret)), s.URL)
 	checkFailure(t, err, task.KindError, "answered 101")
 	<-closed
 }
@@ -54,11 +54,11 @@ func TestAStatusCountsEvenIfItsBodyStalls(t *testing.T) {
 		}
 	}
 	s := serve(t, stalling(200))
-	if _, err := deliver(t, newDeps(t, signing(newSecret)), s.URL); err != nil {
+	if _, err := deliver(t, newSet(t, signing(newSecret)), s.URL); err != nil {
 		t.Errorf("a callback that was taken: %v", err)
 	}
 	gone := serve(t, stalling(410))
-	_, err := deliver(t, newDeps(t, signing(newSecret)), gone.URL)
+	_, err := deliver(t, newSet(t, signing(newSecret)), gone.URL)
 	checkFailure(t, err, task.KindPermanent, "answered 410")
 }
 
@@ -97,7 +97,7 @@ func TestHeadersFollowARedirectOnTheSameHost(t *testing.T) {
 		}
 		http.Redirect(w, r, "/end", http.StatusTemporaryRedirect)
 	})
-	out, err := run[tasks.HTTPRequestOut](start(t.Context()), t, newDeps(t, loopback), "http.request",
+	out, err := run[tasks.HTTPRequestOut](start(t.Context()), t, newSet(t, loopback), "http.request",
 		`{"url": `+quote(s.URL)+`, "headers": {"X-Api-Key": "a"}}`)
 	if err != nil || out.Status != 200 || got.Header.Get("X-Api-Key") != "a" {
 		t.Errorf("%+v, %v: got %v", out, err, got.Header)

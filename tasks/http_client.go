@@ -14,7 +14,7 @@ import (
 
 	"code.dny.dev/ssrf"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // newHTTPTransport returns a transport that reaches public addresses and the allowed ones.

@@ -19,11 +19,11 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // HTTPRequest calls an HTTP endpoint.
-var HTTPRequest = define("http.request", (*Deps).httpRequest,
+var HTTPRequest = define("http.request", (*deps).httpRequest,
 	task.Describe("Calls an HTTP endpoint and keeps its answer. Reaches public addresses only, unless http_task.allow_cidrs says otherwise."))
 
 // HTTPRequestIn is the request.
@@ -57,21 +57,21 @@ var forbiddenHeaders = []string{
 const ownHeaders = "X-Backbeat-"
 
 // Validate checks what the schema cannot.
-func (in HTTPRequestIn) Validate() []task.Fault {
-	var faults []task.Fault
+func (in HTTPRequestIn) Validate() []task.ValidationError {
+	var faults []task.ValidationError
 	if u, err := url.Parse(in.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		faults = append(faults, task.Fault{Location: "url", Message: "must be an http or https URL with a host"})
+		faults = append(faults, task.ValidationError{Location: "url", Message: "must be an http or https URL with a host"})
 	}
 	if in.Method == http.MethodConnect {
-		faults = append(faults, task.Fault{Location: "method", Message: "CONNECT is for proxies only"})
+		faults = append(faults, task.ValidationError{Location: "method", Message: "CONNECT is for proxies only"})
 	}
 	if in.Timeout != nil && *in.Timeout <= 0 {
-		faults = append(faults, task.Fault{Location: "timeout", Message: "must be more than 0"})
+		faults = append(faults, task.ValidationError{Location: "timeout", Message: "must be more than 0"})
 	}
 	return append(faults, checkHeaders(in.Headers)...)
 }
 
-func checkHeaders(headers map[string]string) (faults []task.Fault) {
+func checkHeaders(headers map[string]string) (faults []task.ValidationError) {
 	seen := make(map[string]bool, len(headers))
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		canonical := http.CanonicalHeaderKey(name)
@@ -86,13 +86,13 @@ func checkHeaders(headers map[string]string) (faults []task.Fault) {
 		}
 		seen[canonical] = true
 		if message != "" {
-			faults = append(faults, task.Fault{Location: "headers." + name, Message: message})
+			faults = append(faults, task.ValidationError{Location: "headers." + name, Message: message})
 		}
 	}
 	return faults
 }
 
-func (d *Deps) httpRequest(ctx context.Context, in HTTPRequestIn) (HTTPRequestOut, error) {
+func (d *deps) httpRequest(ctx context.Context, in HTTPRequestIn) (HTTPRequestOut, error) {
 	timeout := defaultCallTimeout
 	if in.Timeout != nil {
 		timeout = time.Duration(*in.Timeout)
@@ -114,7 +114,7 @@ func (d *Deps) httpRequest(ctx context.Context, in HTTPRequestIn) (HTTPRequestOu
 	}
 }
 
-func (d *Deps) call(ctx context.Context, in HTTPRequestIn) (HTTPRequestOut, error) {
+func (d *deps) call(ctx context.Context, in HTTPRequestIn) (HTTPRequestOut, error) {
 	req, err := newHTTPRequest(ctx, in)
 	if err != nil {
 		return HTTPRequestOut{}, task.Permanent(err)

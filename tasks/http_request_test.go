@@ -20,7 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 	"github.com/backbeat-go/backbeat/tasks"
 )
 
@@ -37,7 +37,7 @@ func serve(t *testing.T, handler http.HandlerFunc) *httptest.Server {
 func call(t *testing.T, s *httptest.Server, payload string) (tasks.HTTPRequestOut, error) {
 	t.Helper()
 	payload = strings.ReplaceAll(payload, "URL", s.URL)
-	return run[tasks.HTTPRequestOut](start(t.Context()), t, newDeps(t, loopback), "http.request", payload)
+	return run[tasks.HTTPRequestOut](start(t.Context()), t, newSet(t, loopback), "http.request", payload)
 }
 
 // received is what a server saw of a request.
@@ -104,7 +104,7 @@ func TestRequestSaysWhoseItIs(t *testing.T) {
 	for _, tt := range tests {
 		ctx := task.NewContext(t.Context(), task.RunInfo{ID: "order-17", Attempt: 2, Schedule: tt.tick}, func(task.Report) {})
 		payload := `{"url": ` + quote(s.URL) + `, "headers": {"x-own": "a"}}`
-		if _, err := run[tasks.HTTPRequestOut](ctx, t, newDeps(t, loopback), "http.request", payload); err != nil {
+		if _, err := run[tasks.HTTPRequestOut](ctx, t, newSet(t, loopback), "http.request", payload); err != nil {
 			t.Fatal(err)
 		}
 		ours := make(map[string]string)
@@ -152,7 +152,7 @@ func TestResultIsTheAnswer(t *testing.T) {
 				io.WriteString(w, tt.body)
 			})
 			payload := fmt.Sprintf(`{"url": %q, "max_response_bytes": %d}`, s.URL, tt.most)
-			result, err := run[json.RawMessage](start(t.Context()), t, newDeps(t, loopback), "http.request", payload)
+			result, err := run[json.RawMessage](start(t.Context()), t, newSet(t, loopback), "http.request", payload)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -381,15 +381,15 @@ func TestCredentialsInAURLAreSentButNotTold(t *testing.T) {
 	s := serve(t, record(&got))
 	target := strings.Replace(s.URL, "http://", "http://ada:hunter2@", 1) + "/hunter2?token=hunter2"
 	payload := `{"url": ` + quote(target) + `}`
-	if _, err := run[tasks.HTTPRequestOut](start(t.Context()), t, newDeps(t, loopback), "http.request", payload); err != nil {
+	if _, err := run[tasks.HTTPRequestOut](start(t.Context()), t, newSet(t, loopback), "http.request", payload); err != nil {
 		t.Fatal(err)
 	}
 	if want := "Basic YWRhOmh1bnRlcjI="; got.Header.Get("Authorization") != want {
 		t.Errorf("Authorization %q, want %q", got.Header.Get("Authorization"), want)
 	}
 	s.Close()
-	for name, deps := range map[string]*tasks.Deps{"nobody there": newDeps(t, loopback), "refused": newDeps(t, tasks.Options{})} {
-		_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, deps, "http.request", payload)
+	for name, set := range map[string]tasks.Set{"nobody there": newSet(t, loopback), "refused": newSet(t, tasks.Options{})} {
+		_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, set, "http.request", payload)
 		if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), s.Listener.Addr().String()) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -426,7 +426,7 @@ func watched(t *testing.T) (port string, untouched func()) {
 func TestOnlyPublicAddressesAreDialled(t *testing.T) {
 	resolveWith(t, map[string][][]string{"inside.test.": {{"127.0.0.1"}}, "both.test.": {{"127.0.0.1", "10.0.0.1"}}})
 	port, untouched := watched(t)
-	deps := newDeps(t, tasks.Options{})
+	set := newSet(t, tasks.Options{})
 	for host, address := range map[string]string{
 		"127.0.0.1":          "127.0.0.1",
 		"127.1.2.3":          "127.1.2.3",
@@ -453,7 +453,7 @@ func TestOnlyPublicAddressesAreDialled(t *testing.T) {
 	} {
 		t.Run(host, func(t *testing.T) {
 			payload := `{"url": "http://` + host + `:` + port + `/"}`
-			_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, deps, "http.request", payload)
+			_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, set, "http.request", payload)
 			checkFailure(t, err, task.KindPermanent, "http_task.allow_cidrs")
 			if address != "" && !strings.Contains(err.Error(), address+":"+port) {
 				t.Errorf("%v does not name %s", err, address)
@@ -468,10 +468,10 @@ func TestRedirectsReachOnlyPublicAddresses(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, r.URL.Query().Get("to"), http.StatusTemporaryRedirect)
 	})
-	deps := newDeps(t, tasks.Options{AllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
+	set := newSet(t, tasks.Options{AllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
 	for _, host := range []string{"127.0.0.2", "0.0.0.0", "[::1]", "169.254.169.254"} {
 		target := s.URL + "/?to=" + url.QueryEscape("http://"+host+":"+port)
-		_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, deps, "http.request", `{"url": `+quote(target)+`}`)
+		_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, set, "http.request", `{"url": `+quote(target)+`}`)
 		checkFailure(t, err, task.KindPermanent, host+":"+port, "http_task.allow_cidrs")
 	}
 	untouched()
@@ -485,12 +485,12 @@ func TestNamesAreJudgedByTheAddressThatIsDialled(t *testing.T) {
 	s := serve(t, closing)
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
 	resolveWith(t, map[string][][]string{"rebind.test.": {{"127.0.0.1"}, {"127.0.0.2"}}})
-	deps := newDeps(t, tasks.Options{AllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
+	set := newSet(t, tasks.Options{AllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
 	payload := `{"url": "http://rebind.test:` + port + `/"}`
-	if out, err := run[tasks.HTTPRequestOut](start(t.Context()), t, deps, "http.request", payload); err != nil || out.Status != 200 {
+	if out, err := run[tasks.HTTPRequestOut](start(t.Context()), t, set, "http.request", payload); err != nil || out.Status != 200 {
 		t.Fatalf("%+v, %v", out, err)
 	}
-	_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, deps, "http.request", payload)
+	_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, set, "http.request", payload)
 	checkFailure(t, err, task.KindPermanent, "127.0.0.2:"+port)
 }
 
@@ -498,25 +498,25 @@ func TestAnAllowedAddressBesideForbiddenOnes(t *testing.T) {
 	s := serve(t, closing)
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
 	resolveWith(t, map[string][][]string{"both.test.": {{"127.0.0.2", "127.0.0.1"}}})
-	deps := newDeps(t, tasks.Options{AllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
+	set := newSet(t, tasks.Options{AllowCIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
 	payload := `{"url": "http://both.test:` + port + `/"}`
-	if out, err := run[tasks.HTTPRequestOut](start(t.Context()), t, deps, "http.request", payload); err != nil || out.Status != 200 {
+	if out, err := run[tasks.HTTPRequestOut](start(t.Context()), t, set, "http.request", payload); err != nil || out.Status != 200 {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	s.Close()
-	_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, deps, "http.request", payload)
+	_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, set, "http.request", payload)
 	checkFailure(t, err, task.KindError, "the other addresses of the host do not answer")
 }
 
 // A proxy would be asked to dial for us, and know nothing of what may be called. TestMain has named one.
 func TestProxiesOfTheEnvironmentAreNotUsed(t *testing.T) {
-	_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, newDeps(t, loopback), "http.request", `{"url": "http://10.0.0.1/"}`)
+	_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, newSet(t, loopback), "http.request", `{"url": "http://10.0.0.1/"}`)
 	checkFailure(t, err, task.KindPermanent, "10.0.0.1:80")
 }
 
 // Nobody listens there, and not every machine has the address; but it is tried.
 func TestIPv6CanBeAllowed(t *testing.T) {
-	_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, newDeps(t, loopback), "http.request", `{"url": "http://[::1]:1/"}`)
+	_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, newSet(t, loopback), "http.request", `{"url": "http://[::1]:1/"}`)
 	checkFailure(t, err, task.KindError, "[::1]:1")
 	if strings.Contains(err.Error(), "allow_cidrs") {
 		t.Error(err)
@@ -538,7 +538,7 @@ func TestWhatCannotBeReachedIsTriedAgain(t *testing.T) {
 		"hung up":                rude.URL,
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, newDeps(t, loopback), "http.request", `{"url": `+quote(target)+`}`)
+			_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, newSet(t, loopback), "http.request", `{"url": `+quote(target)+`}`)
 			host, _ := url.Parse(target)
 			checkFailure(t, err, task.KindError, "POST "+host.Host)
 		})
@@ -551,7 +551,7 @@ func TestTLSWithAnAuthorityOfOnesOwn(t *testing.T) {
 	opts := loopback
 	opts.RootCAs = x509.NewCertPool()
 	opts.RootCAs.AddCert(s.Certificate())
-	out, err := run[tasks.HTTPRequestOut](start(t.Context()), t, newDeps(t, opts), "http.request", `{"url": `+quote(s.URL)+`}`)
+	out, err := run[tasks.HTTPRequestOut](start(t.Context()), t, newSet(t, opts), "http.request", `{"url": `+quote(s.URL)+`}`)
 	if err != nil || out.Status != 200 {
 		t.Errorf("got %+v, %v", out, err)
 	}
@@ -591,7 +591,7 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 				<-reached
 				cancel()
 			}()
-			_, err := run[tasks.HTTPRequestOut](ctx, t, newDeps(t, loopback), "http.request", `{"url": `+quote(s.URL)+`, "timeout": "1h"}`)
+			_, err := run[tasks.HTTPRequestOut](ctx, t, newSet(t, loopback), "http.request", `{"url": `+quote(s.URL)+`, "timeout": "1h"}`)
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v", err)
 			}
@@ -600,7 +600,7 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 			s, _ := silent(t, half)
 			ctx, cancel := context.WithTimeout(start(t.Context()), 50*time.Millisecond)
 			defer cancel()
-			_, err := run[tasks.HTTPRequestOut](ctx, t, newDeps(t, loopback), "http.request", `{"url": `+quote(s.URL)+`, "timeout": "1h"}`)
+			_, err := run[tasks.HTTPRequestOut](ctx, t, newSet(t, loopback), "http.request", `{"url": `+quote(s.URL)+`, "timeout": "1h"}`)
 			if err == nil || task.FailureOf(ctx, err).Kind != task.KindTimeout {
 				t.Errorf("got %v", err)
 			}

@@ -16,7 +16,7 @@ func TestAnswersAreCutToTheLargestResult(t *testing.T) {
 	const most = 1000
 	opts := loopback
 	opts.MaxResultBytes = most
-	deps := newDeps(t, opts)
+	set := newSet(t, opts)
 	for name, tt := range map[string]struct {
 		contentType, body string
 		truncated         bool
@@ -36,7 +36,7 @@ func TestAnswersAreCutToTheLargestResult(t *testing.T) {
 				io.WriteString(w, tt.body)
 			})
 			payload := fmt.Sprintf(`{"url": %q, "max_response_bytes": 10485760}`, s.URL)
-			result, err := run[json.RawMessage](start(t.Context()), t, deps, "http.request", payload)
+			result, err := run[json.RawMessage](start(t.Context()), t, set, "http.request", payload)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,11 +6,11 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/task"
 	"github.com/backbeat-go/backbeat/tasks"
 )
 
@@ -23,13 +23,23 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func newDeps(t *testing.T, opts tasks.Options) *tasks.Deps {
+func newSet(t *testing.T, opts tasks.Options) tasks.Set {
 	t.Helper()
-	deps, err := tasks.NewDeps(opts)
+	set, err := tasks.New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return deps
+	return set
+}
+
+// handler returns what runs the tasks of a type.
+func handler(t *testing.T, set tasks.Set, name string) task.Func {
+	t.Helper()
+	handlers, err := catalog.Handlers(set)
+	if err != nil || handlers[name] == nil {
+		t.Fatalf("no handler of %s: %v", name, err)
+	}
+	return handlers[name].Run
 }
 
 // start is the context of the first attempt of the task "order-17".
@@ -38,10 +48,10 @@ func start(ctx context.Context) context.Context {
 }
 
 // run runs the handler of a type once and returns the result, decoded as Out.
-func run[Out any](ctx context.Context, t *testing.T, deps *tasks.Deps, name, payload string) (Out, error) {
+func run[Out any](ctx context.Context, t *testing.T, set tasks.Set, name, payload string) (Out, error) {
 	t.Helper()
 	var out Out
-	result, err := tasks.Handlers(deps, true)[name](ctx, []byte(payload))
+	result, err := handler(t, set, name)(ctx, []byte(payload))
 	if err != nil {
 		return out, err
 	}
@@ -69,16 +79,12 @@ func checkFailure(t *testing.T, err error, kind task.ErrorKind, words ...string)
 // faultsOf returns what is wrong with a payload, as a caller is told it: "location: message".
 func faultsOf(t *testing.T, name, payload string) []string {
 	t.Helper()
-	r := task.NewRegistry([]string{"default"}, time.Hour)
-	if err := tasks.Register(r, true); err != nil {
-		t.Fatal(err)
-	}
-	typ, ok := r.Lookup(name)
-	if !ok {
-		t.Fatalf("no type %s", name)
+	handlers, err := catalog.Handlers(tasks.Builtin())
+	if err != nil || handlers[name] == nil {
+		t.Fatalf("no type %s: %v", name, err)
 	}
 	var faults []string
-	for _, f := range typ.Validate([]byte(payload)) {
+	for _, f := range handlers[name].Type.Validate([]byte(payload)) {
 		faults = append(faults, f.Location+": "+f.Message)
 	}
 	return faults

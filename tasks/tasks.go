@@ -1,22 +1,73 @@
-// Package tasks holds the task types, one to a file. To add one, copy a file and change it: its payload, its result
-// and its handler are all that there is to say.
+// Package tasks holds the built-in task types, one to a file. To add one, copy a file and change it: its payload, its result
+// and its handler are all that there is to say. Programs get them with Builtin.
 package tasks
 
 import (
 	"context"
 	"crypto/x509"
+	"fmt"
 	"net/http"
 	"net/netip"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/config"
+	"github.com/backbeat-go/backbeat/task"
 )
 
-// Deps is what handlers need. Only workers have it.
-type Deps struct {
-	http      *http.Transport
-	mail      mailer
-	callbacks signer
-	maxResult int
+// Set is the built-in task types with their handlers.
+type Set struct{ deps *deps }
+
+// Builtin returns the built-in types, for program.Main and program.New, which configure them. Without that http.request
+// reaches public addresses only, email.send has no mail server, and callbacks are not signed.
+func Builtin() Set {
+	set, err := New(Options{})
+	if err != nil {
+		panic(err) // options that say nothing are right
+	}
+	return set
+}
+
+// New returns the built-in types for a worker in a program of one's own. It returns an error for an SMTPURL or a secret that
+// cannot be read.
+func New(opts Options) (Set, error) {
+	mail, err := newMailer(opts)
+	if err != nil {
+		return Set{}, err
+	}
+	callbacks, err := newSigner(opts.CallbackSecrets)
+	if err != nil {
+		return Set{}, err
+	}
+	return Set{&deps{
+		http: newHTTPTransport(opts.AllowCIDRs, opts.RootCAs), mail: mail, callbacks: callbacks, maxResult: opts.MaxResultBytes,
+	}}, nil
+}
+
+// Configure returns the types as a configuration wants them: with its mail server, its addresses and its secrets.
+func (Set) Configure(cfg *config.Config) (task.Set, error) {
+	secrets := make([]string, len(cfg.Callback.Secrets))
+	for i, secret := range cfg.Callback.Secrets {
+		secrets[i] = secret.Reveal()
+	}
+	set, err := New(Options{
+		AllowCIDRs:      cfg.HTTPTask.AllowCIDRs,
+		CallbackSecrets: secrets,
+		SMTPURL:         cfg.SMTP.URL.Reveal(),
+		SMTPFrom:        cfg.SMTP.From,
+		MaxResultBytes:  cfg.MaxResultBytes,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("built-in task types: %w", err)
+	}
+	return set, nil
+}
+
+// Handlers returns the types with what runs them.
+func (s Set) Handlers() []*task.Handler {
+	handlers := make([]*task.Handler, len(builtin))
+	for i, handle := range builtin {
+		handlers[i] = handle(s.deps)
+	}
+	return handlers
 }
 
 // Options say what handlers may use.
@@ -35,62 +86,24 @@ type Options struct {
 	RootCAs *x509.CertPool
 }
 
-// NewDeps connects handlers to the world. It returns an error for an SMTPURL or a secret that cannot be read.
-func NewDeps(opts Options) (*Deps, error) {
-	mail, err := newMailer(opts)
-	if err != nil {
-		return nil, err
-	}
-	callbacks, err := newSigner(opts.CallbackSecrets)
-	if err != nil {
-		return nil, err
-	}
-	return &Deps{
-		http: newHTTPTransport(opts.AllowCIDRs, opts.RootCAs), mail: mail, callbacks: callbacks, maxResult: opts.MaxResultBytes,
-	}, nil
+// deps is what handlers need.
+type deps struct {
+	http      *http.Transport
+	mail      mailer
+	callbacks signer
+	maxResult int
 }
 
-// entry is a task type with its handler, whose Go types are hidden.
-type entry struct {
-	typ  *task.Type
-	bind func(*Deps) task.Handler
-}
+// builtin is what the files of this package define.
+var builtin []func(*deps) *task.Handler
 
-// catalog is filled by the definitions in this package.
-var catalog []entry
-
-// define adds a task type. The handler is a method of Deps, named as a method expression, so that programs that only
-// need to know the type never make Deps.
+// define adds a type to the set. The handler is a method of deps, named as a method expression.
 func define[In, Out any](
-	name string, run func(*Deps, context.Context, In) (Out, error), opts ...task.Option,
+	name string, run func(*deps, context.Context, In) (Out, error), opts ...task.Option,
 ) task.Definition[In, Out] {
 	def := task.Define[In, Out](name, opts...)
-	catalog = append(catalog, entry{def.Type, func(d *Deps) task.Handler {
-		return def.Handler(func(ctx context.Context, in In) (Out, error) { return run(d, ctx, in) })
-	}})
+	builtin = append(builtin, func(d *deps) *task.Handler {
+		return def.Handle(func(ctx context.Context, in In) (Out, error) { return run(d, ctx, in) })
+	})
 	return def
-}
-
-// Register makes the types known; those for debugging only if debug is true.
-func Register(r *task.Registry, debug bool) error {
-	for _, e := range catalog {
-		if e.typ.Debug && !debug {
-			continue
-		}
-		if err := r.Add(e.typ); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Handlers returns what runs the types, by name; those for debugging only if debug is true.
-func Handlers(d *Deps, debug bool) map[string]task.Handler {
-	handlers := make(map[string]task.Handler, len(catalog))
-	for _, e := range catalog {
-		if !e.typ.Debug || debug {
-			handlers[e.typ.Name] = e.bind(d)
-		}
-	}
-	return handlers
 }

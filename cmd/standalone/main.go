@@ -2,12 +2,8 @@
 package main
 
 import (
-	"os"
-
-	"github.com/backbeat-go/backbeat/config"
-	"github.com/backbeat-go/backbeat/internal/app"
+	"github.com/backbeat-go/backbeat/program"
+	"github.com/backbeat-go/backbeat/tasks"
 )
 
-func main() {
-	os.Exit(app.Main(config.Standalone, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
-}
+func main() { program.Main(program.Standalone, tasks.Builtin()) }

@@ -18,7 +18,7 @@ const (
 
 var (
 	project  = under(module)
-	domain   = own("internal/task", "internal/jsonschema", "internal/cron", "internal/schedule", "internal/lease", "internal/ratelimit")
+	domain   = own("task", "internal/catalog", "internal/fleet", "internal/jsonschema", "internal/cron", "internal/schedule", "internal/lease", "internal/ratelimit")
 	adapters = []string{"internal/broker", "internal/redisstore", "internal/httpapi", "internal/localredis"}
 )
 
@@ -48,7 +48,7 @@ func rules() []rule {
 		},
 		{
 			says:  "only the composition root imports asynqmon",
-			from:  project.but(own("internal/app")),
+			from:  project.but(own("program")),
 			never: under(asynqmon),
 		},
 		{
@@ -63,13 +63,13 @@ func rules() []rule {
 		},
 		{
 			says:  "only programs import the composition root",
-			from:  project.but(own("cmd", "internal/app")),
-			never: own("internal/app"),
+			from:  project.but(own("cmd", "program")),
+			never: own("program"),
 		},
 		{
 			says:  "programs import only the composition root, tasks, config and the standard library",
 			from:  own("cmd").but(own("cmd/backbeat")),
-			never: project.or(outside).but(own("internal/app", "tasks", "config")),
+			never: project.or(outside).but(own("program", "tasks", "config")),
 		},
 		{
 			says:  "of the project, the client program imports only its command line",
@@ -79,7 +79,7 @@ func rules() []rule {
 		{
 			says:  "the client knows of the project only the domain, and the command line only the client",
 			from:  own("client"),
-			never: project.but(own("client", "internal/task")),
+			never: project.but(own("client", "task")),
 		},
 		{
 			says:  "the client knows of the project only the domain, and the command line only the client",
@@ -131,45 +131,45 @@ func TestRules(t *testing.T) {
 		imports string
 		broken  []string
 	}{
-		{"internal/task -> encoding/json", nil},
-		{"internal/task -> github.com/danielgtaylor/huma/v2", nil},
+		{"task -> encoding/json", nil},
+		{"task -> github.com/danielgtaylor/huma/v2", nil},
 		{"internal/schedule -> internal/cron", nil},
 		{"internal/beat -> internal/lease", nil},
 		{"internal/broker -> " + asynq, nil},
 		{"bench -> " + asynq, nil},
-		{"internal/broker -> internal/task", nil},
+		{"internal/broker -> task", nil},
 		{"internal/httpapi -> github.com/labstack/echo/v4", nil},
-		{"internal/app -> internal/broker", nil},
-		{"internal/app -> " + asynqmon, nil},
-		{"internal/app/internal/inner -> internal/app", nil},
-		{"cmd/api -> internal/app", nil},
+		{"program -> internal/broker", nil},
+		{"program -> " + asynqmon, nil},
+		{"program/inner -> program", nil},
+		{"cmd/api -> program", nil},
 		{"cmd/api -> os", nil},
 		{"config -> github.com/redis/go-redis/v9", nil},
 		{"cmd/backbeat -> internal/cli", nil},
 		{"internal/cli -> client", nil},
-		{"client -> internal/task", nil},
+		{"client -> task", nil},
 
-		{"internal/task -> " + goRedis + "/v9", []string{"the domain and beat import no technology"}},
+		{"task -> " + goRedis + "/v9", []string{"the domain and beat import no technology"}},
 		{"internal/schedule -> " + echo + "/v4/middleware", []string{"the domain and beat import no technology"}},
-		{"internal/task -> example.com/x -> " + asynqmon, []string{"the domain and beat import no technology"}},
-		{"internal/task/sub -> config", []string{"of the project, the domain and beat import only the domain"}},
+		{"task -> example.com/x -> " + asynqmon, []string{"the domain and beat import no technology"}},
+		{"task/sub -> config", []string{"of the project, the domain and beat import only the domain"}},
 		{"internal/beat -> internal/redisstore", []string{"of the project, the domain and beat import only the domain"}},
 		{"internal/cron -> example.com/x", []string{"cron, lease and ratelimit need the standard library only"}},
-		{"internal/lease -> internal/task", []string{"cron, lease and ratelimit need the standard library only"}},
-		{"internal/app -> " + asynq, []string{"only the broker imports asynq"}},
+		{"internal/lease -> task", []string{"cron, lease and ratelimit need the standard library only"}},
+		{"program -> " + asynq, []string{"only the broker imports asynq"}},
 		{"tasks -> " + asynq + "/tools", []string{"only the broker imports asynq"}},
 		{"internal/httpapi -> " + asynqmon, []string{"only the composition root imports asynqmon"}},
 		{"internal/httpapi -> " + goRedis + "/v9", []string{"of the adapters, only the HTTP API knows the web framework, and it knows no Redis"}},
 		{"internal/broker -> " + echo + "/v4", []string{"of the adapters, only the HTTP API knows the web framework, and it knows no Redis"}},
-		{"tasks -> internal/app", []string{"only programs import the composition root"}},
-		{"cmd/api -> internal/task", []string{"programs import only the composition root, tasks, config and the standard library"}},
+		{"tasks -> program", []string{"only programs import the composition root"}},
+		{"cmd/api -> task", []string{"programs import only the composition root, tasks, config and the standard library"}},
 		{"cmd/api -> example.com/x", []string{"programs import only the composition root, tasks, config and the standard library"}},
 		{"cmd/api -> internal/cli", []string{"programs import only the composition root, tasks, config and the standard library"}},
-		{"cmd/backbeat -> internal/app", []string{"of the project, the client program imports only its command line"}},
+		{"cmd/backbeat -> program", []string{"of the project, the client program imports only its command line"}},
 		{"client -> tasks", []string{"the client knows of the project only the domain, and the command line only the client"}},
-		{"internal/cli -> internal/task", []string{"the client knows of the project only the domain, and the command line only the client"}},
+		{"internal/cli -> task", []string{"the client knows of the project only the domain, and the command line only the client"}},
 		{"client -> example.com/x -> " + goRedis + "/v9", []string{"the client and the command line need no server technology"}},
-		{"internal/app -> internal/redistest", []string{"only tests import the packages that serve tests"}},
+		{"program -> internal/redistest", []string{"only tests import the packages that serve tests"}},
 		{"internal/httpapi -> internal/broker", []string{"adapters do not import one another"}},
 		{"internal/broker -> internal/telemetry -> internal/redisstore", []string{"adapters do not import one another"}},
 	}
@@ -194,7 +194,7 @@ func line(imports string) graph {
 	g := graph{}
 	last := ""
 	for pkg := range strings.SplitSeq(imports, " -> ") {
-		if first, _, _ := strings.Cut(pkg, "/"); slices.Contains([]string{"bench", "client", "cmd", "config", "internal", "tasks"}, first) {
+		if first, _, _ := strings.Cut(pkg, "/"); slices.Contains([]string{"bench", "client", "cmd", "config", "internal", "program", "task", "tasks"}, first) {
 			pkg = module + "/" + pkg
 		}
 		g[pkg] = nil

@@ -7,8 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Beat turns schedules into tasks while it leads.
@@ -24,7 +25,7 @@ type Config struct {
 	Journal schedule.Journal
 	Store   schedule.Store
 	Queues  Queues
-	Types   *task.Registry
+	Types   *catalog.Catalog
 	// Schedules are those of the configuration file. They are written to the store when a term begins.
 	Schedules []Configured
 	Logger    *slog.Logger

@@ -17,10 +17,11 @@ import (
 
 	"github.com/backbeat-go/backbeat/internal/beat"
 	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,7 +32,7 @@ type stage struct {
 	rdb    redis.UniversalClient
 	store  *redisstore.Schedules
 	client *broker.Client
-	types  *task.Registry
+	types  *catalog.Catalog
 	log    *strings.Builder
 }
 
@@ -46,7 +47,7 @@ func newStage(t *testing.T) *stage {
 
 func newStageOn(t *testing.T, rdb redis.UniversalClient, queues ...string) *stage {
 	t.Helper()
-	s := &stage{t: t, rdb: rdb, types: task.NewRegistry(queues, time.Hour), log: new(strings.Builder)}
+	s := &stage{t: t, rdb: rdb, types: catalog.New(queues, time.Hour), log: new(strings.Builder)}
 	s.must(s.types.Add(task.Define[input, task.None]("job").Type))
 	var configured []broker.Queue
 	for _, name := range queues {

@@ -12,7 +12,7 @@ import (
 	"github.com/backbeat-go/backbeat/internal/beat"
 	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // A master of a cluster is away, killed or hanging, that keeps none of the schedules: those whose tasks go to queues of other

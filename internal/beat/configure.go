@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // restoreInterval is how often the leader looks whether the store still has the schedules of the configuration file.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // fire moves schedules on when they are due, when somebody has changed them, and when their tasks have ended.

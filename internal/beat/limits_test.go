@@ -13,7 +13,7 @@ import (
 
 	"github.com/backbeat-go/backbeat/internal/beat"
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // scales weighs the tasks of each commit.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/backbeat-go/backbeat/internal/beat"
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // tally counts what it is told.

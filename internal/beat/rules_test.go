@@ -23,7 +23,7 @@ import (
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/internal/storetest"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // behind makes a schedule that ticks every second look as if no beat had run for a while.
@@ -108,9 +108,9 @@ func (s *stage) work(handle func(context.Context, input) error) {
 	s.t.Helper()
 	d := task.Define[input, task.None]("job")
 	server := broker.NewServer(s.rdb, broker.ServerConfig{
-		Registry: s.types, Queues: []broker.Queue{{Name: "default", Weight: 1}}, Concurrency: 8, ShutdownTimeout: time.Second,
+		Types: s.types, Queues: []broker.Queue{{Name: "default", Weight: 1}}, Concurrency: 8, ShutdownTimeout: time.Second,
 		Logger: slog.New(slog.DiscardHandler),
-		Handlers: map[string]task.Handler{"job": d.Handler(func(ctx context.Context, in input) (task.None, error) {
+		Handlers: map[string]*task.Handler{"job": d.Handle(func(ctx context.Context, in input) (task.None, error) {
 			return task.None{}, handle(ctx, in)
 		})},
 	})

@@ -8,7 +8,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // attempt is one run of a task in this process, from the fetch to the acknowledgement.
@@ -186,6 +186,19 @@ func (a *attempt) handBack(outcome task.State) {
 	}
 }
 
+// snooze ends an attempt whose handler wants to run again after d, unless it must be over before that. It spends no retry.
+func (a *attempt) snooze(d time.Duration) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	at := now.Add(d)
+	if deadline := a.deadline(); a.ended || !deadline.IsZero() && !at.Before(deadline) {
+		return false
+	}
+	a.ended, a.endedAt, a.outcome, a.retryAt = true, now, unstarted, at
+	return true
+}
+
 // putOff ends an attempt that this worker cannot run, because it does not know the type. Others may: so it costs nothing,
 // and the task comes again a little later, when it holds up nobody in the queue.
 func (a *attempt) putOff(now time.Time) {
@@ -253,7 +266,7 @@ func (a *attempt) appendFinish(args []any, now time.Time) []any {
 		progress = encodeProgress(*a.progress)
 	}
 	var expiresAt int64
-	if t := a.message.time(headerExpiresAt); !t.IsZero() {
+	if t := a.message.time(headerExpiresAt); !t.IsZero() && a.begunAt.IsZero() {
 		expiresAt = t.UnixMilli()
 	}
 	return append(args,

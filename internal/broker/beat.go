@@ -12,7 +12,7 @@ import (
 
 	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // BeatClient is what a leader of the beat does with the queues. Whatever it does is fenced by its term: once a later

@@ -8,11 +8,11 @@ import (
 
 	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // tick is one that is owed.
-func (f *fleet) tick(n int) *schedule.Owed {
+func (f *workshop) tick(n int) *schedule.Owed {
 	f.t.Helper()
 	at := time.UnixMilli(int64(n) * 1000)
 	run := schedule.Run{Tick: at, TaskID: schedule.TickID("s", at)}
@@ -22,7 +22,7 @@ func (f *fleet) tick(n int) *schedule.Owed {
 }
 
 // batch is one of ticks.
-func (f *fleet) batch(id string, ticks ...int) *schedule.Batch {
+func (f *workshop) batch(id string, ticks ...int) *schedule.Batch {
 	f.t.Helper()
 	b := &schedule.Batch{ID: id}
 	for _, n := range ticks {
@@ -32,7 +32,7 @@ func (f *fleet) batch(id string, ticks ...int) *schedule.Batch {
 }
 
 // take takes a task off its queue and leaves nothing of it, as the end of one does that is not retained.
-func (f *fleet) take(id string) {
+func (f *workshop) take(id string) {
 	f.t.Helper()
 	got, err := f.rdb.RPop(f.t.Context(), "asynq:{default}:pending").Result()
 	f.must(err)
@@ -42,7 +42,7 @@ func (f *fleet) take(id string) {
 	f.must(f.rdb.Del(f.t.Context(), "asynq:{default}:t:"+id).Err())
 }
 
-func (f *fleet) wantPending(n int64) {
+func (f *workshop) wantPending(n int64) {
 	f.t.Helper()
 	if got := f.rdb.LLen(f.t.Context(), "asynq:{default}:pending").Val(); got != n {
 		f.t.Errorf("%d tasks are pending, want %d", got, n)

@@ -8,7 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 const (
@@ -23,9 +24,9 @@ const (
 // an earlier state meanwhile can be passed over. When it ends early, because ctx does or Redis is away, the result
 // tells what is done, and doing it again does the rest. Errors: CodeInvalid, with locations such as filter.state;
 // CodeUnavailable.
-func (c *Client) Bulk(ctx context.Context, change task.Bulk) (task.BulkResult, error) {
+func (c *Client) Bulk(ctx context.Context, change fleet.Bulk) (fleet.BulkResult, error) {
 	if faults := change.Check(); len(faults) > 0 {
-		return task.BulkResult{}, task.Invalid(faults...)
+		return fleet.BulkResult{}, task.Invalid(faults...)
 	}
 	b := &bulk{Client: c, Bulk: change, size: bulkTasks / 8}
 	if change.OlderThan > 0 {
@@ -33,9 +34,9 @@ func (c *Client) Bulk(ctx context.Context, change task.Bulk) (task.BulkResult, e
 	}
 	if err := c.knowsAll(ctx, change.Filter.Queues); err != nil {
 		if e, ok := errors.AsType[*task.Error](err); ok && e.Code == task.CodeInvalid {
-			err = task.Invalid(task.Fault{Location: "filter." + e.Faults[0].Location, Message: e.Faults[0].Message})
+			err = task.Invalid(task.ValidationError{Location: "filter." + e.Faults[0].Location, Message: e.Faults[0].Message})
 		}
-		return task.BulkResult{}, err
+		return fleet.BulkResult{}, err
 	}
 	sections, err := b.sections(ctx)
 	for _, s := range sections {
@@ -51,10 +52,10 @@ func (c *Client) Bulk(ctx context.Context, change task.Bulk) (task.BulkResult, e
 // bulk is a bulk change under way.
 type bulk struct {
 	*Client
-	task.Bulk
+	fleet.Bulk
 	before time.Time // tasks must be older than this; zero: of any age
 	size   int       // of the next chunk
-	result task.BulkResult
+	result fleet.BulkResult
 }
 
 // sections are where tasks may be that allow the action; and where they run, for those that are deleted: whoever
@@ -66,12 +67,12 @@ func (b *bulk) sections(ctx context.Context) ([]section, error) {
 	}
 	var sections []section
 	for _, s := range all {
-		if s.state == task.Scheduled && b.Action == task.ActionCancel && b.leavesRetrying() && !b.DryRun {
+		if s.state == task.Scheduled && b.Action == fleet.ActionCancel && b.leavesRetrying() && !b.DryRun {
 			// The one way back that tasks go by themselves is from here to pending. So it is looked at twice, the first
 			// time before they can have gone it; what is canceled is not found again.
 			sections = append(sections, newSection(s.queue, task.Retrying))
 		}
-		if b.Action.AppliesTo(s.state) || b.Action == task.ActionDelete {
+		if b.Action.AppliesTo(s.state) || b.Action == fleet.ActionDelete {
 			sections = append(sections, s)
 		}
 	}
@@ -257,7 +258,7 @@ func (b *bulk) selects(s section, r *record) bool {
 	if state != s.state || !b.Filter.HasType(r.message.Type) {
 		return false
 	}
-	if b.Action == task.ActionCancel && state == task.Running && r.fields[fieldCancelRequested] != "" {
+	if b.Action == fleet.ActionCancel && state == task.Running && r.fields[fieldCancelRequested] != "" {
 		return false // it has been asked to stop
 	}
 	if b.before.IsZero() {
@@ -290,7 +291,7 @@ func (b *bulk) act(ctx context.Context, s section, records []*record, changed ma
 			switch {
 			case replies[i] == "requested":
 				running = append(running, r.id)
-			case replies[i] == done && b.Action == task.ActionCancel:
+			case replies[i] == done && b.Action == fleet.ActionCancel:
 				b.meter.Ended(r.message.Type, r.queue, task.Canceled)
 			}
 		}
@@ -320,9 +321,9 @@ func (b *bulk) runScript(ctx context.Context, s section, records []*record) ([]s
 // arguments are what the script of the action takes for a task.
 func (b *bulk) arguments(r *record) []any {
 	switch b.Action {
-	case task.ActionCancel:
+	case fleet.ActionCancel:
 		return []any{r.id, r.message.retentionArg(task.Canceled)}
-	case task.ActionRetry:
+	case fleet.ActionRetry:
 		return []any{r.id, r.raw, r.renewed(), r.attempts()}
 	default:
 		return []any{r.id}

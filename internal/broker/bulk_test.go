@@ -15,10 +15,11 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
-func (f *fleet) bulk(change task.Bulk) task.BulkResult {
+func (f *workshop) bulk(change fleet.Bulk) fleet.BulkResult {
 	f.t.Helper()
 	got, err := f.client.Bulk(f.t.Context(), change)
 	if err != nil {
@@ -27,15 +28,15 @@ func (f *fleet) bulk(change task.Bulk) task.BulkResult {
 	return got
 }
 
-func (f *fleet) wantBulk(change task.Bulk, matched, changed, skipped int) {
+func (f *workshop) wantBulk(change fleet.Bulk, matched, changed, skipped int) {
 	f.t.Helper()
-	if got, want := f.bulk(change), (task.BulkResult{Matched: matched, Changed: changed, Skipped: skipped}); got != want {
+	if got, want := f.bulk(change), (fleet.BulkResult{Matched: matched, Changed: changed, Skipped: skipped}); got != want {
 		f.t.Errorf("%+v: %+v, want %+v", change, got, want)
 	}
 }
 
 // enqueueMany enqueues n tasks like the request, and returns their ids.
-func (f *fleet) enqueueMany(n int, like task.Request) (ids []string) {
+func (f *workshop) enqueueMany(n int, like task.Request) (ids []string) {
 	f.t.Helper()
 	one := f.prepare(like)
 	tasks := make([]*task.Task, n)
@@ -53,11 +54,11 @@ func (f *fleet) enqueueMany(n int, like task.Request) (ids []string) {
 }
 
 // inQueues counts tasks by state.
-func (f *fleet) inQueues() map[task.State]int {
+func (f *workshop) inQueues() map[task.State]int {
 	f.t.Helper()
 	n := make(map[task.State]int)
 	for _, state := range task.States {
-		if ids := f.pages(task.Filter{States: []task.State{state}}, 1000, nil); len(ids) > 0 {
+		if ids := f.pages(fleet.Filter{States: []task.State{state}}, 1000, nil); len(ids) > 0 {
 			n[state] = len(ids)
 		}
 	}
@@ -65,15 +66,15 @@ func (f *fleet) inQueues() map[task.State]int {
 }
 
 func TestBulkInEachState(t *testing.T) {
-	for action, want := range map[task.Action]struct {
+	for action, want := range map[fleet.Action]struct {
 		matched, changed, skipped int
 		left                      map[task.State]int
 	}{
-		task.ActionCancel: {5, 5, 0, map[task.State]int{task.Succeeded: 1, task.Failed: 1, task.Canceled: 6, task.Expired: 1}},
-		task.ActionRetry: {3, 3, 0, map[task.State]int{
+		fleet.ActionCancel: {5, 5, 0, map[task.State]int{task.Succeeded: 1, task.Failed: 1, task.Canceled: 6, task.Expired: 1}},
+		fleet.ActionRetry: {3, 3, 0, map[task.State]int{
 			task.Scheduled: 1, task.Aggregating: 1, task.Pending: 4, task.Running: 1, task.Retrying: 1, task.Succeeded: 1,
 		}},
-		task.ActionDelete: {9, 8, 1, map[task.State]int{task.Running: 1}},
+		fleet.ActionDelete: {9, 8, 1, map[task.State]int{task.Running: 1}},
 	} {
 		t.Run(string(action), func(t *testing.T) {
 			f := newFleet(t)
@@ -84,7 +85,7 @@ func TestBulkInEachState(t *testing.T) {
 			before := f.inQueues()
 			var matched, changed, skipped int
 			for _, q := range queues {
-				change := task.Bulk{Action: action, Filter: task.Filter{Queues: []string{q.Name}}, DryRun: true}
+				change := fleet.Bulk{Action: action, Filter: fleet.Filter{Queues: []string{q.Name}}, DryRun: true}
 				dry := f.bulk(change)
 				change.DryRun = false
 				got := f.bulk(change)
@@ -96,7 +97,7 @@ func TestBulkInEachState(t *testing.T) {
 			if matched != want.matched || changed != want.changed || skipped != want.skipped {
 				t.Errorf("%d matched, %d changed, %d skipped", matched, changed, skipped)
 			}
-			if action == task.ActionCancel {
+			if action == fleet.ActionCancel {
 				f.wait("running")
 			}
 			if left := f.inQueues(); fmt.Sprint(left) != fmt.Sprint(want.left) {
@@ -110,9 +111,9 @@ func TestBulkDryRunChangesNothing(t *testing.T) {
 	f := newFleet(t)
 	inState(f)
 	before := f.inQueues()
-	for _, action := range []task.Action{task.ActionCancel, task.ActionRetry, task.ActionDelete} {
+	for _, action := range []fleet.Action{fleet.ActionCancel, fleet.ActionRetry, fleet.ActionDelete} {
 		for _, typ := range []string{"echo", "block", "fail"} {
-			f.bulk(task.Bulk{Action: action, Filter: task.Filter{Types: []string{typ}}, DryRun: true})
+			f.bulk(fleet.Bulk{Action: action, Filter: fleet.Filter{Types: []string{typ}}, DryRun: true})
 		}
 	}
 	if after := f.inQueues(); fmt.Sprint(after) != fmt.Sprint(before) {
@@ -126,24 +127,24 @@ func TestBulkFilters(t *testing.T) {
 	f.enqueueMany(20, task.Request{Type: "block"})
 	f.enqueueMany(7, task.Request{Type: "echo", Delay: ptr(time.Hour)})
 	f.enqueueMany(5, task.Request{Type: "echo", Queue: "low"})
-	cancel := func(filter task.Filter, olderThan time.Duration) task.Bulk {
-		return task.Bulk{Action: task.ActionCancel, Filter: filter, OlderThan: olderThan}
+	cancel := func(filter fleet.Filter, olderThan time.Duration) fleet.Bulk {
+		return fleet.Bulk{Action: fleet.ActionCancel, Filter: filter, OlderThan: olderThan}
 	}
-	f.wantBulk(cancel(task.Filter{Queues: []string{"default"}}, time.Hour), 0, 0, 0)
-	f.wantBulk(cancel(task.Filter{Queues: []string{"critical"}}, 0), 0, 0, 0)
-	f.wantBulk(cancel(task.Filter{Queues: []string{"default"}, States: []task.State{task.Pending}, Types: []string{"echo"}}, 0), 30, 30, 0)
-	f.wantBulk(cancel(task.Filter{Queues: []string{"low"}, States: []task.State{task.Scheduled}}, 0), 0, 0, 0)
-	f.wantBulk(cancel(task.Filter{Types: []string{"echo"}}, time.Nanosecond), 12, 12, 0)
+	f.wantBulk(cancel(fleet.Filter{Queues: []string{"default"}}, time.Hour), 0, 0, 0)
+	f.wantBulk(cancel(fleet.Filter{Queues: []string{"critical"}}, 0), 0, 0, 0)
+	f.wantBulk(cancel(fleet.Filter{Queues: []string{"default"}, States: []task.State{task.Pending}, Types: []string{"echo"}}, 0), 30, 30, 0)
+	f.wantBulk(cancel(fleet.Filter{Queues: []string{"low"}, States: []task.State{task.Scheduled}}, 0), 0, 0, 0)
+	f.wantBulk(cancel(fleet.Filter{Types: []string{"echo"}}, time.Nanosecond), 12, 12, 0)
 	if got := f.inQueues(); got[task.Pending] != 20 || got[task.Canceled] != 42 || len(got) != 2 {
 		t.Errorf("%v", got)
 	}
 	// Of those that are over, the end counts.
-	f.wantBulk(task.Bulk{Action: task.ActionDelete, Filter: task.Filter{States: []task.State{task.Canceled}}, OlderThan: time.Hour}, 0, 0, 0)
+	f.wantBulk(fleet.Bulk{Action: fleet.ActionDelete, Filter: fleet.Filter{States: []task.State{task.Canceled}}, OlderThan: time.Hour}, 0, 0, 0)
 	f.waitUntil(time.Now().Add(5 * time.Millisecond))
-	f.wantBulk(task.Bulk{Action: task.ActionDelete, Filter: task.Filter{States: []task.State{task.Canceled}}, OlderThan: time.Millisecond}, 42, 42, 0)
-	f.wantBulk(cancel(task.Filter{States: []task.State{task.Pending}}, 0), 20, 20, 0)
-	f.wantBulk(task.Bulk{Action: task.ActionRetry, Filter: task.Filter{States: []task.State{task.Canceled}, Types: []string{"block"}}}, 20, 20, 0)
-	f.wantBulk(task.Bulk{Action: task.ActionRetry, Filter: task.Filter{States: []task.State{task.Failed}}}, 0, 0, 0)
+	f.wantBulk(fleet.Bulk{Action: fleet.ActionDelete, Filter: fleet.Filter{States: []task.State{task.Canceled}}, OlderThan: time.Millisecond}, 42, 42, 0)
+	f.wantBulk(cancel(fleet.Filter{States: []task.State{task.Pending}}, 0), 20, 20, 0)
+	f.wantBulk(fleet.Bulk{Action: fleet.ActionRetry, Filter: fleet.Filter{States: []task.State{task.Canceled}, Types: []string{"block"}}}, 20, 20, 0)
+	f.wantBulk(fleet.Bulk{Action: fleet.ActionRetry, Filter: fleet.Filter{States: []task.State{task.Failed}}}, 0, 0, 0)
 	if got := f.inQueues(); got[task.Pending] != 20 || len(got) != 1 {
 		t.Errorf("%v", got)
 	}
@@ -152,16 +153,16 @@ func TestBulkFilters(t *testing.T) {
 func TestBulkFaults(t *testing.T) {
 	f := newFleet(t)
 	for _, tt := range []struct {
-		change   task.Bulk
+		change   fleet.Bulk
 		location string
 	}{
-		{task.Bulk{Action: task.ActionDelete}, "filter"},
-		{task.Bulk{Action: task.ActionDelete, OlderThan: time.Hour}, "filter"},
-		{task.Bulk{Action: task.ActionDelete, Filter: task.Filter{States: []task.State{task.Running}}}, "filter.state"},
-		{task.Bulk{Action: task.ActionRetry, Filter: task.Filter{States: []task.State{task.Running}}}, "filter.state"},
-		{task.Bulk{Action: task.ActionRetry, Filter: task.Filter{States: []task.State{task.Succeeded}}}, "filter.state"},
-		{task.Bulk{Action: task.ActionCancel, Filter: task.Filter{States: []task.State{task.Failed}}}, "filter.state"},
-		{task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queues: []string{"a}b"}}}, "filter.queue"},
+		{fleet.Bulk{Action: fleet.ActionDelete}, "filter"},
+		{fleet.Bulk{Action: fleet.ActionDelete, OlderThan: time.Hour}, "filter"},
+		{fleet.Bulk{Action: fleet.ActionDelete, Filter: fleet.Filter{States: []task.State{task.Running}}}, "filter.state"},
+		{fleet.Bulk{Action: fleet.ActionRetry, Filter: fleet.Filter{States: []task.State{task.Running}}}, "filter.state"},
+		{fleet.Bulk{Action: fleet.ActionRetry, Filter: fleet.Filter{States: []task.State{task.Succeeded}}}, "filter.state"},
+		{fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{States: []task.State{task.Failed}}}, "filter.state"},
+		{fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Queues: []string{"a}b"}}}, "filter.queue"},
 	} {
 		_, err := f.client.Bulk(t.Context(), tt.change)
 		e, ok := errors.AsType[*task.Error](err)
@@ -228,7 +229,7 @@ func (s *scale) note(argv []any) {
 }
 
 // measured returns a client whose scripts are noted.
-func (f *fleet) measured(s *scale) *broker.Client {
+func (f *workshop) measured(s *scale) *broker.Client {
 	rdb := f.redis.Connect(f.t)
 	rdb.AddHook(s)
 	c := broker.NewClient(rdb, queues)
@@ -253,12 +254,12 @@ func TestBulkOfManyTasksInSmallSteps(t *testing.T) {
 	s := &scale{}
 	client := f.measured(s)
 	for _, step := range []struct {
-		change task.Bulk
+		change fleet.Bulk
 		want   int
 	}{
-		{task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"echo"}}}, n + 2000},
-		{task.Bulk{Action: task.ActionRetry, Filter: task.Filter{Types: []string{"echo"}, States: []task.State{task.Canceled}}}, n + 2000},
-		{task.Bulk{Action: task.ActionDelete, Filter: task.Filter{Types: []string{"echo"}}}, n + 2000},
+		{fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Types: []string{"echo"}}}, n + 2000},
+		{fleet.Bulk{Action: fleet.ActionRetry, Filter: fleet.Filter{Types: []string{"echo"}, States: []task.State{task.Canceled}}}, n + 2000},
+		{fleet.Bulk{Action: fleet.ActionDelete, Filter: fleet.Filter{Types: []string{"echo"}}}, n + 2000},
 	} {
 		got, err := client.Bulk(t.Context(), step.change)
 		if err != nil || got.Matched != step.want || got.Changed != step.want {
@@ -298,8 +299,8 @@ func TestBulkSkipsWhatHasMovedOn(t *testing.T) {
 			}
 		}
 	}}
-	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{States: []task.State{task.Scheduled}}})
-	if err != nil || got != (task.BulkResult{Matched: 20, Changed: 12, Skipped: 8}) {
+	got, err := f.measured(s).Bulk(t.Context(), fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{States: []task.State{task.Scheduled}}})
+	if err != nil || got != (fleet.BulkResult{Matched: 20, Changed: 12, Skipped: 8}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if got := f.inQueues(); got[task.Pending] != 8 || got[task.Canceled] != 12 {
@@ -318,7 +319,7 @@ func TestBulkWithAKeyOfAWrongType(t *testing.T) {
 	if err := f.rdb.LPush(t.Context(), lock, "x").Err(); err != nil {
 		t.Fatal(err)
 	}
-	f.wantBulk(task.Bulk{Action: task.ActionDelete, Filter: task.Filter{Queues: []string{"default"}}}, 7, 6, 1)
+	f.wantBulk(fleet.Bulk{Action: fleet.ActionDelete, Filter: fleet.Filter{Queues: []string{"default"}}}, 7, 6, 1)
 	f.worker()
 	if got := f.wait(bad.ID); got.State != task.Succeeded {
 		t.Errorf("%s", got.State)
@@ -345,8 +346,8 @@ func TestBulkCancelFindsRetriesThatComeDue(t *testing.T) {
 			}
 		}
 	}}
-	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"block"}}})
-	if err != nil || got != (task.BulkResult{Matched: 16, Changed: 16}) {
+	got, err := f.measured(s).Bulk(t.Context(), fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Types: []string{"block"}}})
+	if err != nil || got != (fleet.BulkResult{Matched: 16, Changed: 16}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if got := f.inQueues(); got[task.Canceled] != 16 || len(got) != 1 {
@@ -361,9 +362,9 @@ func TestBulkOfHeavyTasks(t *testing.T) {
 	for range 2 {
 		f.enqueueMany(15, task.Request{Type: "text", Payload: []byte(text)})
 	}
-	f.wantBulk(task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"text"}}}, 30, 30, 0)
+	f.wantBulk(fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Types: []string{"text"}}}, 30, 30, 0)
 	s := &scale{}
-	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionRetry, Filter: task.Filter{States: []task.State{task.Canceled}}})
+	got, err := f.measured(s).Bulk(t.Context(), fleet.Bulk{Action: fleet.ActionRetry, Filter: fleet.Filter{States: []task.State{task.Canceled}}})
 	if err != nil || got.Changed != 30 {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -380,7 +381,7 @@ func TestBulkCancelWhileTasksRun(t *testing.T) {
 	done := f.waiting(ids[0])
 	f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = 32 })
 	<-done // they are at it
-	got := f.bulk(task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"echo"}}})
+	got := f.bulk(fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Types: []string{"echo"}}})
 	if got.Matched != got.Changed+got.Skipped {
 		t.Errorf("%+v", got)
 	}
@@ -391,8 +392,8 @@ func TestBulkCancelWhileTasksRun(t *testing.T) {
 	if left[task.Canceled]+left[task.Succeeded] != len(ids) || left[task.Canceled] != got.Changed {
 		t.Errorf("%+v, and then %v", got, left)
 	}
-	f.wantBulk(task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"block"}}}, 8, 8, 0)
-	for id := range counted(f.pages(task.Filter{Types: []string{"block"}}, 100, nil)) {
+	f.wantBulk(fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Types: []string{"block"}}}, 8, 8, 0)
+	for id := range counted(f.pages(fleet.Filter{Types: []string{"block"}}, 100, nil)) {
 		if got := f.wait(id); got.State != task.Canceled {
 			t.Errorf("%s is %s", id, got.State)
 		}
@@ -414,8 +415,8 @@ func TestBulkRetryDoesNotChaseItsTail(t *testing.T) {
 			f.yield()
 		}
 	}}
-	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionRetry, Filter: task.Filter{States: []task.State{task.Failed}}})
-	if err != nil || got != (task.BulkResult{Matched: n, Changed: n}) {
+	got, err := f.measured(s).Bulk(t.Context(), fleet.Bulk{Action: fleet.ActionRetry, Filter: fleet.Filter{States: []task.State{task.Failed}}})
+	if err != nil || got != (fleet.BulkResult{Matched: n, Changed: n}) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 	for _, id := range ids {
@@ -431,8 +432,8 @@ func TestBulkCancelWhileTasksCome(t *testing.T) {
 	f := newFleet(t)
 	ids := f.enqueueMany(n, task.Request{Type: "echo"})
 	s := &scale{each: func(int) { f.enqueueMany(500, task.Request{Type: "echo"}) }} // more than go
-	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"echo"}}})
-	if err != nil || got != (task.BulkResult{Matched: n, Changed: n}) {
+	got, err := f.measured(s).Bulk(t.Context(), fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Types: []string{"echo"}}})
+	if err != nil || got != (fleet.BulkResult{Matched: n, Changed: n}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for _, id := range ids {
@@ -454,8 +455,8 @@ func TestBulkCancelWhileTasksAreHandedBack(t *testing.T) {
 			f.rdb.RPush(t.Context(), pending, fetched)
 		}
 	}}
-	got, err := f.measured(s).Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queues: []string{"default"}}})
-	if err != nil || got != (task.BulkResult{Matched: n, Changed: n}) {
+	got, err := f.measured(s).Bulk(t.Context(), fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Queues: []string{"default"}}})
+	if err != nil || got != (fleet.BulkResult{Matched: n, Changed: n}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -470,7 +471,7 @@ func TestBulkEndsWithItsCaller(t *testing.T) {
 			hangUp()
 		}
 	}}
-	cancel := task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queues: []string{"default"}}}
+	cancel := fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Queues: []string{"default"}}}
 	first, err := f.measured(s).Bulk(ctx, cancel)
 	if !errors.Is(err, context.Canceled) || first.Changed == 0 || first.Changed >= n {
 		t.Fatalf("%+v, %v", first, err)
@@ -492,10 +493,10 @@ func TestBulkOnTasksOfOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cancel := task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"stock"}}, OlderThan: time.Nanosecond}
+	cancel := fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Types: []string{"stock"}}, OlderThan: time.Nanosecond}
 	f.wantBulk(cancel, 0, 0, 0)
 	cancel.OlderThan = 0
 	f.wantBulk(cancel, 3, 3, 0)
 	f.waitUntil(time.Now().Add(5 * time.Millisecond))
-	f.wantBulk(task.Bulk{Action: task.ActionDelete, Filter: task.Filter{Types: []string{"stock"}}, OlderThan: time.Millisecond}, 3, 3, 0)
+	f.wantBulk(fleet.Bulk{Action: fleet.ActionDelete, Filter: fleet.Filter{Types: []string{"stock"}}, OlderThan: time.Millisecond}, 3, 3, 0)
 }

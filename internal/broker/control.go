@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Cancel cancels a task: at once if it is not running; otherwise its context ends, and it ends as canceled

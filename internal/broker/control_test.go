@@ -11,7 +11,8 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 func TestIDTaken(t *testing.T) {
@@ -112,7 +113,7 @@ func TestDeleteFreesIDAndUniqueLock(t *testing.T) {
 }
 
 // inState makes a task in each state, and names it after the state.
-func inState(f *fleet) {
+func inState(f *workshop) {
 	f.worker(func(cfg *broker.ServerConfig) { cfg.Queues = queues[:1] })
 	f.enqueue(task.Request{Type: "echo", ID: "scheduled", Delay: ptr(time.Hour)})
 	f.enqueue(task.Request{Type: "echo", ID: "pending"})
@@ -276,7 +277,7 @@ func TestCanceledWinsOverHowTheAttemptEnded(t *testing.T) {
 }
 
 // askToCancelInSilence leaves the flag of a cancellation, and publishes nothing.
-func (f *fleet) askToCancelInSilence(id string) {
+func (f *workshop) askToCancelInSilence(id string) {
 	f.t.Helper()
 	_, err := f.rdb.Pipelined(f.t.Context(), func(p redis.Pipeliner) error {
 		p.HSet(f.t.Context(), "asynq:{default}:t:"+id, "bb:cancel", time.Now().UnixMilli(), "bb:retention", 60_000)
@@ -343,7 +344,7 @@ func TestWorkersAreListedUntilTheyStop(t *testing.T) {
 	w := f.worker()
 	asked := f.enqueue(task.Request{Type: "block"})
 	r := f.started()
-	var got []task.WorkerStatus
+	var got []fleet.WorkerStatus
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); f.yield() {
 		var err error
 		if got, err = f.client.Workers(t.Context()); err != nil {

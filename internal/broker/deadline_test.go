@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // A worker whose clock is an hour fast or slow gives each attempt the time up to its task's deadline, by the clock of Redis.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 func TestEnqueueAllAnswersForEach(t *testing.T) {

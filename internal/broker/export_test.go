@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // HearOnly keeps the client from looking for what nobody announced, before anybody watches a task: what it does not hear

@@ -14,7 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/redistest"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // fetchPatience bounds what a test waits for. It is no measure of speed.
@@ -49,7 +49,7 @@ func (l *logBuffer) count(text string) int {
 }
 
 // pulled is the type of a puller's tasks.
-var pulled = map[string]task.Handler{"any": func(context.Context, []byte) ([]byte, error) { return nil, nil }}
+var pulled = map[string]*task.Handler{"any": {Run: func(context.Context, []byte) ([]byte, error) { return nil, nil }}}
 
 func newPuller(t *testing.T, worker, enqueue redis.UniversalClient, concurrency int, names ...string) *puller {
 	p := &puller{t: t}

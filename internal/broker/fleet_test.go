@@ -13,8 +13,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/redistest"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 func TestMain(m *testing.M) {
@@ -25,14 +26,14 @@ func TestMain(m *testing.M) {
 
 var queues = []broker.Queue{{Name: "critical", Weight: 6}, {Name: "default", Weight: 3}, {Name: "low", Weight: 1}}
 
-// fleet is a real Redis, a client, and what the handlers of its workers do.
-type fleet struct {
+// workshop is a real Redis, a client, and what the handlers of its workers do.
+type workshop struct {
 	t        *testing.T
 	redis    *redistest.Server
 	rdb      redis.UniversalClient
 	client   *broker.Client
-	registry *task.Registry
-	handlers map[string]task.Handler
+	registry *catalog.Catalog
+	handlers map[string]*task.Handler
 	runs     chan run // what handlers of type "block" started; they wait for their release
 }
 
@@ -52,25 +53,25 @@ type output struct {
 
 // newFleet starts a Redis and a client, and knows these types: "echo" answers with its input; "fail" always fails
 // and has one retry, at once; "block" waits until the test releases it or its context ends.
-func newFleet(t *testing.T) *fleet {
+func newFleet(t *testing.T) *workshop {
 	t.Helper()
 	return newFleetOn(t, redistest.Start(t))
 }
 
 // newFleetAOF is newFleet with a Redis that survives being killed.
-func newFleetAOF(t *testing.T) *fleet {
+func newFleetAOF(t *testing.T) *workshop {
 	t.Helper()
 	return newFleetOn(t, redistest.Start(t, redistest.WithAOF()))
 }
 
-func newFleetOn(t *testing.T, server *redistest.Server) *fleet {
+func newFleetOn(t *testing.T, server *redistest.Server) *workshop {
 	t.Helper()
-	f := &fleet{
+	f := &workshop{
 		t:        t,
 		redis:    server,
 		rdb:      server.Connect(t),
-		registry: task.NewRegistry([]string{"critical", "default", "low"}, time.Hour),
-		handlers: make(map[string]task.Handler),
+		registry: catalog.New([]string{"critical", "default", "low"}, time.Hour),
+		handlers: make(map[string]*task.Handler),
 		runs:     make(chan run, 1000),
 	}
 	f.client = broker.NewClient(f.rdb, queues)
@@ -94,17 +95,17 @@ func newFleetOn(t *testing.T, server *redistest.Server) *fleet {
 	return f
 }
 
-func define[In, Out any](f *fleet, name string, h func(context.Context, In) (Out, error), opts ...task.Option) {
+func define[In, Out any](f *workshop, name string, h func(context.Context, In) (Out, error), opts ...task.Option) {
 	f.t.Helper()
 	d := task.Define[In, Out](name, opts...)
 	if err := f.registry.Add(d.Type); err != nil {
 		f.t.Fatal(err)
 	}
-	f.handlers[name] = d.Handler(h)
+	f.handlers[name] = d.Handle(h)
 }
 
 // worker starts a worker that stops with the test. Changes may set what its configuration lacks.
-func (f *fleet) worker(changes ...func(*broker.ServerConfig)) *broker.Server {
+func (f *workshop) worker(changes ...func(*broker.ServerConfig)) *broker.Server {
 	f.t.Helper()
 	return f.startOn(f.redis.Connect(f.t, once), changes...)
 }
@@ -113,15 +114,15 @@ func (f *fleet) worker(changes ...func(*broker.ServerConfig)) *broker.Server {
 func once(opts *redis.UniversalOptions) { opts.MaxRetries = -1 }
 
 // stock is the fleet's Redis for what asynq runs.
-func (f *fleet) stock() asynq.RedisConnOpt { return connector{f} }
+func (f *workshop) stock() asynq.RedisConnOpt { return connector{f} }
 
-type connector struct{ f *fleet }
+type connector struct{ f *workshop }
 
 // MakeRedisClient implements asynq.RedisConnOpt.
 func (c connector) MakeRedisClient() any { return c.f.redis.Connect(c.f.t) }
 
 // workerAt is worker with Redis at another address, behind a proxy say.
-func (f *fleet) workerAt(addr string, changes ...func(*broker.ServerConfig)) *broker.Server {
+func (f *workshop) workerAt(addr string, changes ...func(*broker.ServerConfig)) *broker.Server {
 	f.t.Helper()
 	rdb := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
 	f.t.Cleanup(func() { rdb.Close() })
@@ -129,7 +130,7 @@ func (f *fleet) workerAt(addr string, changes ...func(*broker.ServerConfig)) *br
 }
 
 // startOn is worker with a connection of the caller's.
-func (f *fleet) startOn(rdb redis.UniversalClient, changes ...func(*broker.ServerConfig)) *broker.Server {
+func (f *workshop) startOn(rdb redis.UniversalClient, changes ...func(*broker.ServerConfig)) *broker.Server {
 	f.t.Helper()
 	s := broker.NewServer(rdb, f.config(changes...))
 	if err := s.Start(f.t.Context()); err != nil {
@@ -140,9 +141,9 @@ func (f *fleet) startOn(rdb redis.UniversalClient, changes ...func(*broker.Serve
 }
 
 // config is the configuration of a worker.
-func (f *fleet) config(changes ...func(*broker.ServerConfig)) broker.ServerConfig {
+func (f *workshop) config(changes ...func(*broker.ServerConfig)) broker.ServerConfig {
 	cfg := broker.ServerConfig{
-		Registry:        f.registry,
+		Types:           f.registry,
 		Handlers:        f.handlers,
 		Queues:          queues,
 		Concurrency:     8,
@@ -156,7 +157,7 @@ func (f *fleet) config(changes ...func(*broker.ServerConfig)) broker.ServerConfi
 }
 
 // prepare completes a request as the API does.
-func (f *fleet) prepare(req task.Request) *task.Task {
+func (f *workshop) prepare(req task.Request) *task.Task {
 	f.t.Helper()
 	if req.Payload == nil {
 		req.Payload = []byte(`{"n":1}`)
@@ -168,7 +169,7 @@ func (f *fleet) prepare(req task.Request) *task.Task {
 	return t
 }
 
-func (f *fleet) enqueue(req task.Request) *task.Task {
+func (f *workshop) enqueue(req task.Request) *task.Task {
 	f.t.Helper()
 	t := f.prepare(req)
 	if err := f.client.Enqueue(f.t.Context(), t); err != nil {
@@ -177,7 +178,7 @@ func (f *fleet) enqueue(req task.Request) *task.Task {
 	return t
 }
 
-func (f *fleet) get(id string) *task.Task {
+func (f *workshop) get(id string) *task.Task {
 	f.t.Helper()
 	t, err := f.client.Get(f.t.Context(), id)
 	if err != nil {
@@ -190,7 +191,7 @@ func (f *fleet) get(id string) *task.Task {
 const patience = 30 * time.Second
 
 // wait waits until the task is over.
-func (f *fleet) wait(id string) *task.Task {
+func (f *workshop) wait(id string) *task.Task {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), patience)
 	defer cancel()
@@ -205,7 +206,7 @@ func (f *fleet) wait(id string) *task.Task {
 }
 
 // waitState waits until the task is in the state, which is not a terminal one.
-func (f *fleet) waitState(id string, state task.State) *task.Task {
+func (f *workshop) waitState(id string, state task.State) *task.Task {
 	f.t.Helper()
 	var last task.State
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
@@ -221,7 +222,7 @@ func (f *fleet) waitState(id string, state task.State) *task.Task {
 }
 
 // yield lets others work between two looks at a state that nobody announces.
-func (f *fleet) yield() {
+func (f *workshop) yield() {
 	select {
 	case <-time.After(5 * time.Millisecond):
 	case <-f.t.Context().Done():
@@ -229,7 +230,7 @@ func (f *fleet) yield() {
 }
 
 // started waits for a handler of type "block" to start.
-func (f *fleet) started() run {
+func (f *workshop) started() run {
 	f.t.Helper()
 	select {
 	case r := <-f.runs:
@@ -240,7 +241,7 @@ func (f *fleet) started() run {
 	}
 }
 
-func (f *fleet) wantCode(err error, code task.Code) {
+func (f *workshop) wantCode(err error, code task.Code) {
 	f.t.Helper()
 	if task.CodeOf(err) != code {
 		f.t.Errorf("error %v has code %q, want %q", err, task.CodeOf(err), code)
@@ -248,7 +249,7 @@ func (f *fleet) wantCode(err error, code task.Code) {
 }
 
 // waiting begins to wait for a task in the background, and returns when the task's end is sure to be announced.
-func (f *fleet) waiting(id string) <-chan *task.Task {
+func (f *workshop) waiting(id string) <-chan *task.Task {
 	f.t.Helper()
 	done := make(chan *task.Task, 1)
 	go func() {
@@ -280,7 +281,7 @@ func withoutHandler(name string) func(*broker.ServerConfig) {
 }
 
 // waitFor waits until the task is as the test wants it.
-func (f *fleet) waitFor(id string, ok func(*task.Task) bool) *task.Task {
+func (f *workshop) waitFor(id string, ok func(*task.Task) bool) *task.Task {
 	f.t.Helper()
 	var last *task.Task
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); f.yield() {
@@ -292,7 +293,7 @@ func (f *fleet) waitFor(id string, ok func(*task.Task) bool) *task.Task {
 	return nil
 }
 
-func (f *fleet) waitGone(id string) {
+func (f *workshop) waitGone(id string) {
 	f.t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); f.yield() {
 		if _, err := f.client.Get(f.t.Context(), id); task.CodeOf(err) == task.CodeNotFound {
@@ -303,14 +304,14 @@ func (f *fleet) waitGone(id string) {
 }
 
 // keys returns the keys of all masters.
-func (f *fleet) keys(pattern string) []string {
+func (f *workshop) keys(pattern string) []string {
 	f.t.Helper()
 	keys, err := f.redis.Keys(pattern)
 	f.must(err)
 	return keys
 }
 
-func (f *fleet) waitNoKeys(patterns ...string) {
+func (f *workshop) waitNoKeys(patterns ...string) {
 	f.t.Helper()
 	var left []string
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); f.yield() {
@@ -325,7 +326,7 @@ func (f *fleet) waitNoKeys(patterns ...string) {
 	f.t.Fatalf("keys left behind: %q", left)
 }
 
-func (f *fleet) waitUntil(at time.Time) {
+func (f *workshop) waitUntil(at time.Time) {
 	select {
 	case <-time.After(time.Until(at)):
 	case <-f.t.Context().Done():

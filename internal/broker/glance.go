@@ -3,7 +3,8 @@ package broker
 import (
 	"context"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // glanceTasks is how many tasks are looked at in one script, so that Redis is not held up for long.
@@ -67,7 +68,7 @@ func newGlance(queue, id string, values []any) glance {
 }
 
 // mayBe reports whether the filter may select the task by its type.
-func (g *glance) mayBe(f task.Filter) bool { return !g.gone && f.HasType(g.taskType) }
+func (g *glance) mayBe(f fleet.Filter) bool { return !g.gone && f.HasType(g.taskType) }
 
 // state returns the task's state; ok is false where it takes more than a glance.
 func (g *glance) state() (s task.State, ok bool) {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"strconv"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 )
 
 // asynq keeps the tasks of a group in a sorted set of the group, and those of which a server is making one task in an
@@ -97,7 +97,7 @@ func (c *Client) countAggregating(ctx context.Context, queue string) (int, error
 }
 
 // setAggregating counts the aggregating tasks of those queues that have groups.
-func (c *Client) setAggregating(ctx context.Context, statuses []task.QueueStatus, reads []queueRead) error {
+func (c *Client) setAggregating(ctx context.Context, statuses []fleet.QueueStatus, reads []queueRead) error {
 	for i := range statuses {
 		if reads[i].groups.Val() == 0 {
 			continue

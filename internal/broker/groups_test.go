@@ -10,11 +10,12 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // enqueueInGroups puts tasks into groups of the queue "default" with a stock client.
-func (f *fleet) enqueueInGroups(groups, each int) (ids []string) {
+func (f *workshop) enqueueInGroups(groups, each int) (ids []string) {
 	f.t.Helper()
 	client := f.stockClient()
 	var clients sync.WaitGroup
@@ -36,7 +37,7 @@ func (f *fleet) enqueueInGroups(groups, each int) (ids []string) {
 	return ids
 }
 
-func (f *fleet) wantAggregating(want int) {
+func (f *workshop) wantAggregating(want int) {
 	f.t.Helper()
 	status, err := f.client.Queue(f.t.Context(), "default")
 	f.must(err)
@@ -53,10 +54,10 @@ func TestTasksOfGroups(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	}
-	wantEachOnce(t, f.pages(task.Filter{}, 2, nil), ids)
-	wantEachOnce(t, f.pages(task.Filter{States: []task.State{task.Aggregating}, Queues: []string{"default"}}, 4, nil), ids)
-	wantEachOnce(t, f.pages(task.Filter{States: []task.State{task.Aggregating}, Types: []string{"other"}}, 4, nil), nil)
-	wantEachOnce(t, f.pages(task.Filter{States: []task.State{task.Pending}}, 4, nil), nil)
+	wantEachOnce(t, f.pages(fleet.Filter{}, 2, nil), ids)
+	wantEachOnce(t, f.pages(fleet.Filter{States: []task.State{task.Aggregating}, Queues: []string{"default"}}, 4, nil), ids)
+	wantEachOnce(t, f.pages(fleet.Filter{States: []task.State{task.Aggregating}, Types: []string{"other"}}, 4, nil), nil)
+	wantEachOnce(t, f.pages(fleet.Filter{States: []task.State{task.Pending}}, 4, nil), nil)
 	f.wantAggregating(6)
 
 	got, err := f.client.Cancel(t.Context(), "t-0")
@@ -114,14 +115,14 @@ func TestGroupThatAServerIsAggregating(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the server does not aggregate")
 	}
-	wantEachOnce(t, f.pages(task.Filter{}, 2, nil), ids)
+	wantEachOnce(t, f.pages(fleet.Filter{}, 2, nil), ids)
 	f.wantAggregating(len(ids))
 	_, err := f.client.Cancel(t.Context(), ids[0])
 	f.wantCode(err, task.CodeConflict)
 	_, err = f.client.Run(t.Context(), ids[0])
 	f.wantCode(err, task.CodeConflict)
 	f.wantCode(f.client.Delete(t.Context(), ids[0]), task.CodeConflict)
-	f.wantBulk(task.Bulk{Action: task.ActionCancel, Filter: task.Filter{States: []task.State{task.Aggregating}}}, len(ids), 0, len(ids))
+	f.wantBulk(fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{States: []task.State{task.Aggregating}}}, len(ids), 0, len(ids))
 	if got := f.get(ids[0]); got.State != task.Aggregating {
 		t.Errorf("%+v", got)
 	}
@@ -137,11 +138,11 @@ func TestManyGroups(t *testing.T) {
 	f := newFleet(t)
 	const groups, each = 700, 3
 	ids := f.enqueueInGroups(groups, each)
-	wantEachOnce(t, f.pages(task.Filter{States: []task.State{task.Aggregating}}, 97, nil), ids)
+	wantEachOnce(t, f.pages(fleet.Filter{States: []task.State{task.Aggregating}}, 97, nil), ids)
 	f.wantAggregating(groups * each)
-	one := task.Filter{Types: []string{"echo"}, States: []task.State{task.Aggregating}}
-	f.wantBulk(task.Bulk{Action: task.ActionCancel, Filter: one, DryRun: true}, groups*each, 0, 0)
-	f.wantBulk(task.Bulk{Action: task.ActionCancel, Filter: one}, groups*each, groups*each, 0)
+	one := fleet.Filter{Types: []string{"echo"}, States: []task.State{task.Aggregating}}
+	f.wantBulk(fleet.Bulk{Action: fleet.ActionCancel, Filter: one, DryRun: true}, groups*each, 0, 0)
+	f.wantBulk(fleet.Bulk{Action: fleet.ActionCancel, Filter: one}, groups*each, groups*each, 0)
 	f.waitNoKeys("asynq:*:g:*", "asynq:*:groups")
 	if got := f.inQueues(); got[task.Canceled] != groups*each || len(got) != 1 {
 		t.Errorf("%v", got)
@@ -156,7 +157,7 @@ func TestListWhileGroupsComeAndGo(t *testing.T) {
 	inspector := f.stockInspector()
 	client := f.stockClient()
 	deleted := make(map[string]bool)
-	got := counted(f.pages(task.Filter{States: []task.State{task.Aggregating}}, 50, func(page int) {
+	got := counted(f.pages(fleet.Filter{States: []task.State{task.Aggregating}}, 50, func(page int) {
 		for i := range each {
 			id := fmt.Sprintf("t-%d", page+i*groups)
 			deleted[id] = true

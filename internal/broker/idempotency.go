@@ -12,7 +12,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 const (
@@ -37,10 +38,10 @@ type keyClaim struct {
 // accepted if it is gone. Prepare makes a task of the request as of a time, which is that of the first. With a limit above
 // 0 it waits so long at most for the task's end, as EnqueueAndWait does.
 //
-// Errors: task.ErrKeyReused if the key stands for another request; those of prepare, before anything is written down;
+// Errors: catalog.ErrKeyReused if the key stands for another request; those of prepare, before anything is written down;
 // those of Enqueue, after which the request may be sent again.
 func (c *Client) EnqueueOnce(
-	ctx context.Context, request task.Idempotency, prepare func(now time.Time) (*task.Task, error), limit time.Duration,
+	ctx context.Context, request catalog.Idempotency, prepare func(now time.Time) (*task.Task, error), limit time.Duration,
 ) (t *task.Task, replayed bool, err error) {
 	call, cancel := bounded(ctx)
 	defer cancel()
@@ -90,7 +91,7 @@ func (c *Client) replay(ctx context.Context, accepted *task.Task, limit time.Dur
 // claimedTask returns the task that the key stands for, and whether somebody chose its id. It claims the key for the
 // request if nobody has.
 func (c *Client) claimedTask(
-	ctx context.Context, request task.Idempotency, prepare func(now time.Time) (*task.Task, error),
+	ctx context.Context, request catalog.Idempotency, prepare func(now time.Time) (*task.Task, error),
 ) (t *task.Task, chosen bool, err error) {
 	key := idempotencyKey(claimName(request))
 	now := c.Now().Truncate(time.Millisecond) // which is how it is kept
@@ -113,7 +114,7 @@ func (c *Client) claimedTask(
 	case held == nil, fault != nil && held.Fingerprint != own.Fingerprint:
 		return nil, false, fault
 	case held.Fingerprint != own.Fingerprint:
-		return nil, false, task.ErrKeyReused
+		return nil, false, catalog.ErrKeyReused
 	case *held != own:
 		if t, err = prepare(time.UnixMilli(held.CreatedAt)); err != nil {
 			return nil, false, err
@@ -202,7 +203,7 @@ func (c *Client) asItIs(ctx context.Context, t *task.Task) (*task.Task, error) {
 }
 
 // claimName names a key of a caller. A key has no zero byte, so no two share a name.
-func claimName(request task.Idempotency) string {
+func claimName(request catalog.Idempotency) string {
 	return hash([]byte(request.Caller + "\x00" + request.Key))
 }
 

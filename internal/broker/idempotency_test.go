@@ -13,7 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // failpoint is a connection to Redis that breaks at the scripts that work on a queue.
@@ -47,13 +48,13 @@ func (f *failpoint) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 // desk is one of several clients that take the requests of the same callers.
 type desk struct {
-	*fleet
+	*workshop
 	client *broker.Client
 	fail   *failpoint
 	rdb    redis.UniversalClient
 }
 
-func (f *fleet) desk() *desk {
+func (f *workshop) desk() *desk {
 	rdb := f.redis.Connect(f.t, once)
 	d := &desk{f, nil, &failpoint{}, rdb}
 	rdb.AddHook(d.fail)
@@ -74,7 +75,7 @@ func (d *desk) sendAndWait(caller, key, body string, req task.Request, limit tim
 	if req.Payload == nil {
 		req.Payload = []byte(`{"n":1}`)
 	}
-	return d.client.EnqueueOnce(d.t.Context(), task.Idempotency{Caller: caller, Key: key, Request: []byte(body)},
+	return d.client.EnqueueOnce(d.t.Context(), catalog.Idempotency{Caller: caller, Key: key, Request: []byte(body)},
 		func(now time.Time) (*task.Task, error) { return d.registry.Prepare(req, now) }, limit)
 }
 
@@ -256,7 +257,7 @@ func TestKeysOfOthers(t *testing.T) {
 	d := f.desk()
 	req := task.Request{Type: "echo"}
 	first, _ := d.mustSend("k", `{"a":1}`, req)
-	if _, _, err := d.send("ann", "k", `{"a":2}`, req); !errors.Is(err, task.ErrKeyReused) {
+	if _, _, err := d.send("ann", "k", `{"a":2}`, req); !errors.Is(err, catalog.ErrKeyReused) {
 		t.Errorf("another request under the key: %v", err)
 	}
 	if _, _, err := d.send("ann", "k", `{"a":2}`, task.Request{Type: "none"}); task.CodeOf(err) != task.CodeInvalid {

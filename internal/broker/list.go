@@ -9,7 +9,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 const (
@@ -25,26 +26,26 @@ const (
 // newest first within a state. A task that does not move while somebody pages is listed exactly once; one
 // that moves forward meanwhile may be listed again, but is never passed over. A page can be short, or even
 // empty, and have a successor. Errors: CodeInvalid for a bad cursor, CodeUnavailable.
-func (c *Client) List(ctx context.Context, f task.Filter, cursor string, limit int) (task.Page, error) {
+func (c *Client) List(ctx context.Context, f fleet.Filter, cursor string, limit int) (fleet.Page, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	if err := c.knowsAll(ctx, f.Queues); err != nil {
-		return task.Page{}, err
+		return fleet.Page{}, err
 	}
 	sections, err := c.sections(ctx, f)
 	if err != nil {
-		return task.Page{}, err
+		return fleet.Page{}, err
 	}
 	at, err := parsePosition(cursor, sections)
 	if err != nil {
-		return task.Page{}, err
+		return fleet.Page{}, err
 	}
 	p := pager{Client: c, filter: f, limit: limit, sections: sections, at: at, budget: listBudget, room: pageBytes}
 	more, err := p.collect(ctx)
 	if err != nil {
-		return task.Page{}, err
+		return fleet.Page{}, err
 	}
-	page := task.Page{Tasks: p.tasks}
+	page := fleet.Page{Tasks: p.tasks}
 	if more {
 		page.NextCursor = p.at.cursor(sections)
 	}
@@ -54,7 +55,7 @@ func (c *Client) List(ctx context.Context, f task.Filter, cursor string, limit i
 // pager makes a page.
 type pager struct {
 	*Client
-	filter   task.Filter
+	filter   fleet.Filter
 	limit    int
 	sections []section
 	at       position
@@ -129,14 +130,14 @@ type section struct {
 
 // shows reports whether a task found in the section belongs on the page. One that has moved on to a later
 // section meanwhile will be found there.
-func (s section) shows(state task.State, f task.Filter) bool {
+func (s section) shows(state task.State, f fleet.Filter) bool {
 	if len(f.States) > 0 && !slices.Contains(f.States, state) {
 		return false
 	}
 	return slices.Index(task.States, state) <= slices.Index(task.States, s.state)
 }
 
-func (c *Client) sections(ctx context.Context, f task.Filter) ([]section, error) {
+func (c *Client) sections(ctx context.Context, f fleet.Filter) ([]section, error) {
 	queues := slices.Compact(slices.Sorted(slices.Values(f.Queues)))
 	if len(queues) == 0 {
 		var err error
@@ -160,7 +161,7 @@ func (c *Client) knowsAll(ctx context.Context, queues []string) error {
 	for _, queue := range queues {
 		err := c.knows(ctx, queue)
 		if task.CodeOf(err) == task.CodeNotFound {
-			return task.Invalid(task.Fault{Location: "queue", Message: strconv.Quote(queue) + " is not a known queue"})
+			return task.Invalid(task.ValidationError{Location: "queue", Message: strconv.Quote(queue) + " is not a known queue"})
 		}
 		if err != nil {
 			return err
@@ -234,7 +235,7 @@ func parsePosition(cursor string, sections []section) (position, error) {
 	}
 	i := slices.IndexFunc(sections, func(s section) bool { return s.queue == w.Queue && s.state == w.State })
 	if err != nil || i < 0 || w.State == task.Aggregating && w.ID != "" && !isScan(w.Scan) {
-		return position{}, task.Invalid(task.Fault{Location: "cursor", Message: "is not a cursor of this list; begin without one"})
+		return position{}, task.Invalid(task.ValidationError{Location: "cursor", Message: "is not a cursor of this list; begin without one"})
 	}
 	return position{section: i, started: w.ID != "", entry: w.entry}, nil
 }

@@ -12,11 +12,12 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // pages reads a list to its end and returns the ids in order. between runs after each page.
-func (f *fleet) pages(filter task.Filter, limit int, between func(page int)) []string {
+func (f *workshop) pages(filter fleet.Filter, limit int, between func(page int)) []string {
 	f.t.Helper()
 	var ids []string
 	cursor := ""
@@ -77,10 +78,10 @@ func TestListLosesAndRepeatsNone(t *testing.T) {
 		all = append(all, req.ID)
 	}
 	for _, limit := range []int{1000, 333, 7} {
-		wantEachOnce(t, f.pages(task.Filter{}, limit, nil), all)
+		wantEachOnce(t, f.pages(fleet.Filter{}, limit, nil), all)
 	}
-	wantEachOnce(t, f.pages(task.Filter{States: []task.State{task.Scheduled}}, 100, nil), scheduled)
-	if got := f.pages(task.Filter{Queues: []string{"low"}, States: []task.State{task.Succeeded}}, 100, nil); len(got) != 0 {
+	wantEachOnce(t, f.pages(fleet.Filter{States: []task.State{task.Scheduled}}, 100, nil), scheduled)
+	if got := f.pages(fleet.Filter{Queues: []string{"low"}, States: []task.State{task.Succeeded}}, 100, nil); len(got) != 0 {
 		t.Errorf("%d succeeded in a queue where nothing ran", len(got))
 	}
 }
@@ -93,7 +94,7 @@ func TestListWhileTheQueueMoves(t *testing.T) {
 		all = append(all, f.enqueue(task.Request{Type: "echo", ID: fmt.Sprintf("t-%03d", i)}).ID)
 	}
 	w := f.rdb // a worker's hand on the queue: the oldest go, new ones come
-	got := f.pages(task.Filter{States: []task.State{task.Pending}}, 20, func(page int) {
+	got := f.pages(fleet.Filter{States: []task.State{task.Pending}}, 20, func(page int) {
 		for range 5 {
 			if err := w.RPop(t.Context(), "asynq:{default}:pending").Err(); err != nil {
 				t.Fatal(err)
@@ -124,7 +125,7 @@ func TestListAfterItsLastEntryHasGone(t *testing.T) {
 				all = append(all, f.enqueue(req).ID)
 			}
 			slices.Reverse(all) // newest first
-			first, err := f.client.List(t.Context(), task.Filter{States: []task.State{state}}, "", 10)
+			first, err := f.client.List(t.Context(), fleet.Filter{States: []task.State{state}}, "", 10)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,7 +134,7 @@ func TestListAfterItsLastEntryHasGone(t *testing.T) {
 			}
 			var got []string
 			for cursor := first.NextCursor; cursor != ""; {
-				page, err := f.client.List(t.Context(), task.Filter{States: []task.State{state}}, cursor, 10)
+				page, err := f.client.List(t.Context(), fleet.Filter{States: []task.State{state}}, cursor, 10)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -153,11 +154,11 @@ func TestListFilters(t *testing.T) {
 	f := newFleet(t)
 	inState(f)
 	for _, s := range task.States {
-		if got := f.pages(task.Filter{States: []task.State{s}}, 50, nil); !slices.Equal(got, []string{string(s)}) {
+		if got := f.pages(fleet.Filter{States: []task.State{s}}, 50, nil); !slices.Equal(got, []string{string(s)}) {
 			t.Errorf("state %s lists %q", s, got)
 		}
 	}
-	got := counted(f.pages(task.Filter{}, 3, nil))
+	got := counted(f.pages(fleet.Filter{}, 3, nil))
 	want := make(map[string]int)
 	for _, s := range task.States {
 		want[string(s)] = 1
@@ -165,17 +166,17 @@ func TestListFilters(t *testing.T) {
 	if !maps.Equal(got, want) {
 		t.Errorf("all states list %v", got)
 	}
-	byType := f.pages(task.Filter{Types: []string{"block"}}, 1, nil)
+	byType := f.pages(fleet.Filter{Types: []string{"block"}}, 1, nil)
 	slices.Sort(byType)
 	if !slices.Equal(byType, []string{"retrying", "running"}) {
 		t.Errorf("type block lists %q", byType)
 	}
-	several := f.pages(task.Filter{Queues: []string{"low", "critical"}, States: []task.State{task.Retrying, task.Failed, task.Running}, Types: []string{"block", "fail"}}, 1, nil)
+	several := f.pages(fleet.Filter{Queues: []string{"low", "critical"}, States: []task.State{task.Retrying, task.Failed, task.Running}, Types: []string{"block", "fail"}}, 1, nil)
 	slices.Sort(several)
 	if !slices.Equal(several, []string{"failed", "retrying", "running"}) {
 		t.Errorf("several of each list %q", several)
 	}
-	_, err := f.client.List(t.Context(), task.Filter{Queues: []string{"default", "nowhere"}}, "", 10)
+	_, err := f.client.List(t.Context(), fleet.Filter{Queues: []string{"default", "nowhere"}}, "", 10)
 	if e, ok := errors.AsType[*task.Error](err); !ok || e.Code != task.CodeInvalid || e.Faults[0].Location != "queue" {
 		t.Errorf("an unknown queue: %v", err)
 	}
@@ -186,18 +187,18 @@ func TestListRefusesStrangeCursors(t *testing.T) {
 	for i := range 5 {
 		f.enqueue(task.Request{Type: "echo", ID: fmt.Sprint(i)})
 	}
-	page, err := f.client.List(t.Context(), task.Filter{}, "", 2)
+	page, err := f.client.List(t.Context(), fleet.Filter{}, "", 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		filter task.Filter
+		filter fleet.Filter
 		cursor string
 	}{
-		"no base64":         {task.Filter{}, "!"},
-		"no JSON":           {task.Filter{}, "bm9wZQ"},
-		"of another filter": {task.Filter{States: []task.State{task.Failed}}, page.NextCursor},
-		"of no scan": {task.Filter{}, base64.RawURLEncoding.EncodeToString(
+		"no base64":         {fleet.Filter{}, "!"},
+		"no JSON":           {fleet.Filter{}, "bm9wZQ"},
+		"of another filter": {fleet.Filter{States: []task.State{task.Failed}}, page.NextCursor},
+		"of no scan": {fleet.Filter{}, base64.RawURLEncoding.EncodeToString(
 			[]byte(`{"q":"default","t":"aggregating","i":"a","g":"a","c":"-1"}`))},
 	} {
 		if _, err := f.client.List(t.Context(), c.filter, c.cursor, 10); task.CodeOf(err) != task.CodeInvalid {
@@ -208,13 +209,13 @@ func TestListRefusesStrangeCursors(t *testing.T) {
 
 // Stock asynq and Backbeat on the same queues.
 
-func (f *fleet) stockClient() *asynq.Client {
+func (f *workshop) stockClient() *asynq.Client {
 	c := asynq.NewClient(f.stock())
 	f.t.Cleanup(func() { c.Close() })
 	return c
 }
 
-func (f *fleet) stockInspector() *asynq.Inspector {
+func (f *workshop) stockInspector() *asynq.Inspector {
 	i := asynq.NewInspector(f.stock())
 	f.t.Cleanup(func() { i.Close() })
 	return i
@@ -251,7 +252,7 @@ func TestTasksOfAStockClientAreSeenInEachState(t *testing.T) {
 	if got := f.get("now"); got.State != task.Pending || got.Queue != "foreign" {
 		t.Errorf("now: %+v", got)
 	}
-	wantEachOnce(t, f.pages(task.Filter{}, 1, nil), []string{"later", "now"})
+	wantEachOnce(t, f.pages(fleet.Filter{}, 1, nil), []string{"later", "now"})
 }
 
 func TestStockInspectorShowsTasksFromHere(t *testing.T) {

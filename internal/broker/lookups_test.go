@@ -4,7 +4,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Many ask at once, for tasks that are there, that are not, and whose key somebody has spoilt. Each gets its own answer.

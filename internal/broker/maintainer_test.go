@@ -17,8 +17,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/redistest"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // statOf returns a number of INFO: of a section, behind the text.
@@ -56,7 +57,7 @@ func TestIdleWorkerCostsLittle(t *testing.T) {
 				names[i] = fmt.Sprintf("q%d", i)
 				many[i] = broker.Queue{Name: names[i], Weight: 1}
 			}
-			f.registry = task.NewRegistry(names, time.Hour)
+			f.registry = catalog.New(names, time.Hour)
 			define(f, "echo", func(_ context.Context, in input) (output, error) { return output(in), nil })
 			f.worker(func(cfg *broker.ServerConfig) { cfg.Queues = many })
 			for _, name := range names[:3] {
@@ -93,10 +94,10 @@ func (l *logLines) count(text string) int {
 }
 
 // lockKeys returns the locks of maintainers.
-func (f *fleet) lockKeys() []string { return f.keys("asynq:*:maintainer:*") }
+func (f *workshop) lockKeys() []string { return f.keys("asynq:*:maintainer:*") }
 
 // waitLock waits until somebody maintains, and returns the keys of the locks.
-func (f *fleet) waitLock() []string {
+func (f *workshop) waitLock() []string {
 	f.t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); f.yield() {
 		if keys := f.lockKeys(); len(keys) > 0 {
@@ -215,7 +216,7 @@ func TestMaintainsTasksOfStockClients(t *testing.T) {
 }
 
 // expireAll lets the time of all tasks of the default queue pass by which they must have started, in their order.
-func (f *fleet) expireAll() {
+func (f *workshop) expireAll() {
 	f.t.Helper()
 	const key = "backbeat:{default}:expires"
 	for i, id := range f.rdb.ZRange(f.t.Context(), key, 0, -1).Val() {

@@ -13,7 +13,8 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // tally counts what it is told.
@@ -59,7 +60,7 @@ func (y *tally) Ran(taskType, queue string, d time.Duration) {
 }
 
 // settles waits until exactly that has been counted: workers count an end just after it is written.
-func (y *tally) settles(f *fleet, want map[string]int) {
+func (y *tally) settles(f *workshop, want map[string]int) {
 	f.t.Helper()
 	var got map[string]int
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); f.yield() {
@@ -234,7 +235,7 @@ func TestMeterIsToldOfKeyedAndBulkRequests(t *testing.T) {
 		d.mustSend("k", "{}", task.Request{Type: "echo"})
 	}
 	for _, dry := range []bool{true, false} {
-		_, err := d.client.Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Types: []string{"echo"}}, DryRun: dry})
+		_, err := d.client.Bulk(t.Context(), fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Types: []string{"echo"}}, DryRun: dry})
 		f.must(err)
 	}
 	y.settles(f, map[string]int{"enqueued echo default": 1, "canceled echo default": 1})

@@ -10,7 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // A page is bounded by what its payloads and results weigh, and the pages together hold every task.
@@ -33,7 +34,7 @@ func TestListOfHeavyTasks(t *testing.T) {
 		f.wait(id)
 	}
 	all = append(all, results...)
-	for _, filter := range []task.Filter{{}, {Types: []string{"heavy"}}} {
+	for _, filter := range []fleet.Filter{{}, {Types: []string{"heavy"}}} {
 		var got []string
 		for cursor := ""; ; {
 			page, err := f.client.List(t.Context(), filter, cursor, 100)
@@ -87,7 +88,7 @@ func TestLongListsAreReadInLargeSteps(t *testing.T) {
 	client := broker.NewClient(rdb, queues)
 	defer client.Close()
 	for cursor := ""; ; {
-		page, err := client.List(t.Context(), task.Filter{Types: []string{"block"}}, cursor, 1)
+		page, err := client.List(t.Context(), fleet.Filter{Types: []string{"block"}}, cursor, 1)
 		f.must(err)
 		if cursor = page.NextCursor; cursor == "" {
 			break
@@ -96,7 +97,7 @@ func TestLongListsAreReadInLargeSteps(t *testing.T) {
 	if got := count.n.Swap(0); got > n/100 {
 		t.Errorf("a list took %d round trips to find nothing among %d tasks", got, n)
 	}
-	got, err := client.Bulk(t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queues: []string{"default"}}, DryRun: true})
+	got, err := client.Bulk(t.Context(), fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Queues: []string{"default"}}, DryRun: true})
 	if err != nil || got.Matched != n {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // progressInterval is how often the progress of one attempt is stored at most.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 const (
@@ -92,7 +92,7 @@ func (s *Server) deliveryTask(queue string, p outboxEntry) (*task.Task, error) {
 	// Nobody can guess it, and so nobody can take it. It has no dot, which parts the fields of what receivers verify.
 	req.ID = strings.ReplaceAll(r.id, ".", "_") + ":callback:" + uuid.Must(uuid.NewV7()).String()
 	req.Queue = queue
-	t, ok := s.cfg.Registry.Complete(req, s.lane.clock.Now())
+	t, ok := s.cfg.Types.Complete(req, s.lane.clock.Now())
 	if !ok {
 		return nil, errors.New("there is no task type " + req.Type)
 	}

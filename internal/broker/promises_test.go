@@ -15,7 +15,7 @@ import (
 
 	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // told is what the tasks of type "tell" were made to say of others that have ended.
@@ -32,7 +32,7 @@ type told struct {
 
 // telephone is the other end of callbacks: "tell" is to them what callback.deliver is.
 type telephone struct {
-	f  *fleet
+	f  *workshop
 	mu sync.Mutex
 	// calls are what was told, and ids the tasks that did so.
 	calls []told
@@ -40,7 +40,7 @@ type telephone struct {
 	rang  chan struct{} // gets a word at each call
 }
 
-func newTelephone(f *fleet) *telephone {
+func newTelephone(f *workshop) *telephone {
 	p := &telephone{f: f, rang: make(chan struct{}, 10_000)}
 	f.registry.AllowCallbacks()
 	define(f, "tell", func(ctx context.Context, in told) (task.None, error) {
@@ -98,7 +98,7 @@ func (p *telephone) wantSilence() {
 	}
 }
 
-func (f *fleet) waitZero(command, key string) {
+func (f *workshop) waitZero(command, key string) {
 	f.t.Helper()
 	for deadline := time.Now().Add(patience); f.rdb.Do(f.t.Context(), command, key).Val() != int64(0); f.yield() {
 		if time.Now().After(deadline) {
@@ -112,7 +112,7 @@ func callTo(url string, events ...task.State) *task.Callback {
 }
 
 // endings is one task for each way to end, under its name as id and as path of the callback. No worker is to run yet.
-func (f *fleet) endings(retention time.Duration, expired time.Time) (want map[string]task.State) {
+func (f *workshop) endings(retention time.Duration, expired time.Time) (want map[string]task.State) {
 	f.t.Helper()
 	ask := func(id, typ string, change func(*task.Request)) {
 		req := task.Request{ID: id, Type: typ, Callback: callTo("https://example.com/" + id), Retention: &retention, MaxRetries: ptr(0)}
@@ -188,7 +188,7 @@ func TestEveryEndMakesItsCallback(t *testing.T) {
 }
 
 // wantToldAsKept checks that what was told of tasks is what is kept of them.
-func (f *fleet) wantToldAsKept(calls []told) {
+func (f *workshop) wantToldAsKept(calls []told) {
 	f.t.Helper()
 	for _, call := range calls {
 		kept := f.get(call.TaskID)
@@ -312,9 +312,9 @@ func (p *telephone) wantOnce(n int) {
 func TestManyWorkersMakeEachCallbackOnce(t *testing.T) {
 	f := newFleetAOF(t)
 	p := newTelephone(f)
-	var fleet []*broker.Server
+	var workshop []*broker.Server
 	for range 4 {
-		fleet = append(fleet, f.worker(p.with))
+		workshop = append(workshop, f.worker(p.with))
 	}
 	const n = 600
 	for i := range n {
@@ -324,8 +324,8 @@ func TestManyWorkersMakeEachCallbackOnce(t *testing.T) {
 			f.redis.Freeze()
 			f.redis.Thaw()
 		case n / 2:
-			fleet[0].Stop()
-			fleet[1].Stop()
+			workshop[0].Stop()
+			workshop[1].Stop()
 		}
 	}
 	p.wantOnce(n)

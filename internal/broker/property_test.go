@@ -14,8 +14,9 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
+	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/redistest"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Whatever workers and callers do, and in which order, and whoever dies of it: no task is lost, none runs twice while
@@ -182,7 +183,7 @@ func (w *world) hire() {
 	}
 	cfg := ServerConfig{
 		Queues:      propertyQueues,
-		Handlers:    map[string]task.Handler{"any": func(context.Context, []byte) ([]byte, error) { return nil, nil }},
+		Handlers:    map[string]*task.Handler{"any": {Type: &task.Type{}, Run: func(context.Context, []byte) ([]byte, error) { return nil, nil }}},
 		Concurrency: rapid.IntRange(1, 12).Draw(w.t, "concurrency"),
 		Logger:      slog.New(slog.DiscardHandler),
 		Meter:       noMeter{},
@@ -414,9 +415,9 @@ func (w *world) cancelMany() {
 			e.place, e.outcome = over, task.Canceled
 		}
 	}
-	got, err := w.client.Bulk(w.t.Context(), task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queues: []string{q}}})
+	got, err := w.client.Bulk(w.t.Context(), fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Queues: []string{q}}})
 	w.must(err)
-	if got != (task.BulkResult{Matched: want, Changed: want}) {
+	if got != (fleet.BulkResult{Matched: want, Changed: want}) {
 		w.t.Fatalf("%+v of %d tasks", got, want)
 	}
 }

@@ -10,12 +10,13 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Queues tells what all queues hold: the configured ones first, then those that only foreign clients use. On a cluster it
 // leaves out those whose node does not answer, unless none does. Errors: CodeUnavailable.
-func (c *Client) Queues(ctx context.Context) ([]task.QueueStatus, error) {
+func (c *Client) Queues(ctx context.Context) ([]fleet.QueueStatus, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	names, _ := c.names.all(ctx)
@@ -27,7 +28,7 @@ func (c *Client) Queues(ctx context.Context) ([]task.QueueStatus, error) {
 }
 
 // Queue tells what a queue holds. Errors: CodeNotFound, CodeUnavailable.
-func (c *Client) Queue(ctx context.Context, name string) (*task.QueueStatus, error) {
+func (c *Client) Queue(ctx context.Context, name string) (*fleet.QueueStatus, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	if err := c.knows(ctx, name); err != nil {
@@ -42,7 +43,7 @@ func (c *Client) Queue(ctx context.Context, name string) (*task.QueueStatus, err
 
 // statuses asks for each queue that can fail by itself by itself. It returns what those say that answered, and an error if
 // some did not.
-func (c *Client) statuses(ctx context.Context, names []string) ([]task.QueueStatus, error) {
+func (c *Client) statuses(ctx context.Context, names []string) ([]fleet.QueueStatus, error) {
 	if c.lookups.cluster {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, nodeWait)
@@ -50,7 +51,7 @@ func (c *Client) statuses(ctx context.Context, names []string) ([]task.QueueStat
 	}
 	var mu sync.Mutex
 	var failed error
-	statuses := make([]task.QueueStatus, 0, len(names))
+	statuses := make([]fleet.QueueStatus, 0, len(names))
 	c.inEach(names, func(names []string) {
 		some, err := c.status(ctx, names)
 		mu.Lock()
@@ -61,7 +62,7 @@ func (c *Client) statuses(ctx context.Context, names []string) ([]task.QueueStat
 		}
 		statuses = append(statuses, some...)
 	})
-	slices.SortFunc(statuses, func(a, b task.QueueStatus) int {
+	slices.SortFunc(statuses, func(a, b fleet.QueueStatus) int {
 		return cmp.Compare(slices.Index(names, a.Name), slices.Index(names, b.Name))
 	})
 	return statuses, failed
@@ -108,7 +109,7 @@ func (c *Client) knows(ctx context.Context, queue string) error {
 
 // status reads the sizes that Redis keeps at hand. asynq's own GetQueueInfo samples the memory of up to 120 tasks
 // as well, which nobody asks for here.
-func (c *Client) status(ctx context.Context, names []string) ([]task.QueueStatus, error) {
+func (c *Client) status(ctx context.Context, names []string) ([]fleet.QueueStatus, error) {
 	now := c.Now()
 	reads := make([]queueRead, len(names))
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -120,7 +121,7 @@ func (c *Client) status(ctx context.Context, names []string) ([]task.QueueStatus
 	if wrap(err) != nil {
 		return nil, wrap(err)
 	}
-	statuses := make([]task.QueueStatus, len(names))
+	statuses := make([]fleet.QueueStatus, len(names))
 	for i, name := range names {
 		statuses[i] = reads[i].status(name, c.weight(name))
 	}
@@ -156,8 +157,8 @@ func newQueueRead(ctx context.Context, p redis.Pipeliner, name string, now time.
 	}
 }
 
-func (r queueRead) status(name string, weight int) task.QueueStatus {
-	return task.QueueStatus{
+func (r queueRead) status(name string, weight int) fleet.QueueStatus {
+	return fleet.QueueStatus{
 		Name:      name,
 		Weight:    weight,
 		Paused:    r.paused.Val() == 1,
@@ -176,7 +177,7 @@ func (r queueRead) status(name string, weight int) task.QueueStatus {
 	}
 }
 
-func (c *Client) setLatencies(ctx context.Context, statuses []task.QueueStatus, reads []queueRead, now time.Time) error {
+func (c *Client) setLatencies(ctx context.Context, statuses []fleet.QueueStatus, reads []queueRead, now time.Time) error {
 	since := make([]*redis.StringCmd, len(statuses))
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, s := range statuses {

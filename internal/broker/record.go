@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Headers of a message that say what asynq has no field for. All other headers are the task's metadata. asynq

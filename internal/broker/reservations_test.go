@@ -14,8 +14,10 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/redistest"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // dials counts connections that are begun.
@@ -94,7 +96,7 @@ func TestOneIDInManyQueuesAtOnce(t *testing.T) {
 // lapse lets reservations end before the first script that enqueues.
 type lapse struct {
 	passThrough
-	f    *fleet
+	f    *workshop
 	once sync.Once
 }
 
@@ -148,7 +150,7 @@ func TestReservationOfARequestThatDied(t *testing.T) {
 type spread struct {
 	*testing.T
 	client   *broker.Client
-	registry *task.Registry
+	registry *catalog.Catalog
 	away     *redistest.Server
 	lost     string
 	healthy  []string
@@ -173,7 +175,7 @@ func newSpread(t *testing.T) *spread {
 	rdb := cluster.Client(t, func(opts *redis.UniversalOptions) { opts.ContextTimeoutEnabled = true })
 	s.client = broker.NewClient(rdb, queues)
 	t.Cleanup(s.client.Close)
-	s.registry = task.NewRegistry(append(slices.Clone(s.healthy), s.lost), time.Hour)
+	s.registry = catalog.New(append(slices.Clone(s.healthy), s.lost), time.Hour)
 	if err := s.registry.Add(task.Define[input, output]("echo").Type); err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +221,7 @@ func TestClientWithoutOneNodeOfACluster(t *testing.T) {
 				_, err = s.client.Queue(ctx, queue)
 				want("queue", err)
 				want("pause", s.client.Pause(ctx, queue))
-				page, err := s.client.List(ctx, task.Filter{Queues: []string{queue}}, "", 10)
+				page, err := s.client.List(ctx, fleet.Filter{Queues: []string{queue}}, "", 10)
 				want("list", err)
 				if len(page.Tasks) == 0 {
 					t.Errorf("nothing is listed in %s", queue)
@@ -269,9 +271,9 @@ func TestEveryCallGivesUpOnARedisThatHangs(t *testing.T) {
 		"retry":  func() error { _, err := client.Retry(ctx, "a"); return err },
 		"run":    func() error { _, err := client.Run(ctx, "a"); return err },
 		"delete": func() error { return client.Delete(ctx, "a") },
-		"list":   func() error { _, err := client.List(ctx, task.Filter{}, "", 10); return err },
+		"list":   func() error { _, err := client.List(ctx, fleet.Filter{}, "", 10); return err },
 		"bulk": func() error {
-			_, err := client.Bulk(ctx, task.Bulk{Action: task.ActionCancel, Filter: task.Filter{Queues: []string{"low"}}})
+			_, err := client.Bulk(ctx, fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Queues: []string{"low"}}})
 			return err
 		},
 		"queues":      func() error { _, err := client.Queues(ctx); return err },

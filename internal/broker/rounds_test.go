@@ -8,7 +8,8 @@ import (
 
 	"github.com/hibiken/asynq"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // A retry by hand begins a round of attempts, with all retries. The handler counts like the task.
@@ -30,7 +31,7 @@ func TestARetryByHandCountsAttemptsAnew(t *testing.T) {
 			}
 		},
 		"bulk": func() {
-			f.wantBulk(task.Bulk{Action: task.ActionRetry, Filter: task.Filter{States: []task.State{task.Failed}}}, 1, 1, 0)
+			f.wantBulk(fleet.Bulk{Action: fleet.ActionRetry, Filter: fleet.Filter{States: []task.State{task.Failed}}}, 1, 1, 0)
 		},
 	}
 	total := 0

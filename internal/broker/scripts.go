@@ -8,7 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 var (
@@ -80,10 +81,10 @@ var (
 )
 
 // bulkScripts do to many tasks what the scripts of single tasks do to one.
-var bulkScripts = map[task.Action]script{
-	task.ActionCancel: newBulkScript(cancelSource),
-	task.ActionRetry:  newBulkScript(retrySource),
-	task.ActionDelete: newBulkScript(deleteSource),
+var bulkScripts = map[fleet.Action]script{
+	fleet.ActionCancel: newBulkScript(cancelSource),
+	fleet.ActionRetry:  newBulkScript(retrySource),
+	fleet.ActionDelete: newBulkScript(deleteSource),
 }
 
 // script is a Lua script on the keys of one queue. Its ARGV begins with what the prelude reads.

@@ -15,20 +15,23 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // ServerConfig says what a worker runs, and how.
 type ServerConfig struct {
-	// Registry knows the types' backoffs.
-	Registry *task.Registry
-	// Handlers run the tasks, by type. A task of another type is put off until a worker that knows it takes it.
-	Handlers map[string]task.Handler
+	// Types complete the requests for callbacks.
+	Types *catalog.Catalog
+	// Handlers run the tasks, by the names of types and their aliases. A task of another type waits for a worker that knows it.
+	Handlers map[string]*task.Handler
+	// Failed is called with each attempt that failed. Default: nothing is.
+	Failed task.FailureHook
 	// Queues are those that the worker serves. At least one.
 	Queues []Queue
 	// Callback asks for the task that tells a callback how the task has ended; its result may have been omitted as too
-	// large. Its type is in the Registry. nil: this worker
-	// leaves callbacks to others.
+	// large. Its type is among Types. nil: this
+	// worker leaves callbacks to others.
 	Callback func(t *task.Task, resultOmitted bool) (task.Request, error)
 	// StrictPriority empties a queue of a higher weight before it looks at the next. Default: shares by weight.
 	StrictPriority bool
@@ -204,7 +207,7 @@ func (s *Server) call(ctx context.Context, a *attempt) (result []byte, err error
 		}
 	}()
 	// Without a handler the task is not taken. The payload is the handler's to change, and written again if it fails.
-	result, err = s.cfg.Handlers[a.message.Type](ctx, bytes.Clone(a.message.Payload))
+	result, err = s.cfg.Handlers[a.message.Type].Run(ctx, bytes.Clone(a.message.Payload))
 	if most := s.cfg.MaxResultBytes; err == nil && most > 0 && len(result) > most {
 		return nil, task.Permanent(fmt.Errorf("the result has %d bytes, and max_result_bytes allows %d", len(result), most))
 	}
@@ -213,9 +216,15 @@ func (s *Server) call(ctx context.Context, a *attempt) (result []byte, err error
 
 // fail ends an attempt that has not ended otherwise.
 func (s *Server) fail(ctx context.Context, a *attempt, t *asynq.Task, err error) {
+	if d, ok := task.SnoozeOf(err); ok && a.snooze(d) {
+		return
+	}
 	outcome, first := a.fail(ctx, err, s.retryDelay(a.message.Retried, err, t))
 	if !first {
 		return
+	}
+	if s.cfg.Failed != nil && outcome != task.Canceled {
+		s.cfg.Failed(ctx, a.info(), err)
 	}
 	attrs := []any{"task", a.id, "type", a.message.Type, "queue", a.queue, "attempt", a.number}
 	if outcome == task.Canceled {
@@ -244,8 +253,8 @@ func (s *Server) retryDelay(retried int, err error, t *asynq.Task) time.Duration
 	if d, ok := task.DelayOf(err); ok {
 		return d
 	}
-	if typ, ok := s.cfg.Registry.Lookup(t.Type()); ok {
-		return typ.Backoff.Delay(retried)
+	if h := s.cfg.Handlers[t.Type()]; h != nil {
+		return h.Type.Backoff.Delay(retried)
 	}
 	return task.DefaultBackoff.Delay(retried)
 }

@@ -14,13 +14,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 const stockCap = 10_000 // of asynq's archive
 
 // stockServer runs tasks of the queue "default" with asynq's own server until the test ends.
-func (f *fleet) stockServer(h asynq.HandlerFunc, changes ...func(*asynq.Config)) *asynq.Server {
+func (f *workshop) stockServer(h asynq.HandlerFunc, changes ...func(*asynq.Config)) *asynq.Server {
 	f.t.Helper()
 	cfg := asynq.Config{
 		Queues: map[string]int{"default": 1}, LogLevel: asynq.FatalLevel, TaskCheckInterval: 50 * time.Millisecond,
@@ -38,7 +38,7 @@ func (f *fleet) stockServer(h asynq.HandlerFunc, changes ...func(*asynq.Config))
 func failing(context.Context, *asynq.Task) error { return errors.New("no luck there") }
 
 // archivedLongAgo makes tasks in asynq's archive as a stock server leaves them.
-func (f *fleet) archivedLongAgo(n int, at time.Time, named func(i int) string) {
+func (f *workshop) archivedLongAgo(n int, at time.Time, named func(i int) string) {
 	f.t.Helper()
 	info, err := f.stockClient().Enqueue(asynq.NewTask("fail", nil), asynq.TaskID("pattern"))
 	f.must(err)
@@ -54,7 +54,9 @@ func (f *fleet) archivedLongAgo(n int, at time.Time, named func(i int) string) {
 	f.must(err)
 }
 
-func (f *fleet) archived() int64 { return f.rdb.ZCard(f.t.Context(), "asynq:{default}:archived").Val() }
+func (f *workshop) archived() int64 {
+	return f.rdb.ZCard(f.t.Context(), "asynq:{default}:archived").Val()
+}
 
 // The failed tasks of stock clients are capped as asynq caps them. Those from here stay for their retention.
 func TestFailedTasksOfStockClientsAreCapped(t *testing.T) {

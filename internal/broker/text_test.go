@@ -12,7 +12,7 @@ import (
 
 	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/redistest"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // asynq reads no message with a string that is not UTF-8: the attempts of a task with one would never end.

@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"strings"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // uniqueKey is the lock of tasks of one type, queue and payload, under the name that asynq gives it. Payloads

@@ -14,19 +14,19 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // follower hears what becomes of a task.
 type follower struct {
-	f    *fleet
+	f    *workshop
 	id   string
 	news <-chan *task.Task
 	last *task.Task
 }
 
 // follow follows a task by way of a client, until the test ends.
-func (f *fleet) follow(c *broker.Client, id string) *follower {
+func (f *workshop) follow(c *broker.Client, id string) *follower {
 	f.t.Helper()
 	news, stop, err := c.Follow(f.t.Context(), id)
 	if err != nil {
@@ -172,7 +172,7 @@ func TestEveryChangeIsAnnounced(t *testing.T) {
 }
 
 // runNowhere makes the only pending task of the default queue one whose worker has died.
-func (f *fleet) runNowhere(id string) {
+func (f *workshop) runNowhere(id string) {
 	f.t.Helper()
 	f.must(f.rdb.LMove(f.t.Context(), "asynq:{default}:pending", "asynq:{default}:active", "right", "left").Err())
 	f.must(f.rdb.HSet(f.t.Context(), "asynq:{default}:t:"+id, "state", "active", "bb:attempt", 1).Err())

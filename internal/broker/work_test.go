@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // ledger writes down what ran, in order.
@@ -50,7 +50,7 @@ func (l *ledger) wait(t *testing.T) {
 }
 
 // fill enqueues n tasks of type "log" in each queue.
-func (f *fleet) fill(n int) {
+func (f *workshop) fill(n int) {
 	f.t.Helper()
 	var wg sync.WaitGroup
 	for _, q := range queues {
@@ -164,7 +164,7 @@ func TestLateAttemptIsFencedOff(t *testing.T) {
 	}
 }
 
-func (f *fleet) must(err error) {
+func (f *workshop) must(err error) {
 	f.t.Helper()
 	if err != nil {
 		f.t.Fatal(err)

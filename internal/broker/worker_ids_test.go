@@ -9,19 +9,20 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // waitWorkers waits until the list of workers is as it should be, and returns it by id.
-func (f *fleet) waitWorkers(ok func(map[string]task.WorkerStatus) bool) map[string]task.WorkerStatus {
+func (f *workshop) waitWorkers(ok func(map[string]fleet.WorkerStatus) bool) map[string]fleet.WorkerStatus {
 	f.t.Helper()
-	var last map[string]task.WorkerStatus
+	var last map[string]fleet.WorkerStatus
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); f.yield() {
 		list, err := f.client.Workers(f.t.Context())
 		if err != nil {
 			f.t.Fatal(err)
 		}
-		last = make(map[string]task.WorkerStatus, len(list))
+		last = make(map[string]fleet.WorkerStatus, len(list))
 		for _, w := range list {
 			last[w.ID] = w
 		}
@@ -50,7 +51,7 @@ func TestWorkersOfOneHostAndPidHaveTwoIDs(t *testing.T) {
 			t.Errorf("task %s is run by %q, not by %s or %s", id, w, a.ID(), b.ID())
 		}
 	}
-	listed := f.waitWorkers(func(all map[string]task.WorkerStatus) bool {
+	listed := f.waitWorkers(func(all map[string]fleet.WorkerStatus) bool {
 		return len(all) == 2 && len(all[a.ID()].Running) == 1 && len(all[b.ID()].Running) == 1
 	})
 	for id, w := range listed {
@@ -70,7 +71,7 @@ func TestWorkersAreListedByTheTimeOfRedis(t *testing.T) {
 	}
 	t.Cleanup(stock.Shutdown)
 	ours := f.worker()
-	both := func(all map[string]task.WorkerStatus) bool { return len(all) == 2 }
+	both := func(all map[string]fleet.WorkerStatus) bool { return len(all) == 2 }
 	f.waitWorkers(both)
 	// As a server lists itself whose clock is slow, or as one sees it whose own is fast.
 	keys, err := f.rdb.ZRange(t.Context(), "asynq:servers", 0, -1).Result()
@@ -101,7 +102,7 @@ func TestWorkersAreListedByTheTimeOfRedis(t *testing.T) {
 func TestStockInspectorSeesWorkers(t *testing.T) {
 	f := newFleet(t)
 	w := f.worker()
-	f.waitWorkers(func(all map[string]task.WorkerStatus) bool { return len(all) == 1 })
+	f.waitWorkers(func(all map[string]fleet.WorkerStatus) bool { return len(all) == 1 })
 	servers, err := f.stockInspector().Servers()
 	if err != nil || len(servers) != 1 || servers[0].Concurrency != 8 {
 		t.Errorf("%+v, %v", servers, err)

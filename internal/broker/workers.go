@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -21,14 +21,14 @@ const (
 // Workers tells which workers live, stock asynq servers included, and what they run, as of their last
 // heartbeat: every 5 s. A worker that died is told of for up to 10 s more, until Redis drops what it wrote of itself: no
 // clock but that of Redis counts. An entry that nobody can read is left out. Nothing is written. Errors: CodeUnavailable.
-func (c *Client) Workers(ctx context.Context) ([]task.WorkerStatus, error) {
+func (c *Client) Workers(ctx context.Context) ([]fleet.WorkerStatus, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	keys, err := c.rdb.ZRevRange(ctx, asynqServers, 0, maxWorkers-1).Result()
 	if err != nil {
 		return nil, wrap(err)
 	}
-	workers := make([]task.WorkerStatus, 0)
+	workers := make([]fleet.WorkerStatus, 0)
 	for batch := range slices.Chunk(keys, workersBatch) {
 		some, err := c.workersAt(ctx, batch)
 		if err != nil {
@@ -36,12 +36,12 @@ func (c *Client) Workers(ctx context.Context) ([]task.WorkerStatus, error) {
 		}
 		workers = append(workers, some...)
 	}
-	slices.SortFunc(workers, func(a, b task.WorkerStatus) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(workers, func(a, b fleet.WorkerStatus) int { return strings.Compare(a.ID, b.ID) })
 	return workers, nil
 }
 
 // workersAt reads what servers wrote under the keys.
-func (c *Client) workersAt(ctx context.Context, keys []string) ([]task.WorkerStatus, error) {
+func (c *Client) workersAt(ctx context.Context, keys []string) ([]fleet.WorkerStatus, error) {
 	infos, running := make([]*redis.StringCmd, len(keys)), make([]*redis.StringSliceCmd, len(keys))
 	// An error of one command is looked at below.
 	_, _ = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -51,7 +51,7 @@ func (c *Client) workersAt(ctx context.Context, keys []string) ([]task.WorkerSta
 		}
 		return nil
 	})
-	var workers []task.WorkerStatus
+	var workers []fleet.WorkerStatus
 	for i, key := range keys {
 		if err := errors.Join(unanswered(infos[i].Err()), unanswered(running[i].Err())); err != nil {
 			return nil, err
@@ -79,8 +79,8 @@ func runningKeyOf(serverKey string) string {
 	return asynqWorkers + strings.TrimPrefix(serverKey, asynqServers)
 }
 
-func workerStatus(s *serverInfo, running []string) task.WorkerStatus {
-	w := task.WorkerStatus{
+func workerStatus(s *serverInfo, running []string) fleet.WorkerStatus {
+	w := fleet.WorkerStatus{
 		ID:          workerID(s),
 		Host:        s.Host,
 		PID:         s.PID,
@@ -90,12 +90,12 @@ func workerStatus(s *serverInfo, running []string) task.WorkerStatus {
 	}
 	for _, data := range running {
 		if r, err := decodeRunningInfo([]byte(data)); err == nil && r.TaskID != "" {
-			w.Running = append(w.Running, task.RunningTask{
+			w.Running = append(w.Running, fleet.RunningTask{
 				ID: r.TaskID, Type: r.Type, Queue: r.Queue, StartedAt: r.StartedAt,
 			})
 		}
 	}
-	slices.SortFunc(w.Running, func(a, b task.RunningTask) int { return a.StartedAt.Compare(b.StartedAt) })
+	slices.SortFunc(w.Running, func(a, b fleet.RunningTask) int { return a.StartedAt.Compare(b.StartedAt) })
 	return w
 }
 

@@ -15,9 +15,11 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/backbeat-go/backbeat/internal/auth"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
 	"github.com/backbeat-go/backbeat/internal/openapitest"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -55,7 +57,7 @@ func (s *stub) EnqueueAll(ctx context.Context, tasks []*task.Task) []error {
 }
 
 func (s *stub) EnqueueOnce(
-	ctx context.Context, _ task.Idempotency, prepare func(time.Time) (*task.Task, error), limit time.Duration,
+	ctx context.Context, _ catalog.Idempotency, prepare func(time.Time) (*task.Task, error), limit time.Duration,
 ) (*task.Task, bool, error) {
 	s.waited = limit
 	t, err := prepare(time.Now())
@@ -89,11 +91,11 @@ func (s *stub) Follow(_ context.Context, id string) (<-chan *task.Task, func(), 
 	return news, func() {}, s.err
 }
 
-func (s *stub) List(_ context.Context, _ task.Filter, cursor string, _ int) (task.Page, error) {
+func (s *stub) List(_ context.Context, _ fleet.Filter, cursor string, _ int) (fleet.Page, error) {
 	if cursor != "" {
-		return task.Page{}, task.Invalid(task.Fault{Location: "cursor", Message: "is not a cursor"})
+		return fleet.Page{}, task.Invalid(task.ValidationError{Location: "cursor", Message: "is not a cursor"})
 	}
-	return task.Page{}, s.err
+	return fleet.Page{}, s.err
 }
 
 func (s *stub) Ping(context.Context) error { return s.err }
@@ -103,9 +105,9 @@ type payload struct {
 	Note any    `json:"note,omitempty"`
 }
 
-func registry(t testing.TB) *task.Registry {
+func registry(t testing.TB) *catalog.Catalog {
 	t.Helper()
-	r := task.NewRegistry([]string{"default", "low"}, time.Hour)
+	r := catalog.New([]string{"default", "low"}, time.Hour)
 	if err := r.Add(
 		task.Define[payload, task.None]("call", task.Describe("Calls a URL.")).Type,
 		task.Define[map[string]any, map[string]any]("echo").Type,
@@ -117,7 +119,7 @@ func registry(t testing.TB) *task.Registry {
 
 func newHandler(t testing.TB, change ...func(*httpapi.Config)) http.Handler {
 	cfg := httpapi.Config{
-		AllowedHosts: testHosts, Tasks: &stub{}, Audit: noAudit{}, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes,
+		AllowedHosts: testHosts, Tasks: &stub{}, Audit: noAudit{}, Types: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes,
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -129,7 +131,7 @@ func newHandler(t testing.TB, change ...func(*httpapi.Config)) http.Handler {
 func serve(t testing.TB, store httpapi.Tasks, change ...func(*httpapi.Config)) string {
 	t.Helper()
 	cfg := httpapi.Config{
-		AllowedHosts: testHosts, Tasks: store, Audit: noAudit{}, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes, Version: "1.2.3",
+		AllowedHosts: testHosts, Tasks: store, Audit: noAudit{}, Types: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes, Version: "1.2.3",
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -399,7 +401,7 @@ func TestErrorsOfTheStore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			handler := httpapi.New(httpapi.Config{
-				AllowedHosts: testHosts, Tasks: &stub{err: tt.err}, Registry: registry(t), Logger: slog.New(slog.NewTextHandler(&log, nil)),
+				AllowedHosts: testHosts, Tasks: &stub{err: tt.err}, Types: registry(t), Logger: slog.New(slog.NewTextHandler(&log, nil)),
 			})
 			req := httptest.NewRequest(http.MethodGet, "/v1/tasks/x", nil)
 			req.Header.Set("X-Request-Id", "mine-17")
@@ -498,7 +500,7 @@ func TestSafetyHeaders(t *testing.T) {
 func TestWaitEndsWithTheClient(t *testing.T) {
 	ended := make(chan struct{})
 	store := &stub{waiting: make(chan struct{})}
-	handler := httpapi.New(httpapi.Config{AllowedHosts: testHosts, Tasks: store, Registry: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes})
+	handler := httpapi.New(httpapi.Config{AllowedHosts: testHosts, Tasks: store, Types: registry(t), Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: maxBodyBytes})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r)
 		close(ended)

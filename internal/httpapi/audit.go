@@ -11,7 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/backbeat-go/backbeat/internal/audit"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // AuditLog keeps the newest entries of the audit log. Its errors bear a task.Code.

@@ -16,7 +16,7 @@ import (
 	"github.com/backbeat-go/backbeat/internal/audit"
 	"github.com/backbeat-go/backbeat/internal/auth"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // noAudit forgets at once.
@@ -187,7 +187,7 @@ func TestAuditEntriesAreBounded(t *testing.T) {
 func TestAuditWithoutItsStore(t *testing.T) {
 	var log bytes.Buffer
 	handler := httpapi.New(httpapi.Config{
-		AllowedHosts: testHosts, Tasks: &quickBulk{}, Audit: &auditStub{err: task.Unavailable(io.ErrUnexpectedEOF)}, Registry: registry(t),
+		AllowedHosts: testHosts, Tasks: &quickBulk{}, Audit: &auditStub{err: task.Unavailable(io.ErrUnexpectedEOF)}, Types: registry(t),
 		Logger: slog.New(slog.NewJSONHandler(&log, nil)), MaxBodyBytes: maxBodyBytes,
 	})
 	req := httptest.NewRequest(http.MethodPost, "/v1/tasks/bulk", strings.NewReader(cancelEchoes))

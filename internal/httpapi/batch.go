@@ -12,7 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // maxBatch is how many tasks one request may hand in.
@@ -105,7 +105,7 @@ func splitBatch(data []byte) ([]json.RawMessage, error) {
 	case err != nil:
 		return nil, inBody(task.Invalid(faultOf(err)))
 	case len(body.Tasks) == 0 || len(body.Tasks) > maxBatch:
-		return nil, inBody(task.Invalid(task.Fault{Location: "tasks", Message: fmt.Sprintf("must be 1 to %d tasks", maxBatch)}))
+		return nil, inBody(task.Invalid(task.ValidationError{Location: "tasks", Message: fmt.Sprintf("must be 1 to %d tasks", maxBatch)}))
 	}
 	return body.Tasks, nil
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 func TestBatchAnswersForEachTask(t *testing.T) {

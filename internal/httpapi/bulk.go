@@ -10,7 +10,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 func (a *api) addBulk() {
@@ -37,9 +38,9 @@ type bulkInput struct {
 }
 
 type bulkRequest struct {
-	Action task.Action `json:"action" enum:"cancel,retry,delete" doc:"What to do. Running tasks are asked to stop by cancel, and skipped by delete."`
-	Filter bulkFilter  `json:"filter" doc:"Which tasks: those that meet all that is given."`
-	DryRun bool        `json:"dry_run,omitempty" doc:"Only count: what matched, and of that what would be skipped."`
+	Action fleet.Action `json:"action" enum:"cancel,retry,delete" doc:"What to do. Running tasks are asked to stop by cancel, and skipped by delete."`
+	Filter bulkFilter   `json:"filter" doc:"Which tasks: those that meet all that is given."`
+	DryRun bool         `json:"dry_run,omitempty" doc:"Only count: what matched, and of that what would be skipped."`
 }
 
 type bulkFilter struct {
@@ -50,18 +51,18 @@ type bulkFilter struct {
 }
 
 // change is what the request means.
-func (a *api) change(r *bulkRequest) (task.Bulk, error) {
+func (a *api) change(r *bulkRequest) (fleet.Bulk, error) {
 	var age task.Duration
 	if r.Filter.OlderThan != nil {
 		if err := age.UnmarshalText([]byte(*r.Filter.OlderThan)); err != nil {
-			return task.Bulk{}, task.Invalid(task.Fault{Location: "filter.older_than", Message: err.Error()})
+			return fleet.Bulk{}, task.Invalid(task.ValidationError{Location: "filter.older_than", Message: err.Error()})
 		}
 	}
 	filter, err := a.filter(r.Filter.Queues, r.Filter.States, r.Filter.Types)
 	if err != nil {
-		return task.Bulk{}, placed("filter.", err)
+		return fleet.Bulk{}, placed("filter.", err)
 	}
-	return task.Bulk{Action: r.Action, Filter: filter, OlderThan: time.Duration(age), DryRun: r.DryRun}, nil
+	return fleet.Bulk{Action: r.Action, Filter: filter, OlderThan: time.Duration(age), DryRun: r.DryRun}, nil
 }
 
 type bulkAnswer struct {
@@ -69,11 +70,11 @@ type bulkAnswer struct {
 }
 
 type bulkDocument struct {
-	Action  task.Action `json:"action" enum:"cancel,retry,delete"`
-	DryRun  bool        `json:"dry_run"`
-	Matched int         `json:"matched" doc:"Tasks that the filter selected, in states that allow the action; and running ones, for delete."`
-	Changed int         `json:"changed" doc:"Those of them on which the action was taken; 0 in a dry run."`
-	Skipped int         `json:"skipped" doc:"Those of them whose state did not allow it, or no longer."`
+	Action  fleet.Action `json:"action" enum:"cancel,retry,delete"`
+	DryRun  bool         `json:"dry_run"`
+	Matched int          `json:"matched" doc:"Tasks that the filter selected, in states that allow the action; and running ones, for delete."`
+	Changed int          `json:"changed" doc:"Those of them on which the action was taken; 0 in a dry run."`
+	Skipped int          `json:"skipped" doc:"Those of them whose state did not allow it, or no longer."`
 }
 
 func (a *api) changeTasks(ctx context.Context, in *bulkInput) (*bulkAnswer, error) {
@@ -95,7 +96,7 @@ func (a *api) changeTasks(ctx context.Context, in *bulkInput) (*bulkAnswer, erro
 }
 
 // describeBulk says in a line what a change is.
-func describeBulk(change *task.Bulk) string {
+func describeBulk(change *fleet.Bulk) string {
 	text := []string{string(change.Action)}
 	add := func(name, value string) {
 		if value != "" {

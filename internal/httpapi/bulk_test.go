@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 func TestBulkChange(t *testing.T) {
@@ -82,13 +83,13 @@ type slowBulk struct {
 	end   <-chan struct{} // nil: never
 }
 
-func (s *slowBulk) Bulk(ctx context.Context, _ task.Bulk) (task.BulkResult, error) {
+func (s *slowBulk) Bulk(ctx context.Context, _ fleet.Bulk) (fleet.BulkResult, error) {
 	close(s.begun)
 	select {
 	case <-s.end:
-		return task.BulkResult{Matched: 3, Changed: 3}, nil
+		return fleet.BulkResult{Matched: 3, Changed: 3}, nil
 	case <-ctx.Done():
-		return task.BulkResult{Matched: 3, Changed: 1}, ctx.Err()
+		return fleet.BulkResult{Matched: 3, Changed: 1}, ctx.Err()
 	}
 }
 
@@ -140,9 +141,9 @@ func TestBulkChangeHasItsTime(t *testing.T) {
 // quickBulk is a store that refuses what any would, and does nothing of the rest.
 type quickBulk struct{ stub }
 
-func (*quickBulk) Bulk(_ context.Context, change task.Bulk) (task.BulkResult, error) {
+func (*quickBulk) Bulk(_ context.Context, change fleet.Bulk) (fleet.BulkResult, error) {
 	if faults := change.Check(); len(faults) > 0 {
-		return task.BulkResult{}, task.Invalid(faults...)
+		return fleet.BulkResult{}, task.Invalid(faults...)
 	}
-	return task.BulkResult{}, nil
+	return fleet.BulkResult{}, nil
 }

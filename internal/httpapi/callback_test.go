@@ -6,15 +6,15 @@ import (
 	"testing"
 
 	"github.com/backbeat-go/backbeat/internal/httpapi"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // withCallbacks lets tasks have callbacks, and knows a type that is not for callers.
 func withCallbacks(t testing.TB) func(*httpapi.Config) {
 	return func(c *httpapi.Config) {
 		t.Helper()
-		c.Registry.AllowCallbacks()
-		if err := c.Registry.Add(task.Define[payload, task.None]("inner", task.Internal()).Type); err != nil {
+		c.Types.AllowCallbacks()
+		if err := c.Types.Add(task.Define[payload, task.None]("inner", task.Internal()).Type); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,6 +1,6 @@
 // Package httpapi is the HTTP API: routes, what they take and what they answer.
 //
-//	request ─▶ request id ─▶ origin and host ─▶ echo's router ─▶ huma ─▶ handler ─▶ Registry.Prepare ─▶ Tasks
+//	request ─▶ request id ─▶ origin and host ─▶ echo's router ─▶ huma ─▶ handler ─▶ Catalog.Prepare ─▶ Tasks
 //	                                              │                 │         │
 //	                                              └─ problem 404/405 └─ 400/413/415/422 ◀─ codes of errors
 //

@@ -20,9 +20,10 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
 	"github.com/backbeat-go/backbeat/internal/redistest"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // patience bounds what a test waits for. It is far beyond what anything here takes, and no measure of speed.
@@ -35,8 +36,8 @@ var eventQueues = []broker.Queue{{Name: "default", Weight: 1}}
 type shop struct {
 	t        *testing.T
 	redis    *redistest.Server
-	registry *task.Registry
-	handlers map[string]task.Handler
+	registry *catalog.Catalog
+	handlers map[string]*task.Handler
 	orders   chan any
 	tasks    *broker.Client // of the first server
 }
@@ -44,16 +45,16 @@ type shop struct {
 func newShop(t *testing.T, opts ...redistest.Option) *shop {
 	t.Helper()
 	s := &shop{
-		t: t, redis: redistest.Start(t, opts...), registry: task.NewRegistry([]string{"default"}, time.Hour),
-		handlers: make(map[string]task.Handler), orders: make(chan any),
+		t: t, redis: redistest.Start(t, opts...), registry: catalog.New([]string{"default"}, time.Hour),
+		handlers: make(map[string]*task.Handler), orders: make(chan any),
 	}
 	work := task.Define[map[string]any, map[string]any]("work", task.Retry(task.Backoff{}))
 	noop := task.Define[task.None, task.None]("noop", task.Retention(0))
 	if err := s.registry.Add(work.Type, noop.Type); err != nil {
 		t.Fatal(err)
 	}
-	s.handlers["work"] = work.Handler(s.work)
-	s.handlers["noop"] = noop.Handler(func(context.Context, task.None) (task.None, error) { return task.None{}, nil })
+	s.handlers["work"] = work.Handle(s.work)
+	s.handlers["noop"] = noop.Handle(func(context.Context, task.None) (task.None, error) { return task.None{}, nil })
 	return s
 }
 
@@ -104,7 +105,7 @@ func (s *shop) api(change ...func(*httpapi.Config)) http.Handler {
 		s.tasks = client
 	}
 	cfg := httpapi.Config{
-		AllowedHosts: testHosts, Tasks: broker.BeatClient{Client: client}, Audit: noAudit{}, Registry: s.registry, Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: 4 << 20,
+		AllowedHosts: testHosts, Tasks: broker.BeatClient{Client: client}, Audit: noAudit{}, Types: s.registry, Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: 4 << 20,
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -117,7 +118,7 @@ func (s *shop) hire() {
 	s.t.Helper()
 	rdb := redis.NewClient(&redis.Options{Addr: s.redis.Addr(), MaxRetries: -1})
 	w := broker.NewServer(rdb, broker.ServerConfig{
-		Registry: s.registry, Handlers: s.handlers, Queues: eventQueues, Concurrency: 4,
+		Types: s.registry, Handlers: s.handlers, Queues: eventQueues, Concurrency: 4,
 		ShutdownTimeout: 100 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err := w.Start(s.t.Context()); err != nil {

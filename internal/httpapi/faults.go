@@ -9,7 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 var (
@@ -20,22 +20,22 @@ var (
 
 // faultOf makes a Fault of an error that huma's validation or the decoding of JSON found. It leaves out the value at fault,
 // which may be a secret, and points at a missing field itself rather than at what lacks it.
-func faultOf(err error) task.Fault {
+func faultOf(err error) task.ValidationError {
 	detail, ok := errors.AsType[*huma.ErrorDetail](err)
 	if !ok {
-		return task.FaultOf(err)
+		return task.DecodeError(err)
 	}
 	location := detail.Location
 	if strings.HasPrefix(location, "query.") {
 		location, _, _ = strings.Cut(location, "[") // its values are given as one text
 	}
 	if missing := missingProperty.FindStringSubmatch(detail.Message); missing != nil {
-		return task.Fault{Location: strings.TrimPrefix(location+"."+missing[1], "."), Message: "is required"}
+		return task.ValidationError{Location: strings.TrimPrefix(location+"."+missing[1], "."), Message: "is required"}
 	}
 	if wrong := wrongFormat.FindStringSubmatch(detail.Message); wrong != nil {
-		return task.Fault{Location: location, Message: wrong[1]}
+		return task.ValidationError{Location: location, Message: wrong[1]}
 	}
-	return task.Fault{Location: location, Message: detail.Message}
+	return task.ValidationError{Location: location, Message: detail.Message}
 }
 
 // durationText stands for task.Duration in the description of the API.

@@ -8,7 +8,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // oneOrMore is one name or several: in JSON a string or a list of strings.
@@ -32,18 +33,18 @@ func (oneOrMore) Schema(huma.Registry) *huma.Schema {
 
 // filter makes a filter of names, and refuses those of states and types that there are not. The queues are checked where they
 // are known.
-func (a *api) filter(queues, states, types []string) (task.Filter, error) {
-	f := task.Filter{Queues: queues, Types: types}
-	var faults []task.Fault
+func (a *api) filter(queues, states, types []string) (fleet.Filter, error) {
+	f := fleet.Filter{Queues: queues, Types: types}
+	var faults []task.ValidationError
 	for _, name := range states {
 		if !slices.Contains(task.States, task.State(name)) {
-			faults = append(faults, task.Fault{Location: "state", Message: fmt.Sprintf("%q is no state; the states are %s", name, stateNames)})
+			faults = append(faults, task.ValidationError{Location: "state", Message: fmt.Sprintf("%q is no state; the states are %s", name, stateNames)})
 		}
 		f.States = append(f.States, task.State(name))
 	}
 	for _, name := range types {
-		if _, known := a.Registry.Lookup(name); !known {
-			faults = append(faults, task.Fault{Location: "type", Message: fmt.Sprintf("%q is not a known task type; GET /v1/task-types lists them", name)})
+		if _, known := a.Types.Lookup(name); !known {
+			faults = append(faults, task.ValidationError{Location: "type", Message: fmt.Sprintf("%q is not a known task type; GET /v1/task-types lists them", name)})
 		}
 	}
 	if len(faults) > 0 {

@@ -9,7 +9,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 const (
@@ -81,11 +82,11 @@ func unquote(text string) (string, bool) {
 
 // createOnce hands a task in for all requests with the same key.
 func (a *api) createOnce(ctx context.Context, in *createTaskInput, limit time.Duration) (t *task.Task, replayed bool, err error) {
-	request := task.Idempotency{Caller: callerIn(ctx), Key: in.key, Request: in.RawBody}
+	request := catalog.Idempotency{Caller: callerIn(ctx), Key: in.key, Request: in.RawBody}
 	t, replayed, err = a.Tasks.EnqueueOnce(ctx, request, func(now time.Time) (*task.Task, error) {
 		return a.requests.read(in.RawBody, now)
 	}, limit)
-	if errors.Is(err, task.ErrKeyReused) {
+	if errors.Is(err, catalog.ErrKeyReused) {
 		err = newProblem(http.StatusUnprocessableEntity, "the idempotency key was sent with another request before; take a new one for each",
 			fault{"header." + idempotencyHeader, "stands for another request"})
 	}

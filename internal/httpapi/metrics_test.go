@@ -14,8 +14,8 @@ import (
 
 	"github.com/backbeat-go/backbeat/internal/auth"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
-	"github.com/backbeat-go/backbeat/internal/task"
 	"github.com/backbeat-go/backbeat/internal/telemetry"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // measured makes an API count its requests, and tell them at /metrics.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/danielgtaylor/huma/v2"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/danielgtaylor/huma/v2"
 )
 
 type queueDocument struct {
@@ -25,7 +25,7 @@ type queueDocument struct {
 	FailedToday    int    `json:"failed_today" doc:"Those of them that failed."`
 }
 
-func newQueueDocument(q *task.QueueStatus) queueDocument {
+func newQueueDocument(q *fleet.QueueStatus) queueDocument {
 	return queueDocument{
 		Name:           q.Name,
 		Weight:         q.Weight,

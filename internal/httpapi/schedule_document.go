@@ -8,7 +8,7 @@ import (
 
 	"github.com/backbeat-go/backbeat/internal/cron"
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // scheduleDocument is a schedule as the API shows it: what was put, with its defaults, and how far it has come. Every field
@@ -126,7 +126,7 @@ func (a *api) newTemplateDocument(s *schedule.Schedule) templateDocument {
 		Type: t.Type, Payload: orNull(t.Payload), Queue: orNil(t.Queue), MaxRetries: t.MaxRetries, Timeout: t.Timeout,
 		Retention: t.Retention, Metadata: t.Metadata, Callback: t.Callback,
 	}
-	if made, err := s.Task(a.Registry, schedule.Run{}, time.Time{}); err == nil {
+	if made, err := s.Task(a.Types, schedule.Run{}, time.Time{}); err == nil {
 		d.Queue, d.MaxRetries = &made.Queue, &made.MaxRetries
 		d.Timeout, d.Retention = (*task.Duration)(&made.Timeout), (*task.Duration)(&made.Retention)
 		d.Callback = made.Callback

@@ -12,7 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // SchedulePath is a part of inputs. huma finds only such parts as have exported names.

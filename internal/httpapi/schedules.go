@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 const (
@@ -159,7 +159,7 @@ func (a *api) putSchedule(ctx context.Context, in *putScheduleInput) (*putSchedu
 	if err := wellFormed(in.RawBody); err != nil {
 		return nil, err
 	}
-	given, paused, err := schedule.ReadDefinition(withoutReadOnly(in.RawBody), a.Registry, a.Schedules.Now())
+	given, paused, err := schedule.ReadDefinition(withoutReadOnly(in.RawBody), a.Types, a.Schedules.Now())
 	if err != nil {
 		return nil, inBody(err)
 	}
@@ -170,7 +170,7 @@ func (a *api) putSchedule(ctx context.Context, in *putScheduleInput) (*putSchedu
 		if current == nil {
 			answer.Status, answer.Location = http.StatusCreated, schedulesURL+"/"+url.PathEscape(in.ID)
 		} else {
-			spec = current.Reread(given, a.Registry)
+			spec = current.Reread(given, a.Types)
 		}
 		return a.replace(current, in.ID, spec, paused)
 	})
@@ -199,12 +199,12 @@ func (a *api) patchSchedule(ctx context.Context, in *patchScheduleInput) (*sched
 	}
 	return a.answerWith(a.edit(ctx, in.ID, check, func(current *schedule.Schedule) (*schedule.Schedule, error) {
 		patch := withoutReadOnly(in.RawBody)
-		spec, paused, err := current.ReadPatch(patch, a.Registry, a.Schedules.Now())
+		spec, paused, err := current.ReadPatch(patch, a.Types, a.Schedules.Now())
 		if err != nil {
 			return nil, inBody(err)
 		}
 		if len(patch) < len(in.RawBody) { // it is what GET has answered
-			spec = current.Reread(spec, a.Registry)
+			spec = current.Reread(spec, a.Types)
 		}
 		return a.replace(current, in.ID, spec, paused)
 	}))
@@ -316,7 +316,7 @@ func (a *api) pauseSchedule(ctx context.Context, in *steerScheduleInput) (*sched
 func (a *api) resumeSchedule(ctx context.Context, in *steerScheduleInput) (*scheduleAnswer, error) {
 	return a.answerWith(a.steer(ctx, in, func(current *schedule.Schedule) (*schedule.Schedule, error) {
 		now := a.Schedules.Now()
-		if current.Paused && current.Check(a.Registry, now) != nil {
+		if current.Paused && current.Check(a.Types, now) != nil {
 			return nil, task.Conflict("schedule %q cannot run as it is stored: put it anew, or delete it", in.ID)
 		}
 		return schedule.Resume(current, now)
@@ -355,7 +355,7 @@ func (a *api) triggerSchedule(ctx context.Context, in *SchedulePath) (*triggerAn
 		}
 		now := a.Schedules.Now()
 		changed, run := schedule.Trigger(current, id, now)
-		t, err := changed.Task(a.Registry, run, now)
+		t, err := changed.Task(a.Types, run, now)
 		if err != nil {
 			return nil, nil, task.Conflict("schedule %q cannot run as it is stored: put it anew, or delete it", in.ID)
 		}

@@ -15,12 +15,13 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
 	"github.com/backbeat-go/backbeat/internal/lease"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 const everyMinute = `{"every":"1m","task":{"type":"echo"}}`
@@ -31,7 +32,7 @@ type desk struct {
 	base   string
 	redis  *redistest.Server
 	store  schedule.Store
-	types  *task.Registry
+	types  *catalog.Catalog
 	now    atomic.Int64 // ms
 	refuse atomic.Bool  // tasks are not enqueued
 }
@@ -61,7 +62,7 @@ func newDesk(t testing.TB) *desk {
 	d.at("2026-11-21T01:30:00Z")
 	d.base, d.redis = serveBroker(t, func(c *httpapi.Config) {
 		d.store = c.Schedules
-		d.types = c.Registry
+		d.types = c.Types
 		c.Schedules = clocked{c.Schedules, d}
 		c.Tasks = refusing{c.Tasks, d}
 	})

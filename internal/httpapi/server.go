@@ -12,9 +12,11 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 	"github.com/labstack/echo/v4"
 
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/ratelimit"
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Tasks is where the tasks are. Its errors bear a task.Code.
@@ -26,7 +28,7 @@ type Tasks interface {
 	// EnqueueOnce enqueues one task for all requests with the same idempotency key, and says whether it had been done before.
 	// It waits up to limit for the task's end.
 	EnqueueOnce(
-		ctx context.Context, request task.Idempotency, prepare func(now time.Time) (*task.Task, error), limit time.Duration,
+		ctx context.Context, request catalog.Idempotency, prepare func(now time.Time) (*task.Task, error), limit time.Duration,
 	) (*task.Task, bool, error)
 	Get(ctx context.Context, id string) (*task.Task, error)
 	Wait(ctx context.Context, id string) (*task.Task, error)
@@ -35,19 +37,19 @@ type Tasks interface {
 	// Follow returns a channel that holds the task as it is, then whenever it has changed as it is then; it is closed when
 	// the task is gone. stop must be called.
 	Follow(ctx context.Context, id string) (news <-chan *task.Task, stop func(), err error)
-	List(ctx context.Context, f task.Filter, cursor string, limit int) (task.Page, error)
+	List(ctx context.Context, f fleet.Filter, cursor string, limit int) (fleet.Page, error)
 	Cancel(ctx context.Context, id string) (*task.Task, error)
 	Retry(ctx context.Context, id string) (*task.Task, error)
 	Run(ctx context.Context, id string) (*task.Task, error)
 	Delete(ctx context.Context, id string) error
-	Queues(ctx context.Context) ([]task.QueueStatus, error)
-	Queue(ctx context.Context, name string) (*task.QueueStatus, error)
+	Queues(ctx context.Context) ([]fleet.QueueStatus, error)
+	Queue(ctx context.Context, name string) (*fleet.QueueStatus, error)
 	Pause(ctx context.Context, queue string) error
 	Resume(ctx context.Context, queue string) error
-	Workers(ctx context.Context) ([]task.WorkerStatus, error)
+	Workers(ctx context.Context) ([]fleet.WorkerStatus, error)
 	Ping(ctx context.Context) error
 	// Bulk takes an action on many tasks. Its result is right, as far as it got, where there is an error too.
-	Bulk(ctx context.Context, change task.Bulk) (task.BulkResult, error)
+	Bulk(ctx context.Context, change fleet.Bulk) (fleet.BulkResult, error)
 	// States returns the states of tasks, "" for those that are gone.
 	States(ctx context.Context, ids []string) ([]task.State, error)
 }
@@ -58,7 +60,7 @@ type Config struct {
 	Schedules schedule.Store
 	Beats     Beats
 	Audit     AuditLog
-	Registry  *task.Registry
+	Types     *catalog.Catalog
 	// Auth says who a caller is; nil: everybody may do everything.
 	Auth Authenticator
 	// Monitor is the dashboard. It serves /monitor and all below.
@@ -106,7 +108,7 @@ func New(cfg Config) http.Handler {
 	e := echo.New()
 	described := humaecho.New(e, describe(cfg.Version))
 	a := &api{
-		cfg, described, newRequestReader(cfg.Registry, described.OpenAPI().Components.Schemas), make(waits, cfg.MaxWaiters),
+		cfg, described, newRequestReader(cfg.Types, described.OpenAPI().Components.Schemas), make(waits, cfg.MaxWaiters),
 		newRefusals(cmp.Or(cfg.RefusalRate, defaultRefusalRate)),
 	}
 	e.HTTPErrorHandler = a.handleError

@@ -11,7 +11,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // taskRequest is the body of POST /v1/tasks.
@@ -54,12 +55,12 @@ func (r *taskRequest) request() task.Request {
 // requestReader reads and checks task requests. It does so itself, rather than let huma do it, so that the faults of
 // the request and those of its payload come together.
 type requestReader struct {
-	registry *task.Registry
+	registry *catalog.Catalog
 	schemas  huma.Registry
 	schema   *huma.Schema
 }
 
-func newRequestReader(registry *task.Registry, schemas huma.Registry) *requestReader {
+func newRequestReader(registry *catalog.Catalog, schemas huma.Registry) *requestReader {
 	return &requestReader{registry, schemas, schemas.Schema(reflect.TypeFor[taskRequest](), true, "TaskRequest")}
 }
 
@@ -74,7 +75,7 @@ func (r *requestReader) read(data []byte, now time.Time) (*task.Task, error) {
 	}
 	var res huma.ValidateResult
 	huma.Validate(r.schemas, r.schema, huma.NewPathBuffer(nil, 0), huma.ModeWriteToServer, value, &res)
-	var faults []task.Fault
+	var faults []task.ValidationError
 	for _, err := range res.Errors {
 		faults = append(faults, faultOf(err))
 	}
@@ -102,10 +103,10 @@ func notJSON(err error) *problem {
 }
 
 // mergeFaults adds the faults of err at places that have none yet.
-func mergeFaults(faults []task.Fault, err error) error {
+func mergeFaults(faults []task.ValidationError, err error) error {
 	if e, ok := errors.AsType[*task.Error](err); ok {
 		for _, f := range e.Faults {
-			if !slices.ContainsFunc(faults, func(have task.Fault) bool { return have.Location == f.Location }) {
+			if !slices.ContainsFunc(faults, func(have task.ValidationError) bool { return have.Location == f.Location }) {
 				faults = append(faults, f)
 			}
 		}
@@ -114,7 +115,7 @@ func mergeFaults(faults []task.Fault, err error) error {
 }
 
 // payloadFaults checks the payload of a request that is at fault elsewhere, if there is a type to check it against.
-func (r *requestReader) payloadFaults(data []byte) []task.Fault {
+func (r *requestReader) payloadFaults(data []byte) []task.ValidationError {
 	var req struct {
 		Type    string          `json:"type"`
 		Payload json.RawMessage `json:"payload"`

@@ -7,7 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 type taskTypeDocument struct {
@@ -36,13 +36,13 @@ func (a *api) addTaskTypes() {
 }
 
 func (a *api) listTaskTypes(context.Context, *struct{}) (*taskTypesAnswer, error) {
-	types := a.Registry.Types()
+	types := a.Types.Types()
 	items := make([]taskTypeDocument, len(types))
 	for i, t := range types {
 		items[i] = taskTypeDocument{
 			Type:          t.Name,
 			Description:   t.Description,
-			Queue:         a.Registry.QueueOf(t),
+			Queue:         a.Types.QueueOf(t),
 			MaxRetries:    t.MaxRetries,
 			Timeout:       task.Duration(t.Timeout),
 			PayloadSchema: t.PayloadSchema(),

@@ -10,7 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // maxWait is how long a request may wait for a task.
@@ -93,7 +93,7 @@ func placed(where string, err error) error {
 	located := *e
 	located.Faults = nil
 	for _, f := range e.Faults {
-		located.Faults = append(located.Faults, task.Fault{Location: strings.TrimSuffix(where+f.Location, "."), Message: f.Message})
+		located.Faults = append(located.Faults, task.ValidationError{Location: strings.TrimSuffix(where+f.Location, "."), Message: f.Message})
 	}
 	return &located
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/backbeat-go/backbeat/internal/httpapi"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // waitingRoom tells of those who wait.

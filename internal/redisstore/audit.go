@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/audit"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // auditKept is how many entries there are at most.
@@ -93,7 +93,7 @@ func (a *Audit) Entries(ctx context.Context, cursor string, limit int) (entries 
 	from := "+"
 	if cursor != "" {
 		if !isStreamID(cursor) {
-			return nil, "", task.Invalid(task.Fault{Location: "cursor", Message: "is not a cursor of this list; begin without one"})
+			return nil, "", task.Invalid(task.ValidationError{Location: "cursor", Message: "is not a cursor of this list; begin without one"})
 		}
 		from = "(" + cursor
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/backbeat-go/backbeat/internal/audit"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 	"github.com/backbeat-go/backbeat/internal/redistest"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 func TestAuditKeepsTheNewest(t *testing.T) {

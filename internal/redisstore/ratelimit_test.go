@@ -12,7 +12,7 @@ import (
 	"github.com/backbeat-go/backbeat/internal/ratelimit"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 	"github.com/backbeat-go/backbeat/internal/redistest"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // tenAnHour gains a token in six minutes, which is never while a test runs: time passes when the test says so.

@@ -7,7 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Put returns the schedule that a caller asks for under the id: a new one if old is nil, else the old one with its
@@ -197,7 +198,7 @@ func (s *Schedule) Ended(taskID string, state task.State, now time.Time) bool {
 
 // Reread returns a spec that somebody has made of what is shown of the schedule without what showing it has filled in:
 // where the spec says what the schedule comes to already, it says what the schedule says.
-func (s *Schedule) Reread(spec Spec, types *task.Registry) Spec {
+func (s *Schedule) Reread(spec Spec, types *catalog.Catalog) Spec {
 	if spec.dayMatch() == s.dayMatch() {
 		spec.DayMatch = s.DayMatch
 	}

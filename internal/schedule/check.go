@@ -7,8 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/cron"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Bounds of a Spec.
@@ -26,13 +27,13 @@ var idPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
 // relative path in a URL.
 func CheckID(id string) error {
 	if !idPattern.MatchString(id) || strings.Trim(id, ".") == "" {
-		return task.Invalid(task.Fault{Location: "id", Message: "must be 1 to 100 letters, digits, and . _ -, and more than dots"})
+		return task.Invalid(task.ValidationError{Location: "id", Message: "must be 1 to 100 letters, digits, and . _ -, and more than dots"})
 	}
 	return nil
 }
 
 // Check returns an error with CodeInvalid that names each fault of the spec, or nil.
-func (s *Spec) Check(types *task.Registry, now time.Time) error {
+func (s *Spec) Check(types *catalog.Catalog, now time.Time) error {
 	faults := append(s.checkTrigger(), s.checkRules()...)
 	faults = append(faults, s.CheckTask(types, now)...)
 	if len(faults) > 0 {
@@ -41,9 +42,9 @@ func (s *Spec) Check(types *task.Registry, now time.Time) error {
 	return nil
 }
 
-func invalid(faults []task.Fault) error { return task.Invalid(faults...) }
+func invalid(faults []task.ValidationError) error { return task.Invalid(faults...) }
 
-func (s *Spec) checkTrigger() (faults []task.Fault) {
+func (s *Spec) checkTrigger() (faults []task.ValidationError) {
 	given := 0
 	for _, is := range []bool{s.Cron != "", s.Every != 0, !s.At.IsZero()} {
 		if is {
@@ -52,24 +53,24 @@ func (s *Spec) checkTrigger() (faults []task.Fault) {
 	}
 	switch given {
 	case 0:
-		faults = append(faults, task.Fault{Message: "needs a trigger: cron, every or at"})
+		faults = append(faults, task.ValidationError{Message: "needs a trigger: cron, every or at"})
 	case 1:
 	default:
-		faults = append(faults, task.Fault{Message: "takes one trigger only: cron, every or at"})
+		faults = append(faults, task.ValidationError{Message: "takes one trigger only: cron, every or at"})
 	}
 	if d := time.Duration(s.Every); d != 0 && (d < MinEvery || d > MaxEvery || d%time.Millisecond != 0) {
-		faults = append(faults, task.Fault{Location: "every", Message: "must be 1s to 8784h, in whole milliseconds"})
+		faults = append(faults, task.ValidationError{Location: "every", Message: "must be 1s to 8784h, in whole milliseconds"})
 	}
 	return append(faults, s.checkCron()...)
 }
 
-func (s *Spec) checkCron() (faults []task.Fault) {
+func (s *Spec) checkCron() (faults []task.ValidationError) {
 	if m := s.dayMatch(); m != cron.EitherDay && m != cron.BothDays {
-		return []task.Fault{{Location: "day_match", Message: fmt.Sprintf("must be %q or %q", cron.EitherDay, cron.BothDays)}}
+		return []task.ValidationError{{Location: "day_match", Message: fmt.Sprintf("must be %q or %q", cron.EitherDay, cron.BothDays)}}
 	}
 	loc, err := cron.Zone(s.Timezone)
 	if err != nil {
-		faults = append(faults, task.Fault{Location: "timezone", Message: err.Error()})
+		faults = append(faults, task.ValidationError{Location: "timezone", Message: err.Error()})
 		loc = time.UTC
 	}
 	if s.Cron == "" {
@@ -77,21 +78,21 @@ func (s *Spec) checkCron() (faults []task.Fault) {
 	}
 	expr, err := cron.Parse(s.Cron, s.dayMatch())
 	if err != nil {
-		return append(faults, task.Fault{Location: "cron", Message: err.Error()})
+		return append(faults, task.ValidationError{Location: "cron", Message: err.Error()})
 	}
 	from := s.StartAt
 	if from.IsZero() {
 		from = time.Now()
 	}
 	if _, ok := expr.Next(from, loc); !ok {
-		faults = append(faults, task.Fault{Location: "cron", Message: "never fires: nothing matches within 40 years"})
+		faults = append(faults, task.ValidationError{Location: "cron", Message: "never fires: nothing matches within 40 years"})
 	}
 	return faults
 }
 
-func (s *Spec) checkRules() (faults []task.Fault) {
+func (s *Spec) checkRules() (faults []task.ValidationError) {
 	fault := func(location, message string) {
-		faults = append(faults, task.Fault{Location: location, Message: message})
+		faults = append(faults, task.ValidationError{Location: location, Message: message})
 	}
 	if d := time.Duration(s.MisfireGraceTime); d < time.Second || d > MaxMisfireGraceTime {
 		fault("misfire_grace_time", "must be 1s to 168h")
@@ -126,15 +127,15 @@ func (s *Spec) CheckPast(old *Schedule, now time.Time) error {
 	if s.At.IsZero() || old != nil && old.At.Equal(s.At) || now.Sub(s.At) <= time.Duration(s.MisfireGraceTime) {
 		return nil
 	}
-	return invalid([]task.Fault{{Location: "at", Message: "has passed by more than misfire_grace_time, so that it would never run"}})
+	return invalid([]task.ValidationError{{Location: "at", Message: "has passed by more than misfire_grace_time, so that it would never run"}})
 }
 
 // CheckTask returns the faults of the task, which it checks as if it were to run now.
-func (s *Spec) CheckTask(types *task.Registry, now time.Time) (faults []task.Fault) {
+func (s *Spec) CheckTask(types *catalog.Catalog, now time.Time) (faults []task.ValidationError) {
 	_, err := types.Prepare(s.Task.request("", nil), now)
 	if e, ok := errors.AsType[*task.Error](err); ok {
 		for _, f := range e.Faults {
-			faults = append(faults, task.Fault{Location: "task." + f.Location, Message: f.Message})
+			faults = append(faults, task.ValidationError{Location: "task." + f.Location, Message: f.Message})
 		}
 	}
 	return faults

@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/cron"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Definition is the JSON in which somebody writes a schedule down, for the API as in the configuration file. Whatever is
@@ -50,7 +51,7 @@ var definitions = newForm[Definition]()
 // ReadDefinition reads a Definition from JSON and returns the Spec that it asks for, and whether the schedule is to be
 // paused. The error has CodeInvalid and names each fault, by its place in the definition. Without types the task is not
 // held against its type, which Spec.CheckTask does later. With an error the Spec has at least what could be read of the task.
-func ReadDefinition(data []byte, types *task.Registry, now time.Time) (spec Spec, paused bool, err error) {
+func ReadDefinition(data []byte, types *catalog.Catalog, now time.Time) (spec Spec, paused bool, err error) {
 	d, faults := definitions.read(data)
 	spec, wrong := d.spec()
 	faults = addFaults(faults, wrong)
@@ -64,7 +65,7 @@ func ReadDefinition(data []byte, types *task.Registry, now time.Time) (spec Spec
 	return spec, valueOf(d.Paused), nil
 }
 
-func (d *Definition) spec() (s Spec, faults []task.Fault) {
+func (d *Definition) spec() (s Spec, faults []task.ValidationError) {
 	s = NewSpec()
 	faults = d.set(&s)
 	s.Task = d.Task.template()
@@ -85,14 +86,14 @@ const (
 	lastEndYear   = 9999
 )
 
-func (d *TriggerDefinition) set(s *Spec) (faults []task.Fault) {
+func (d *TriggerDefinition) set(s *Spec) (faults []task.ValidationError) {
 	setIf(&s.Cron, d.Cron)
 	setIf(&s.DayMatch, d.DayMatch)
 	if d.Timezone != nil && *d.Timezone != "UTC" { // which is the default by another name, and so no other trigger
 		s.Timezone = *d.Timezone
 	}
 	if d.Every != nil && *d.Every == 0 {
-		faults = append(faults, task.Fault{Location: "every", Message: "must be 1s at least"})
+		faults = append(faults, task.ValidationError{Location: "every", Message: "must be 1s at least"})
 	}
 	setIf(&s.Every, d.Every)
 	faults = append(faults, setTime(&s.At, d.At, "at", lastStartYear)...)
@@ -115,17 +116,17 @@ func (t *TaskTemplate) template() Template {
 	return made
 }
 
-func setTime(to *time.Time, text *string, location string, lastYear int) []task.Fault {
+func setTime(to *time.Time, text *string, location string, lastYear int) []task.ValidationError {
 	if text == nil {
 		return nil
 	}
 	t, err := time.Parse(time.RFC3339, *text)
 	if err != nil {
-		return []task.Fault{{Location: location, Message: "is not a time such as 2026-12-01T09:00:00+08:00"}}
+		return []task.ValidationError{{Location: location, Message: "is not a time such as 2026-12-01T09:00:00+08:00"}}
 	}
 	t = t.UTC().Truncate(time.Millisecond)
 	if y := t.Year(); y < firstYear || y > lastYear {
-		return []task.Fault{{Location: location, Message: "is before the year 1970 or too far ahead"}}
+		return []task.ValidationError{{Location: location, Message: "is before the year 1970 or too far ahead"}}
 	}
 	*to = t
 	return nil

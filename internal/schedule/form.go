@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/backbeat-go/backbeat/internal/jsonschema"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // form reads JSON of one kind and finds all that is wrong with it, not only what comes first.
@@ -22,13 +22,13 @@ func newForm[T any]() *form[T] {
 }
 
 // read makes a T of JSON. What is at fault has no value in it.
-func (f *form[T]) read(data []byte) (doc T, faults []task.Fault) {
+func (f *form[T]) read(data []byte) (doc T, faults []task.ValidationError) {
 	var value any
 	if err := json.Unmarshal(data, &value); err != nil {
-		return doc, []task.Fault{{Message: "is not JSON, or holds a number that is out of range"}}
+		return doc, []task.ValidationError{{Message: "is not JSON, or holds a number that is out of range"}}
 	}
 	for _, v := range f.schema.Validate(value) {
-		faults = append(faults, task.Fault(v))
+		faults = append(faults, task.ValidationError(v))
 	}
 	if len(faults) > 0 {
 		data = without(value, faults...)
@@ -39,9 +39,9 @@ func (f *form[T]) read(data []byte) (doc T, faults []task.Fault) {
 		if err == nil {
 			return clean, faults
 		}
-		found := task.FaultOf(err)                                                // a schema cannot say everything
+		found := task.DecodeError(err)                                            // a schema cannot say everything
 		found.Location = strings.TrimPrefix(found.Location, "TriggerDefinition.") // embedding does not show in JSON
-		if !slices.ContainsFunc(faults, func(have task.Fault) bool { return within(have.Location, found.Location) }) {
+		if !slices.ContainsFunc(faults, func(have task.ValidationError) bool { return within(have.Location, found.Location) }) {
 			faults = append(faults, found)
 		}
 		rest := without(value, found)
@@ -53,7 +53,7 @@ func (f *form[T]) read(data []byte) (doc T, faults []task.Fault) {
 }
 
 // without leaves the fields at fault out of a value and returns its JSON.
-func without(value any, faults ...task.Fault) []byte {
+func without(value any, faults ...task.ValidationError) []byte {
 	for _, f := range faults {
 		fields, ok := value.(map[string]any)
 		path := strings.Split(f.Location, ".")
@@ -77,11 +77,11 @@ func within(location, other string) bool {
 }
 
 // addFaults adds the faults that checks found in a document which has some already, without those that follow from them.
-func addFaults(have, found []task.Fault) []task.Fault {
-	hasTrigger := slices.ContainsFunc(have, func(f task.Fault) bool { return isTrigger(f.Location) })
+func addFaults(have, found []task.ValidationError) []task.ValidationError {
+	hasTrigger := slices.ContainsFunc(have, func(f task.ValidationError) bool { return isTrigger(f.Location) })
 	all := have
 	for _, f := range found {
-		follows := slices.ContainsFunc(have, func(cause task.Fault) bool { return within(f.Location, cause.Location) })
+		follows := slices.ContainsFunc(have, func(cause task.ValidationError) bool { return within(f.Location, cause.Location) })
 		if !follows && (f.Location != "" || !hasTrigger) {
 			all = append(all, f)
 		}

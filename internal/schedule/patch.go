@@ -5,15 +5,16 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // ReadPatch reads a JSON merge patch (RFC 7396) of the schedule's definition and returns what ReadDefinition returns for
 // the patched one. A trigger in the patch takes the place of the one that was there.
-func (s *Schedule) ReadPatch(patch []byte, types *task.Registry, now time.Time) (spec Spec, paused bool, err error) {
+func (s *Schedule) ReadPatch(patch []byte, types *catalog.Catalog, now time.Time) (spec Spec, paused bool, err error) {
 	change, ok := decodeExactly(patch).(map[string]any)
 	if !ok {
-		return Spec{}, false, task.Invalid(task.Fault{Message: "must be an object: the fields to change"})
+		return Spec{}, false, task.Invalid(task.ValidationError{Message: "must be an object: the fields to change"})
 	}
 	whole, err := s.definition()
 	if err != nil {

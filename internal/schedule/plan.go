@@ -3,7 +3,8 @@ package schedule
 import (
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 const (
@@ -148,7 +149,7 @@ func (s *Schedule) setNext(tick time.Time) {
 
 // Task returns the task of a run, completed with the defaults that its type has now. Its result is kept at least as
 // long as the tick might be asked for again. It fails with CodeConflict if there is no such type or queue any more.
-func (s *Schedule) Task(types *task.Registry, run Run, now time.Time) (*task.Task, error) {
+func (s *Schedule) Task(types *catalog.Catalog, run Run, now time.Time) (*task.Task, error) {
 	made, ok := types.Complete(s.Spec.Task.request(run.TaskID, &task.Tick{ScheduleID: s.ID, At: run.Tick}), now)
 	if !ok {
 		return nil, task.Conflict("schedule %s cannot run: its task type %q is not known any more; put it anew or delete it",

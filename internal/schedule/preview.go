@@ -3,7 +3,7 @@ package schedule
 import (
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // PreviewRequest asks in JSON when a trigger would fire.

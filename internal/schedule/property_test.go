@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // crons are expressions and what they mean, said in another way. Each has a tick in every two hours.

@@ -3,7 +3,7 @@ package schedule
 import (
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Run is what became of a tick.

@@ -3,7 +3,7 @@ package schedule
 import (
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Schedule is a trigger, the task that it makes at each tick, and how far it has come.

@@ -8,8 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // created is when the schedules of these tests are made.
@@ -156,12 +157,12 @@ func TestTriggerText(t *testing.T) {
 }
 
 // registry knows the type test.job, whose results are kept for an hour.
-func registry(t *testing.T) *task.Registry {
+func registry(t *testing.T) *catalog.Catalog {
 	t.Helper()
 	type in struct {
 		N int `json:"n" minimum:"1"`
 	}
-	types := task.NewRegistry([]string{"default", "low"}, time.Hour)
+	types := catalog.New([]string{"default", "low"}, time.Hour)
 	if err := types.Add(task.Define[in, task.None]("test.job").Type,
 		task.Define[task.None, task.None]("test.quiet", task.Retention(0)).Type); err != nil {
 		t.Fatal(err)

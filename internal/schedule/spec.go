@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/backbeat-go/backbeat/internal/cron"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Spec is what somebody asks for: one trigger, a task, and what becomes of ticks that cannot run in time. Its JSON is

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // Store keeps schedules. Errors have the codes of package task; CodeUnavailable is the one that any call may return.

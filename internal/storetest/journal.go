@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 func (s *suite) commits() {

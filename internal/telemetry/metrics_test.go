@@ -17,9 +17,10 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/schedule"
-	"github.com/backbeat-go/backbeat/internal/task"
 	"github.com/backbeat-go/backbeat/internal/telemetry"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 func newMetrics() *telemetry.Metrics {
@@ -61,11 +62,11 @@ func want(t testing.TB, text string, lines ...string) {
 	}
 }
 
-func queueStatuses(names ...string) func(context.Context) ([]task.QueueStatus, error) {
-	return func(context.Context) ([]task.QueueStatus, error) {
-		statuses := make([]task.QueueStatus, len(names))
+func queueStatuses(names ...string) func(context.Context) ([]fleet.QueueStatus, error) {
+	return func(context.Context) ([]fleet.QueueStatus, error) {
+		statuses := make([]fleet.QueueStatus, len(names))
 		for i, name := range names {
-			statuses[i] = task.QueueStatus{Name: name, Pending: 1, Latency: time.Duration(i+1) * time.Second, Archived: 5, Failed: 2, Canceled: 3}
+			statuses[i] = fleet.QueueStatus{Name: name, Pending: 1, Latency: time.Duration(i+1) * time.Second, Archived: 5, Failed: 2, Canceled: 3}
 		}
 		return statuses, nil
 	}
@@ -162,7 +163,7 @@ func TestNamesOfClientsMakeNoSeries(t *testing.T) {
 func TestForeignQueuesAreToldUpToANumber(t *testing.T) {
 	m := newMetrics()
 	foreign := 0
-	m.WatchQueues(func(ctx context.Context) ([]task.QueueStatus, error) {
+	m.WatchQueues(func(ctx context.Context) ([]fleet.QueueStatus, error) {
 		names := []string{"default", "other", "\xff", strings.Repeat("q", 1000)}
 		for range 80 {
 			names = append(names, fmt.Sprintf("q%05d", 10_000-foreign)) // each time others come first
@@ -191,7 +192,7 @@ func TestForeignQueuesAreToldUpToANumber(t *testing.T) {
 
 func TestScrapeWithoutRedis(t *testing.T) {
 	m := newMetrics()
-	m.WatchQueues(func(ctx context.Context) ([]task.QueueStatus, error) {
+	m.WatchQueues(func(ctx context.Context) ([]fleet.QueueStatus, error) {
 		<-ctx.Done() // it ends by itself
 		return nil, ctx.Err()
 	})

@@ -8,7 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/backbeat-go/backbeat/internal/task"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 const (
@@ -21,7 +22,7 @@ const (
 // queueCollector asks Redis at each scrape what the queues hold.
 type queueCollector struct {
 	known    []string
-	read     func(context.Context) ([]task.QueueStatus, error)
+	read     func(context.Context) ([]fleet.QueueStatus, error)
 	up       *prometheus.Desc
 	tasks    *prometheus.Desc
 	archived *prometheus.Desc
@@ -33,7 +34,7 @@ type queueCollector struct {
 }
 
 // WatchQueues tells at each scrape what read says of the queues, or that Redis is away. read must heed its context.
-func (m *Metrics) WatchQueues(read func(context.Context) ([]task.QueueStatus, error)) {
+func (m *Metrics) WatchQueues(read func(context.Context) ([]fleet.QueueStatus, error)) {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
@@ -82,8 +83,8 @@ func (c *queueCollector) Collect(metrics chan<- prometheus.Metric) {
 }
 
 // byLabel adds up the queues that have no label of their own.
-func (c *queueCollector) byLabel(queues []task.QueueStatus) map[string]task.QueueStatus {
-	sums := make(map[string]task.QueueStatus, len(queues))
+func (c *queueCollector) byLabel(queues []fleet.QueueStatus) map[string]fleet.QueueStatus {
+	sums := make(map[string]fleet.QueueStatus, len(queues))
 	for _, q := range queues {
 		label := c.label(q.Name)
 		sums[label] = sum(sums[label], q)
@@ -104,8 +105,8 @@ func (c *queueCollector) label(queue string) string {
 	return queue
 }
 
-func sum(a, b task.QueueStatus) task.QueueStatus {
-	return task.QueueStatus{
+func sum(a, b fleet.QueueStatus) fleet.QueueStatus {
+	return fleet.QueueStatus{
 		Paused:  a.Paused || b.Paused,
 		Pending: a.Pending + b.Pending, Running: a.Running + b.Running, Scheduled: a.Scheduled + b.Scheduled,
 		Aggregating: a.Aggregating + b.Aggregating, Retrying: a.Retrying + b.Retrying, Failed: a.Failed + b.Failed, Canceled: a.Canceled + b.Canceled,

@@ -1,0 +1,23 @@
+package catalog
+
+import (
+	"fmt"
+
+	"github.com/backbeat-go/backbeat/task"
+)
+
+// Handlers returns the handlers of sets by the names of their types and by the aliases. It refuses a name that stands for two.
+func Handlers(sets ...task.Set) (map[string]*task.Handler, error) {
+	byName := make(map[string]*task.Handler)
+	for _, set := range sets {
+		for _, h := range set.Handlers() {
+			for _, name := range append([]string{h.Type.Name}, h.Type.Aliases...) {
+				if _, taken := byName[name]; taken {
+					return nil, fmt.Errorf("task type %s is defined twice", name)
+				}
+				byName[name] = h
+			}
+		}
+	}
+	return byName, nil
+}

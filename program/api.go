@@ -1,0 +1,80 @@
+package program
+
+import (
+	"context"
+
+	"github.com/hibiken/asynqmon"
+
+	"github.com/backbeat-go/backbeat/config"
+	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/httpapi"
+	"github.com/backbeat-go/backbeat/internal/lease"
+	"github.com/backbeat-go/backbeat/internal/redisstore"
+)
+
+const monitorPath = "/monitor"
+
+func (a *App) addAPI(cfg *config.Config, dial dialer) error {
+	types, err := a.options.types(cfg)
+	if err != nil {
+		return err
+	}
+	callers, err := authenticator(cfg, a.logger)
+	if err != nil {
+		return err
+	}
+	rdb := dial.apiClient()
+	client := broker.NewClient(rdb, brokerQueues(cfg.Queues))
+	client.Measure(a.metrics.Client(sourceAPI))
+	// Another client for schedules: a change that is sent twice would find that somebody else was quicker.
+	store := dial.beatClient()
+	tasks := broker.BeatClient{Client: client}
+	clock := redisstore.NewClock(store, lease.SystemClock(), a.logger)
+	// A scrape asks by the client that heeds a time-out at once: Prometheus does not wait as long as callers do.
+	watched := broker.NewClient(store, brokerQueues(cfg.Queues))
+	a.metrics.WatchQueues(watched.Queues)
+	log := redisstore.NewAudit(store)
+	stopping := make(chan struct{})
+	monitor := asynqmon.New(asynqmon.Options{RootPath: monitorPath, RedisConnOpt: dial})
+	handler := httpapi.New(httpapi.Config{
+		Tasks:        tasks,
+		Schedules:    redisstore.NewSchedules(store, clock, tasks),
+		Beats:        redisstore.NewLease(store),
+		Audit:        log,
+		Types:        types,
+		Auth:         callers.asInterface(),
+		Monitor:      monitor,
+		Meter:        a.metrics.Requests(),
+		Metrics:      a.metrics.Handler(),
+		Logger:       a.logger,
+		MaxBodyBytes: cfg.API.MaxBodyBytes,
+		RateLimit:    cfg.API.RateLimit,
+		Buckets:      redisstore.NewBuckets(store),
+		MaxWaiters:   cfg.API.MaxWaiters,
+		Stopping:     stopping,
+		Version:      Version(),
+		AllowedHosts: cfg.API.AllowedHosts,
+	})
+	// It serves before Redis answers, and says so at /readyz.
+	watch := newBackground(func(ctx context.Context) {
+		if err := awaitRedis(ctx, rdb, a.logger); err != nil && ctx.Err() == nil {
+			a.fail(err)
+		}
+	})
+	a.add(part{name: "redis check", start: watch.start, stop: watch.stop})
+	tick := newBackground(clock.Run)
+	a.add(part{name: "clock", start: tick.start, stop: tick.stop})
+	a.add(part{name: "task client", stop: func() {
+		client.Close()
+		watched.Close()
+		log.Close()
+		callers.close()
+		_ = monitor.Close() // nothing more to be done with either
+		_ = rdb.Close()
+		_ = store.Close()
+	}})
+	server := httpapi.Server(handler)
+	server.RegisterOnShutdown(func() { close(stopping) })
+	a.addServer("api", cfg.API.Addr, server)
+	return nil
+}

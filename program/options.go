@@ -1,0 +1,96 @@
+package program
+
+import (
+	"log/slog"
+
+	"github.com/backbeat-go/backbeat/config"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/task"
+)
+
+// Option changes how a program is made. It is a task.Set without types, so that it can stand among them.
+type Option func(*options)
+
+// Handlers returns none.
+func (Option) Handlers() []*task.Handler { return nil }
+
+// Logger sets where the program logs to. Default: standard error, as log.level and log.format say.
+func Logger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
+
+// Use puts middleware around the handlers of all types, the first outermost.
+func Use(middleware ...task.Middleware) Option {
+	return func(o *options) { o.middleware = append(o.middleware, middleware...) }
+}
+
+// OnFailure sets what is called with each attempt that failed, for a reporter of errors. It is called inline and must not
+// block. The error may be a *task.PanicError, which has the stack.
+func OnFailure(report task.FailureHook) Option { return func(o *options) { o.failed = report } }
+
+// Configurable is a set that needs the configuration of the program, such as tasks.Builtin. Workers use what Configure
+// returns; other programs only look at the types.
+type Configurable interface {
+	task.Set
+	Configure(cfg *config.Config) (task.Set, error)
+}
+
+// options are what a program is made of, beside its configuration.
+type options struct {
+	sets       []task.Set
+	middleware []task.Middleware
+	failed     task.FailureHook
+	logger     *slog.Logger
+}
+
+func newOptions(sets []task.Set) options {
+	var o options
+	for _, set := range sets {
+		if change, ok := set.(Option); ok {
+			change(&o)
+		} else {
+			o.sets = append(o.sets, set)
+		}
+	}
+	return o
+}
+
+// types returns the catalog of the program's task types, as its API and its beat need them.
+func (o *options) types(cfg *config.Config) (*catalog.Catalog, error) {
+	c := catalog.New(cfg.Queues.Names(), cfg.Retention)
+	for _, set := range o.sets {
+		for _, h := range set.Handlers() {
+			if h.Type.Debug && !cfg.DebugTasks {
+				continue
+			}
+			if err := c.Add(h.Type); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(cfg.Callback.Secrets) > 0 {
+		c.AllowCallbacks()
+	}
+	return c, nil
+}
+
+// handlers returns what the program's worker runs, by the names of types.
+func (o *options) handlers(cfg *config.Config) (map[string]*task.Handler, error) {
+	sets := make([]task.Set, len(o.sets))
+	for i, set := range o.sets {
+		sets[i] = set
+		if c, ok := set.(Configurable); ok {
+			var err error
+			if sets[i], err = c.Configure(cfg); err != nil {
+				return nil, err
+			}
+		}
+	}
+	byName, err := catalog.Handlers(sets...)
+	for name, h := range byName {
+		if h.Type.Debug && !cfg.DebugTasks {
+			delete(byName, name)
+			continue
+		}
+		byName[name] = &task.Handler{Type: h.Type, Run: task.Wrap(h.Run, o.middleware...)}
+	}
+	return byName, err
+}

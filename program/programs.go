@@ -1,0 +1,87 @@
+package program
+
+import (
+	"context"
+	"os"
+
+	"github.com/backbeat-go/backbeat/config"
+	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/localredis"
+	"github.com/backbeat-go/backbeat/internal/telemetry"
+	"github.com/backbeat-go/backbeat/task"
+)
+
+// New puts a program together. Nothing runs before App.Run. It returns a *config.Error if the configuration's schedules do
+// not fit the task types of sets, or its API could not authenticate anybody. It changes nothing that belongs to the process.
+func New(cfg *config.Config, p Program, sets ...task.Set) (*App, error) {
+	o := newOptions(sets)
+	if faults := o.check(p, cfg); len(faults) > 0 {
+		return nil, &config.Error{Faults: faults}
+	}
+	if o.logger == nil {
+		o.logger = telemetry.NewLogger(os.Stderr, cfg.Log.Level, cfg.Log.Format)
+	}
+	a := newApp(string(p), o)
+	if p == Standalone && cfg.Redis.URL == "" {
+		// The address of its own Redis is known only once that runs, so everything else comes with it.
+		a.add(a.ownRedis(cfg))
+		return a, nil
+	}
+	return a, a.addProgram(p, cfg)
+}
+
+func (a *App) addProgram(p Program, cfg *config.Config) error {
+	dial, err := newDialer(cfg.Redis)
+	if err != nil {
+		return err
+	}
+	if err := a.measure(cfg); err != nil {
+		return err
+	}
+	switch p {
+	case Worker:
+		return a.addWorker(cfg, dial)
+	case Beat:
+		return a.addBeat(cfg, dial)
+	case API:
+		return a.addAPI(cfg, dial)
+	default: // a worker first and the API last: who gets an answer finds everything running
+		if err := a.addWorker(cfg, dial); err != nil {
+			return err
+		}
+		if err := a.addBeat(cfg, dial); err != nil {
+			return err
+		}
+		return a.addAPI(cfg, dial)
+	}
+}
+
+// ownRedis starts a Redis for standalone. Once its address is known, the programs on it follow as further parts.
+func (a *App) ownRedis(cfg *config.Config) part {
+	var server *localredis.Server
+	return part{
+		name: "redis",
+		start: func(ctx context.Context) (err error) {
+			server, err = localredis.Start(ctx, localredis.Options{Dir: ".backbeat", Logger: a.logger})
+			if err != nil {
+				return err
+			}
+			own := *cfg
+			own.Redis.URL = config.Secret(server.URL())
+			if err := a.addProgram(Standalone, &own); err != nil {
+				server.Stop() // a part that did not start is not stopped
+				return err
+			}
+			return nil
+		},
+		stop: func() { server.Stop() },
+	}
+}
+
+func brokerQueues(queues config.Queues) []broker.Queue {
+	list := make([]broker.Queue, len(queues))
+	for i, q := range queues {
+		list[i] = broker.Queue(q)
+	}
+	return list
+}

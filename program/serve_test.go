@@ -1,0 +1,33 @@
+package program
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// net/http logs through the logger, in its format.
+func TestServersLogThroughTheLogger(t *testing.T) {
+	var log bytes.Buffer
+	a := newApp("api", options{logger: slog.New(slog.NewJSONHandler(&log, nil))})
+	a.addServer("api", "127.0.0.1:0", &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		panic("at the disco")
+	})})
+	server := a.parts[0]
+	if err := server.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Get(a.attrs[1].(string))
+	if err == nil {
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		t.Errorf("status %d", resp.StatusCode)
+	}
+	server.stop() // after which nobody writes to the log
+	if text := log.String(); !strings.Contains(text, `"level":"WARN"`) || !strings.Contains(text, "at the disco") {
+		t.Errorf("the log has %q", text)
+	}
+}

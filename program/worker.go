@@ -1,0 +1,67 @@
+package program
+
+import (
+	"context"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/config"
+	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/httpapi"
+	"github.com/backbeat-go/backbeat/task"
+	"github.com/backbeat-go/backbeat/tasks"
+)
+
+func (a *App) addWorker(cfg *config.Config, dial dialer) error {
+	types, err := a.options.types(cfg)
+	if err != nil {
+		return err
+	}
+	handlers, err := a.options.handlers(cfg)
+	if err != nil {
+		return err
+	}
+	rdb := dial.workerClient()
+	server := broker.NewServer(rdb, broker.ServerConfig{
+		Types:           types,
+		Handlers:        handlers,
+		Failed:          a.options.failed,
+		Queues:          brokerQueues(cfg.Worker.Queues),
+		Callback:        newCallback,
+		StrictPriority:  cfg.StrictPriority,
+		MaxResultBytes:  cfg.MaxResultBytes,
+		Concurrency:     cfg.Worker.Concurrency,
+		ShutdownTimeout: cfg.Worker.ShutdownTimeout,
+		Logger:          a.logger,
+		Meter:           a.metrics.Worker(cfg.Worker.Queues.Names()),
+	})
+	a.addAdmin("worker admin", cfg.Worker.AdminAddr, rdb)
+	a.add(part{
+		name:  "worker",
+		start: func(ctx context.Context) error { return a.startWorker(ctx, server, rdb, cfg) },
+		stop: func() {
+			server.Stop()
+			select {
+			case <-server.Drained():
+				_ = rdb.Close() // nothing more to be done with it
+			default: // Redis does not answer, and the end of the process closes it
+			}
+		},
+	})
+	return nil
+}
+
+func newCallback(t *task.Task, resultOmitted bool) (task.Request, error) {
+	return tasks.NewCallback(t, resultOmitted, httpapi.EncodeTask)
+}
+
+func (a *App) startWorker(ctx context.Context, server *broker.Server, rdb redis.UniversalClient, cfg *config.Config) error {
+	if err := awaitRedis(ctx, rdb, a.logger); err != nil {
+		return err
+	}
+	if err := server.Start(ctx); err != nil {
+		return err
+	}
+	a.attrs = append(a.attrs, "worker", server.ID(), "concurrency", cfg.Worker.Concurrency, "queues", cfg.Worker.Queues.String())
+	return nil
+}
