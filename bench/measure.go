@@ -87,12 +87,12 @@ func scenarios() []scenario {
 }
 
 func measure(ctx context.Context, redis *server, o options) ([]figure, error) {
-	slow, closeSlow, err := slowLink(redis.addr)
+	slow, err := slowLink(redis.addr)
 	if err != nil {
 		return nil, err
 	}
-	defer closeSlow()
-	b := &bench{redis: redis, slow: slow, scale: o.scale}
+	defer slow.Close()
+	b := &bench{redis: redis, slow: slow.Addr(), scale: o.scale}
 	var figures []figure
 	for _, sc := range scenarios() {
 		if o.skipAsynq {

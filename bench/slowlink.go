@@ -1,18 +1,17 @@
 package main
 
 import (
-	"strings"
+	"time"
 
-	"github.com/Shopify/toxiproxy/v2"
-	"github.com/rs/zerolog"
+	"github.com/backbeat-go/backbeat/internal/redistest"
 )
 
 // slowLink puts a millisecond of round trip in front of an address.
-func slowLink(addr string) (slow string, closeLink func(), err error) {
-	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0", addr)
-	if err := proxy.Start(); err != nil {
-		return "", nil, err
+func slowLink(addr string) (*redistest.Link, error) {
+	link, err := redistest.NewLink(addr)
+	if err != nil {
+		return nil, err
 	}
-	_, err = proxy.Toxics.AddToxicJson(strings.NewReader(`{"type": "latency", "stream": "downstream", "attributes": {"latency": 1}}`))
-	return proxy.Listen, proxy.Stop, err
+	link.Delay(0, time.Millisecond)
+	return link, nil
 }

@@ -10,9 +10,7 @@ import (
 	"testing"
 	"time"
 
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/redis/go-redis/v9"
-	"github.com/rs/zerolog"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/lease"
@@ -22,7 +20,7 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// beats are several beat programs on one Redis, each behind a proxy that can be cut.
+// beats are several beat programs on one Redis, each behind a link that can be cut.
 type beats struct {
 	t         *testing.T
 	redis     *redistest.Server
@@ -35,7 +33,7 @@ type beats struct {
 
 type oneBeat struct {
 	*program
-	proxy *toxiproxy.Proxy
+	link *redistest.Link
 }
 
 func newBeats(t *testing.T, n int, ttl time.Duration, opts ...redistest.Option) *beats {
@@ -58,13 +56,9 @@ func newBeats(t *testing.T, n int, ttl time.Duration, opts ...redistest.Option) 
 
 func (b *beats) start() {
 	b.t.Helper()
-	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "beat", "127.0.0.1:0", b.redis.Addr())
-	if err := proxy.Start(); err != nil {
-		b.t.Fatal(err)
-	}
-	b.t.Cleanup(proxy.Stop)
-	p := start(b.t, "beat", "BACKBEAT_REDIS_URL=redis://"+proxy.Listen+"/0", "BACKBEAT_BEAT_LEASE_TTL="+b.ttl.String(), "BACKBEAT_DEBUG_TASKS=true")
-	b.running = append(b.running, &oneBeat{p, proxy})
+	link := redistest.StartLink(b.t, b.redis.Addr())
+	p := start(b.t, "beat", "BACKBEAT_REDIS_URL=redis://"+link.Addr()+"/0", "BACKBEAT_BEAT_LEASE_TTL="+b.ttl.String(), "BACKBEAT_DEBUG_TASKS=true")
+	b.running = append(b.running, &oneBeat{p, link})
 }
 
 // leader returns the place of the beat that leads, and waits until one does that is not the other.
@@ -184,11 +178,9 @@ func TestBeatsSurviveAnything(t *testing.T) {
 			}
 			_ = one.cmd.Process.Signal(syscall.SIGCONT)
 		case 2:
-			one.proxy.Stop()
+			one.link.Cut()
 			b.leader(pid)
-			if err := one.proxy.Start(); err != nil {
-				t.Fatal(err)
-			}
+			one.link.Mend()
 		}
 	}
 	b.leader(0)

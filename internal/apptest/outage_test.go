@@ -20,7 +20,7 @@ func TestOutage(t *testing.T) {
 	}{
 		{"killed", 8 * time.Second, func(tr *traffic) { tr.redis.Kill() }, func(tr *traffic) { tr.redis.Restart() }},
 		{"silent", 30 * time.Second, func(tr *traffic) { tr.redis.Freeze() }, func(tr *traffic) { tr.redis.Thaw() }},
-		{"swallowing", 8 * time.Second, (*traffic).swallow, (*traffic).pass},
+		{"swallowing", 8 * time.Second, func(tr *traffic) { tr.link.Silence() }, (*traffic).pass},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -4,25 +4,21 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/Shopify/toxiproxy/v2"
-	"github.com/rs/zerolog"
-
 	"github.com/backbeat-go/backbeat/internal/redistest"
 )
 
-// traffic is an API and a worker that reach a Redis, which survives being killed, through a proxy; and callers that hand
+// traffic is an API and a worker that reach a Redis, which survives being killed, through a link; and callers that hand
 // in calls to a hook.
 type traffic struct {
 	*program // the API
 	worker   *program
 	redis    *redistest.Server
-	url      string // of Redis, by way of the proxy
-	proxy    *toxiproxy.Proxy
+	url      string // of Redis, by way of the link
+	link     *redistest.Link
 	hook     *countingHook
 
 	held    map[string]int // how often each is to be called
@@ -36,14 +32,9 @@ type traffic struct {
 func newTraffic(t *testing.T, env ...string) *traffic {
 	t.Helper()
 	server := redistest.Start(t, redistest.WithAOF())
-	proxy := toxiproxy.NewProxy(
-		toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0", server.Addr())
-	if err := proxy.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(proxy.Stop)
+	link := redistest.StartLink(t, server.Addr())
 	tr := &traffic{
-		redis: server, url: "redis://" + proxy.Listen + "/0", proxy: proxy, hook: newCountingHook(t), enough: make(chan struct{}),
+		redis: server, url: "redis://" + link.Addr() + "/0", link: link, hook: newCountingHook(t), enough: make(chan struct{}),
 		held: make(map[string]int),
 	}
 	tr.program = start(t, "api", "BACKBEAT_REDIS_URL="+tr.url)
@@ -56,17 +47,11 @@ func (tr *traffic) startWorker(env ...string) {
 	tr.worker = start(tr.t, "worker", append(env, "BACKBEAT_REDIS_URL="+tr.url, allowLoopback)...)
 }
 
-// swallow lets connections stand, and loses whatever is sent through them in either direction.
-func (tr *traffic) swallow() {
-	for _, stream := range []string{"upstream", "downstream"} {
-		toxic := fmt.Sprintf(`{"name":%q,"type":"timeout","stream":%q,"attributes":{"timeout":0}}`, stream, stream)
-		if _, err := tr.proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
-			tr.t.Fatal(err)
-		}
-	}
+// pass restores the link, and closes the connections that have lost something.
+func (tr *traffic) pass() {
+	tr.link.Cut()
+	tr.link.Mend()
 }
-
-func (tr *traffic) pass() { tr.proxy.Toxics.ResetToxics(tr.t.Context()) }
 
 // hold hands in tasks that run until the hook lets go of them.
 func (tr *traffic) hold(names ...string) {

@@ -93,8 +93,8 @@ func rules() []rule {
 			deep:  true,
 		},
 		{
-			says:  "only tests import the packages that serve tests",
-			from:  project,
+			says:  "only tests and the benchmark import the packages that serve tests",
+			from:  project.but(own("bench")),
 			never: own("internal/redistest", "internal/openapitest", "internal/storetest"),
 		},
 	}
@@ -137,6 +137,7 @@ func TestRules(t *testing.T) {
 		{"internal/beat -> internal/lease", nil},
 		{"internal/broker -> " + asynq, nil},
 		{"bench -> " + asynq, nil},
+		{"bench -> internal/redistest", nil},
 		{"internal/broker -> task", nil},
 		{"internal/httpapi -> github.com/labstack/echo/v4", nil},
 		{"program -> internal/broker", nil},
@@ -169,7 +170,7 @@ func TestRules(t *testing.T) {
 		{"client -> tasks", []string{"the client knows of the project only the domain, and the command line only the client"}},
 		{"internal/cli -> task", []string{"the client knows of the project only the domain, and the command line only the client"}},
 		{"client -> example.com/x -> " + goRedis + "/v9", []string{"the client and the command line need no server technology"}},
-		{"program -> internal/redistest", []string{"only tests import the packages that serve tests"}},
+		{"program -> internal/redistest", []string{"only tests and the benchmark import the packages that serve tests"}},
 		{"internal/httpapi -> internal/broker", []string{"adapters do not import one another"}},
 		{"internal/broker -> internal/telemetry -> internal/redisstore", []string{"adapters do not import one another"}},
 	}

@@ -7,10 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Shopify/toxiproxy/v2"
-	"github.com/rs/zerolog"
-
 	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -71,20 +69,15 @@ func TestHeavyEndsAreWritten(t *testing.T) {
 func TestHeavyEndsOverASlowLink(t *testing.T) {
 	const n, size = 16, 4 << 20
 	f := newFleet(t)
-	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0",
-		f.redis.Client(t).Options().Addr)
-	f.must(proxy.Start())
-	t.Cleanup(proxy.Stop)
-	// 100 Mbit/s a connection.
-	_, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"type":"bandwidth","stream":"upstream","attributes":{"rate":12500}}`))
-	f.must(err)
+	link := redistest.StartLink(t, f.redis.Addr())
+	link.Limit(12_500_000) // 100 Mbit/s
 	define(f, "heavy", func(ctx context.Context, _ input) (string, error) {
 		r := run{task.Info(ctx), make(chan error, 1)}
 		f.runs <- r
 		<-r.release
 		return strings.Repeat("x", size), nil
 	})
-	f.workerAt(proxy.Listen, func(cfg *broker.ServerConfig) { cfg.Concurrency = n + 1 })
+	f.workerAt(link.Addr(), func(cfg *broker.ServerConfig) { cfg.Concurrency = n + 1 })
 	ids := make([]string, n)
 	for i := range ids {
 		ids[i] = f.enqueue(task.Request{Type: "heavy"}).ID

@@ -7,12 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Shopify/toxiproxy/v2"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
-	"github.com/rs/zerolog"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -69,14 +68,12 @@ func TestMixedFleet(t *testing.T) {
 // Connections that break in the middle of fetches, acknowledgements and enqueues.
 func TestBrokenConnections(t *testing.T) {
 	f := newFleet(t)
-	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0", f.redis.Addr())
-	f.must(proxy.Start())
-	defer proxy.Stop()
+	link := redistest.StartLink(t, f.redis.Addr())
 	log := newLedger(-1)
 	define(f, "log", log.run)
-	f.workerAt(proxy.Listen)
+	f.workerAt(link.Addr())
 
-	breaking := redis.NewClient(&redis.Options{Addr: proxy.Listen, MaxRetries: -1})
+	breaking := redis.NewClient(&redis.Options{Addr: link.Addr(), MaxRetries: -1})
 	defer breaking.Close()
 	client := broker.NewClient(breaking, queues)
 	defer client.Close()
@@ -85,14 +82,12 @@ func TestBrokenConnections(t *testing.T) {
 	for i := range n {
 		id := fmt.Sprintf("t-%d", i)
 		if i%200 == 100 {
-			// Whatever is on the wire is cut; the next connections are cut as well, until it is taken away.
-			_, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"name":"cut","type":"reset_peer","attributes":{"timeout":0}}`))
-			f.must(err)
+			link.Cut()
 		}
 		t := f.prepare(task.Request{Type: "log", ID: id, Queue: queues[i%3].Name})
 		err := client.Enqueue(f.t.Context(), t)
 		if i%200 == 105 {
-			f.must(proxy.Toxics.RemoveToxic(f.t.Context(), "cut"))
+			link.Mend()
 		}
 		if err == nil {
 			ids = append(ids, id)

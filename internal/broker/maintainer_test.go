@@ -11,10 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Shopify/toxiproxy/v2"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
-	"github.com/rs/zerolog"
 
 	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/catalog"
@@ -160,15 +158,13 @@ func TestOneWorkerMaintains(t *testing.T) {
 func TestMaintainerIsCutOff(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0", f.redis.Addr())
-	f.must(proxy.Start())
-	defer proxy.Stop()
-	f.workerAt(proxy.Listen)
+	link := redistest.StartLink(t, f.redis.Addr())
+	f.workerAt(link.Addr())
 	f.waitLock()
 	asked := f.enqueue(task.Request{Type: "block"})
 	lost := f.started()
 	f.worker()
-	proxy.Stop()
+	link.Cut()
 	cut := time.Now()
 	delayed := f.enqueue(task.Request{Type: "echo", Delay: ptr(time.Millisecond)})
 	if got := f.wait(delayed.ID); got.State != task.Succeeded {

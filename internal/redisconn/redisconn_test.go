@@ -3,8 +3,6 @@ package redisconn_test
 import (
 	"context"
 	"fmt"
-	"io"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -192,88 +190,15 @@ func TestSubscriptionMovesToAnotherMaster(t *testing.T) {
 func TestSubscriptionNoticesSilence(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	proxy := startProxy(t, server.Addr())
-	rdb := redisconn.New(&redis.UniversalOptions{Addrs: []string{proxy.addr}})
+	link := redistest.StartLink(t, server.Addr())
+	rdb := redisconn.New(&redis.UniversalOptions{Addrs: []string{link.Addr()}})
 	t.Cleanup(func() { rdb.Close() })
 	s := subscribe(t, rdb)
-	proxy.mute()
+	link.Silence()
+	link.Mend() // for new connections
 	await(t, s.begun)
 	if err := server.Client(t).Publish(t.Context(), "news", "m").Err(); err != nil {
 		t.Fatal(err)
 	}
 	await(t, s.messages)
-}
-
-// proxy passes on what it gets until it is muted, which is for the connections of that moment alone.
-type proxy struct {
-	addr string
-	mu   sync.Mutex
-	open []*link
-}
-
-type link struct {
-	mu    sync.Mutex
-	muted bool
-}
-
-func startProxy(t *testing.T, target string) *proxy {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{addr: l.Addr().String()}
-	var wg sync.WaitGroup
-	ctx, cancel := context.WithCancel(context.Background())
-	wg.Go(func() {
-		for {
-			from, err := l.Accept()
-			if err != nil {
-				return
-			}
-			to, err := net.Dial("tcp", target)
-			if err != nil {
-				from.Close()
-				continue
-			}
-			context.AfterFunc(ctx, func() { from.Close(); to.Close() })
-			one := &link{}
-			p.mu.Lock()
-			p.open = append(p.open, one)
-			p.mu.Unlock()
-			wg.Go(func() { one.copy(to, from) })
-			wg.Go(func() { one.copy(from, to) })
-		}
-	})
-	t.Cleanup(func() {
-		cancel()
-		l.Close()
-		wg.Wait()
-	})
-	return p
-}
-
-func (p *proxy) mute() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, one := range p.open {
-		one.mu.Lock()
-		one.muted = true
-		one.mu.Unlock()
-	}
-}
-
-func (l *link) copy(to io.Writer, from io.Reader) {
-	buf := make([]byte, 4096)
-	for {
-		n, err := from.Read(buf)
-		if err != nil {
-			return
-		}
-		l.mu.Lock()
-		muted := l.muted
-		l.mu.Unlock()
-		if !muted {
-			_, _ = to.Write(buf[:n])
-		}
-	}
 }

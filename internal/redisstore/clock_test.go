@@ -2,16 +2,13 @@ package redisstore_test
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/Shopify/toxiproxy/v2"
 	"github.com/redis/go-redis/v9"
-	"github.com/rs/zerolog"
 
 	"github.com/backbeat-go/backbeat/internal/lease"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
@@ -244,35 +241,29 @@ func TestClockNeverRunsBackwards(t *testing.T) {
 	c.wantRight()
 }
 
-// slowClockTest makes a Clock that has had quick answers, and whose connection delays each round trip by 4 s
-// from then on, in equal parts in the directions.
-func slowClockTest(t *testing.T, directions ...string) *clockTest {
+// slowClockTest makes a Clock that has had quick answers, and whose connection delays what it sends and what it gets from
+// then on.
+func slowClockTest(t *testing.T, up, down time.Duration) *clockTest {
 	server := redistest.Start(t)
-	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0", server.Addr())
-	must(t, proxy.Start())
-	t.Cleanup(proxy.Stop)
-	c := newClockTest(t, server, proxy.Listen, 0)
+	link := redistest.StartLink(t, server.Addr())
+	c := newClockTest(t, server, link.Addr(), 0)
 	for range 3 {
 		c.sync()
 	}
-	for _, direction := range directions {
-		_, err := proxy.Toxics.AddToxicJson(strings.NewReader(
-			fmt.Sprintf(`{"type":"latency","stream":%q,"attributes":{"latency":%d}}`, direction, 4000/len(directions))))
-		must(t, err)
-	}
+	link.Delay(up, down)
 	return c
 }
 
 // An answer that took long tells little, and does not spoil what a quick one has told.
 func TestSlowAnswer(t *testing.T) {
-	c := slowClockTest(t, "downstream") // the time is not that of the middle of the round trip, but 2 s before
+	c := slowClockTest(t, 0, 4*time.Second) // the time is not that of the middle of the round trip, but 2 s before
 	c.sync()
 	c.wantRight()
 }
 
 // Where all answers take long, the time is that of the middle of the round trip.
 func TestLongWay(t *testing.T) {
-	c := slowClockTest(t, "upstream", "downstream")
+	c := slowClockTest(t, 2*time.Second, 2*time.Second)
 	c.local.set(-time.Minute, 0) // what the quick answers have told is worth nothing any more
 	c.sync()
 	c.wantRight()

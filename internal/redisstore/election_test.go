@@ -10,9 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/Shopify/toxiproxy/v2"
 	"github.com/redis/go-redis/v9"
-	"github.com/rs/zerolog"
 
 	"github.com/backbeat-go/backbeat/internal/lease"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
@@ -22,7 +20,7 @@ import (
 // beat is a process of an election, as far as that can be had in one process.
 type beat struct {
 	id    string
-	proxy *toxiproxy.Proxy
+	link  *redistest.Link
 	rdb   *redis.Client
 	stop  context.CancelFunc
 	ended chan struct{}
@@ -76,7 +74,7 @@ func (b *beat) leave() {
 	b.stop()
 	<-b.ended
 	b.rdb.Close()
-	b.proxy.Stop()
+	b.link.Close()
 }
 
 // gone reports whether the beat has ended.
@@ -138,13 +136,13 @@ func newElection(t *testing.T) *election {
 func (e *election) join() *beat {
 	e.Helper()
 	e.joined++
-	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "redis", "127.0.0.1:0", e.server.Addr())
-	must(e.T, proxy.Start())
+	link, err := redistest.NewLink(e.server.Addr())
+	must(e.T, err)
 	ctx, stop := context.WithCancel(context.Background())
 	b := &beat{
 		id:    fmt.Sprintf("beat-%d", e.joined),
-		proxy: proxy,
-		rdb:   redis.NewClient(&redis.Options{Addr: proxy.Listen, MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true}),
+		link:  link,
+		rdb:   redis.NewClient(&redis.Options{Addr: link.Addr(), MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true}),
 		stop:  stop,
 		ended: make(chan struct{}),
 		heard: make(chan struct{}),
@@ -261,8 +259,8 @@ func TestElection(t *testing.T) {
 			return r.beat.thaw
 		},
 		"cut off": func(r reign) func() {
-			r.beat.proxy.Stop()
-			return func() { must(t, r.beat.proxy.Start()) }
+			r.beat.link.Cut()
+			return r.beat.link.Mend
 		},
 		"redis restarts": func(reign) func() {
 			e.server.Kill()
