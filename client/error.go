@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// Error is a call that the API refused.
+// Error is a call that the API refused, or a request that another Enqueuer refused.
 type Error struct {
-	// Method and Path tell which call it was.
+	// Method and Path tell which call it was; empty where there was none.
 	Method, Path string
-	// Status is that of HTTP.
+	// Status is that of HTTP, or what it would be.
 	Status int
 	// Title is the status in words, Detail what went wrong and what to do about it.
 	Title, Detail string
@@ -25,6 +25,8 @@ type Error struct {
 	RequestID string
 	// RetryAfter is for how long the API asks to be left alone, 24 hours at most; 0 if it does not.
 	RetryAfter time.Duration
+	// Cause is what kept an Enqueuer that is no API from doing it; nil if that is not known.
+	Cause error
 }
 
 // Fault is a field at fault.
@@ -65,15 +67,24 @@ var kinds = map[int]error{
 // Error gives the detail and the faults.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s: %d %s", e.Method, e.Path, e.Status, e.Title)
+	if e.Method != "" {
+		fmt.Fprintf(&b, "%s %s: %d ", e.Method, e.Path, e.Status)
+	}
+	b.WriteString(e.Title)
 	if e.Detail != "" {
 		fmt.Fprintf(&b, ": %s", e.Detail)
 	}
 	for _, f := range e.Faults {
 		fmt.Fprintf(&b, "; %s: %s", f.Location, f.Message)
 	}
+	if e.Cause != nil {
+		fmt.Fprintf(&b, ": %v", e.Cause)
+	}
 	return b.String()
 }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
 
 // Is reports whether target is the one of the errors above that the status stands for.
 func (e *Error) Is(target error) bool { return target == kinds[e.Status] }

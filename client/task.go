@@ -81,35 +81,32 @@ type Webhook struct {
 }
 
 // State is where a task stands in its life.
-type State string
+type State = task.State
 
 // The states. The last four are terminal: nothing moves a task out of them but Client.Retry.
 const (
-	Scheduled State = "scheduled" // waits for its time
+	Scheduled = task.Scheduled // waits for its time
 	// Aggregating is a task of a stock asynq client that waits in a group, for an asynq server that makes one task of the group.
-	Aggregating State = "aggregating"
-	Pending     State = "pending" // waits for a free worker
-	Running     State = "running"
-	Retrying    State = "retrying" // failed, and waits for its next try
-	Succeeded   State = "succeeded"
-	Failed      State = "failed"
-	Canceled    State = "canceled"
-	Expired     State = "expired" // was not started in time
+	Aggregating = task.Aggregating
+	Pending     = task.Pending // waits for a free worker
+	Running     = task.Running
+	Retrying    = task.Retrying // failed, and waits for its next try
+	Succeeded   = task.Succeeded
+	Failed      = task.Failed
+	Canceled    = task.Canceled
+	Expired     = task.Expired // was not started in time
 )
 
-// Terminal reports whether a task in this state is over.
-func (s State) Terminal() bool { return task.State(s).Terminal() }
-
 // ErrorKind sorts failures by what went wrong.
-type ErrorKind string
+type ErrorKind = task.ErrorKind
 
 // The kinds.
 const (
-	KindError     ErrorKind = "error"     // the handler returned an error
-	KindTimeout   ErrorKind = "timeout"   // the attempt's timeout or the task's deadline passed
-	KindPanic     ErrorKind = "panic"     // the handler panicked
-	KindCrashed   ErrorKind = "crashed"   // the worker died with the task, again and again
-	KindPermanent ErrorKind = "permanent" // the handler said that another try is no use
+	KindError     = task.KindError     // the handler returned an error
+	KindTimeout   = task.KindTimeout   // the attempt's timeout or the task's deadline passed
+	KindPanic     = task.KindPanic     // the handler panicked
+	KindCrashed   = task.KindCrashed   // the worker died with the task, again and again
+	KindPermanent = task.KindPermanent // the handler said that another try is no use
 )
 
 // TaskError is a task that ended without a result.

@@ -57,7 +57,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	})
 	// It serves before Redis answers, and says so at /readyz.
 	watch := newBackground(func(ctx context.Context) {
-		if err := awaitRedis(ctx, rdb, a.logger); err != nil && ctx.Err() == nil {
+		if err := broker.AwaitRedis(ctx, rdb, a.logger); err != nil && ctx.Err() == nil {
 			a.fail(err)
 		}
 	})

@@ -66,7 +66,7 @@ func (a *App) addBeat(cfg *config.Config, dial dialer) error {
 
 // startClock waits until Redis has told the time: no tick is to be early by the local clock.
 func startClock(ctx context.Context, rdb redis.UniversalClient, clock *redisstore.Clock, a *App) error {
-	if err := awaitRedis(ctx, rdb, a.logger); err != nil {
+	if err := broker.AwaitRedis(ctx, rdb, a.logger); err != nil {
 		return err
 	}
 	return clock.Sync(ctx)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/backbeat-go/backbeat"
 	"github.com/backbeat-go/backbeat/internal/telemetry"
 )
 
@@ -15,6 +16,7 @@ type App struct {
 	options options
 	logger  *slog.Logger
 	metrics *telemetry.Metrics
+	client  *backbeat.Client
 	parts   []part
 	ready   chan struct{} // closed when all parts have started
 	// failed receives what keeps a started part from going on.
@@ -47,6 +49,10 @@ func (a *App) fail(err error) {
 
 // Ready is closed when the program serves.
 func (a *App) Ready() <-chan struct{} { return a.ready }
+
+// Client returns a client on the program's Redis, which is closed when Run ends. A standalone that starts a Redis of its own
+// has it once Ready is closed, and nil before.
+func (a *App) Client() *backbeat.Client { return a.client }
 
 // Run starts the parts, says that it is ready, and stops them when ctx ends, which is no error, or when a part
 // fails. It may be called once.

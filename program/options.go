@@ -3,6 +3,7 @@ package program
 import (
 	"log/slog"
 
+	"github.com/backbeat-go/backbeat/client"
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/task"
@@ -73,7 +74,7 @@ func (o *options) types(cfg *config.Config) (*catalog.Catalog, error) {
 }
 
 // handlers returns what the program's worker runs, by the names of types.
-func (o *options) handlers(cfg *config.Config) (map[string]*task.Handler, error) {
+func (o *options) handlers(cfg *config.Config, q client.Enqueuer) (map[string]*task.Handler, error) {
 	sets := make([]task.Set, len(o.sets))
 	for i, set := range o.sets {
 		sets[i] = set
@@ -85,12 +86,13 @@ func (o *options) handlers(cfg *config.Config) (map[string]*task.Handler, error)
 		}
 	}
 	byName, err := catalog.Handlers(sets...)
+	use := append([]task.Middleware{client.Middleware(q)}, o.middleware...)
 	for name, h := range byName {
 		if h.Type.Debug && !cfg.DebugTasks {
 			delete(byName, name)
 			continue
 		}
-		byName[name] = &task.Handler{Type: h.Type, Run: task.Wrap(h.Run, o.middleware...)}
+		byName[name] = &task.Handler{Type: h.Type, Run: task.Wrap(h.Run, use...)}
 	}
 	return byName, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/backbeat-go/backbeat"
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/localredis"
@@ -38,6 +39,9 @@ func (a *App) addProgram(p Program, cfg *config.Config) error {
 	if err := a.measure(cfg); err != nil {
 		return err
 	}
+	if err := a.addClient(cfg, dial); err != nil {
+		return err
+	}
 	switch p {
 	case Worker:
 		return a.addWorker(cfg, dial)
@@ -54,6 +58,27 @@ func (a *App) addProgram(p Program, cfg *config.Config) error {
 		}
 		return a.addAPI(cfg, dial)
 	}
+}
+
+// addClient adds the client that handlers and the program's owner enqueue with.
+func (a *App) addClient(cfg *config.Config, dial dialer) error {
+	types, err := a.options.types(cfg)
+	if err != nil {
+		return err
+	}
+	opts := []backbeat.ClientOption{
+		backbeat.WithQueues(cfg.Queues.Names()...), backbeat.WithRetention(cfg.Retention), backbeat.WithTypes(types.Types()...),
+	}
+	if len(cfg.Callback.Secrets) > 0 {
+		opts = append(opts, backbeat.WithCallbacks())
+	}
+	rdb := dial.apiClient()
+	a.client = backbeat.NewClient(rdb, opts...)
+	a.add(part{name: "client", stop: func() {
+		a.client.Close()
+		_ = rdb.Close() // nothing more to be done with it
+	}})
+	return nil
 }
 
 // ownRedis starts a Redis for standalone. Once its address is known, the programs on it follow as further parts.

@@ -2,17 +2,13 @@ package program
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/config"
-	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/redisconn"
-	"github.com/backbeat-go/backbeat/task"
 )
 
 // dialer is where Redis is. It also satisfies asynq.RedisConnOpt, so that asynqmon gets a client of its own.
@@ -52,26 +48,6 @@ func (d dialer) beatClient() redis.UniversalClient {
 	opts.MaxRetries = -1
 	opts.ContextTimeoutEnabled = true
 	return redisconn.New(&opts)
-}
-
-// awaitRedis waits until Redis answers, and says so when that takes long. It returns an error if Redis is none that
-// can be worked with, or ctx ends.
-func awaitRedis(ctx context.Context, rdb redis.UniversalClient, logger *slog.Logger) error {
-	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		warnings, err := broker.CheckRedis(ctx, rdb)
-		for _, w := range warnings {
-			logger.Warn(w)
-		}
-		if err == nil || task.CodeOf(err) != task.CodeUnavailable || ctx.Err() != nil {
-			return errors.Join(err, ctx.Err())
-		}
-		logger.Warn("redis does not answer; trying again", "error", errors.Unwrap(err))
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // quietRedis sends what go-redis has to say of its connections to the debug log: the programs tell of an outage

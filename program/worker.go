@@ -17,7 +17,7 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 	if err != nil {
 		return err
 	}
-	handlers, err := a.options.handlers(cfg)
+	handlers, err := a.options.handlers(cfg, a.client)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func newCallback(t *task.Task, resultOmitted bool) (task.Request, error) {
 }
 
 func (a *App) startWorker(ctx context.Context, server *broker.Server, rdb redis.UniversalClient, cfg *config.Config) error {
-	if err := awaitRedis(ctx, rdb, a.logger); err != nil {
+	if err := broker.AwaitRedis(ctx, rdb, a.logger); err != nil {
 		return err
 	}
 	if err := server.Start(ctx); err != nil {

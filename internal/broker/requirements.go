@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // minRedis is the oldest Redis that has the commands of asynq and of the scripts here (LPOS, ZRANGE BYSCORE).
@@ -51,6 +55,26 @@ func CheckRedis(ctx context.Context, rdb redis.UniversalClient) (warnings []stri
 			"redis has maxmemory-policy %s and may throw tasks away when memory is short; set it to noeviction", p))
 	}
 	return warnings, nil
+}
+
+// AwaitRedis waits until Redis answers, and says so when that takes long. It returns an error if Redis is none that
+// can be worked with, or ctx ends.
+func AwaitRedis(ctx context.Context, rdb redis.UniversalClient, logger *slog.Logger) error {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		warnings, err := CheckRedis(ctx, rdb)
+		for _, w := range warnings {
+			logger.Warn(w)
+		}
+		if err == nil || task.CodeOf(err) != task.CodeUnavailable || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		logger.Warn("redis does not answer; trying again", "error", errors.Unwrap(err))
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // orUnavailable gives an error of Redis its code, unless it is a *SetupError.

@@ -29,6 +29,11 @@ func (c *Catalog) Prepare(req task.Request, now time.Time) (*task.Task, error) {
 	if !ok || typ.Internal {
 		return nil, task.Invalid(task.ValidationError{Location: "type", Message: fmt.Sprintf("%q is not a known task type; GET /v1/task-types lists them", req.Type)})
 	}
+	return c.PrepareAs(typ, req, now)
+}
+
+// PrepareAs is Prepare for a type that the catalog need not have.
+func (c *Catalog) PrepareAs(typ *task.Type, req task.Request, now time.Time) (*task.Task, error) {
 	if bytes.Equal(bytes.TrimSpace(req.Payload), []byte("null")) {
 		req.Payload = nil
 	}
