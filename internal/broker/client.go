@@ -31,6 +31,8 @@ type Client struct {
 	watches  *watches
 	meter    ClientMeter
 	clock    *clock
+
+	schedulersKey string // where asynq's tools find the schedules that this client shows
 }
 
 // NewClient returns a client for the queues. The connection stays the caller's to close, after the client.
@@ -43,6 +45,8 @@ func NewClient(rdb redis.UniversalClient, queues []Queue) *Client {
 		lookups:  newLookups(rdb),
 		meter:    noMeter{},
 		clock:    newClock(rdb),
+
+		schedulersKey: newSchedulersKey(),
 	}
 	c.watches = newWatches(rdb, c.readWatched, c.clock.Now)
 	return c

@@ -37,14 +37,14 @@ const (
 
 func historyKey(scheduleID string) string { return "asynq:scheduler_history:" + scheduleID }
 
-// schedulersKey is the list of this process.
-var schedulersKey = func() string {
+// newSchedulersKey makes the key of a list of its own for each client.
+func newSchedulersKey() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	return asynqSchedulers + ":{" + host + ":" + strconv.Itoa(os.Getpid()) + ":" + uuid.NewString() + "}"
-}()
+}
 
 // Show shows schedules in asynq's tools until an instant or until Hide.
 func (c BeatClient) Show(ctx context.Context, list []*schedule.Schedule, until time.Time) error {
@@ -53,11 +53,11 @@ func (c BeatClient) Show(ctx context.Context, list []*schedule.Schedule, until t
 		entries[i] = encodeEntry(s)
 	}
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.ZAdd(ctx, asynqSchedulers, redis.Z{Member: schedulersKey, Score: float64(until.Unix())})
-		p.Del(ctx, schedulersKey)
+		p.ZAdd(ctx, asynqSchedulers, redis.Z{Member: c.schedulersKey, Score: float64(until.Unix())})
+		p.Del(ctx, c.schedulersKey)
 		if len(entries) > 0 {
-			p.RPush(ctx, schedulersKey, entries...)
-			p.Expire(ctx, schedulersKey, until.Sub(c.Now()).Round(time.Second)+time.Second)
+			p.RPush(ctx, c.schedulersKey, entries...)
+			p.Expire(ctx, c.schedulersKey, until.Sub(c.Now()).Round(time.Second)+time.Second)
 		}
 		return nil
 	})
@@ -67,8 +67,8 @@ func (c BeatClient) Show(ctx context.Context, list []*schedule.Schedule, until t
 // Hide takes back what Show showed.
 func (c BeatClient) Hide(ctx context.Context) error {
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.ZRem(ctx, asynqSchedulers, schedulersKey)
-		p.Del(ctx, schedulersKey)
+		p.ZRem(ctx, asynqSchedulers, c.schedulersKey)
+		p.Del(ctx, c.schedulersKey)
 		return nil
 	})
 	return wrap(err)

@@ -15,15 +15,18 @@ import (
 )
 
 func (a *api) addBulk() {
+	const path = "/v1/tasks/bulk"
 	register(a, huma.Operation{
-		OperationID: "change-tasks", Method: http.MethodPost, Path: "/v1/tasks/bulk", Tags: []string{"Tasks"},
+		OperationID: "change-tasks", Method: http.MethodPost, Path: path, Tags: []string{"Tasks"},
 		Summary: "Cancel, retry or delete many tasks",
 		Description: "Does to each task that the filter selects what the call for one task does, and counts them. Give at least one of " +
 			"queue, state and type. Tasks that come meanwhile are left alone. The answer comes when all is done: seconds for 100,000 tasks. " +
 			"If it does not come, what was done stays done, and sending the same again does the rest.",
-		Errors:      []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
-		Middlewares: huma.Middlewares{withoutWriteDeadline},
+		SkipValidateBody: true, // bodyReader does it
+		Errors:           []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
+		Middlewares:      huma.Middlewares{withoutWriteDeadline},
 	}, a.changeTasks)
+	a.OpenAPI().Paths[path].Post.RequestBody.Content["application/json"].Schema = a.bulks.schema
 }
 
 // withoutWriteDeadline lets an answer take its time. It ends when the client hangs up or the program stops.
@@ -34,7 +37,7 @@ func withoutWriteDeadline(ctx huma.Context, next func(huma.Context)) {
 }
 
 type bulkInput struct {
-	Body bulkRequest
+	RawBody []byte `contentType:"application/json"`
 }
 
 type bulkRequest struct {
@@ -78,7 +81,14 @@ type bulkDocument struct {
 }
 
 func (a *api) changeTasks(ctx context.Context, in *bulkInput) (*bulkAnswer, error) {
-	change, err := a.change(&in.Body)
+	request, faults, err := a.bulks.read(in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	if len(faults) > 0 {
+		return nil, inBody(task.Invalid(faults...))
+	}
+	change, err := a.change(request)
 	if err != nil {
 		return nil, inBody(err)
 	}

@@ -30,6 +30,7 @@ const bearerScheme = "bearer"
 func describe(version string) huma.Config {
 	cfg := huma.DefaultConfig("Backbeat", version)
 	describeDurations(cfg.Components.Schemas)
+	useProblems(&cfg)
 	cfg.Info.Description = description
 	cfg.Info.License = &huma.License{Name: "MIT", Identifier: "MIT"}
 	cfg.Info.Contact = &huma.Contact{Name: "Backbeat", URL: "https://github.com/backbeat-go/backbeat"}

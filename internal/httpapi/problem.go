@@ -28,7 +28,10 @@ type fault struct {
 	Message  string `json:"message" doc:"What is wrong with it." example:"is required"`
 }
 
-var _ huma.StatusError = (*problem)(nil)
+var (
+	_ huma.StatusError   = (*problem)(nil)
+	_ huma.ErrorDetailer = (*problem)(nil)
+)
 
 // Error gives the detail.
 func (p *problem) Error() string { return p.Detail }
@@ -37,38 +40,17 @@ func (p *problem) Error() string { return p.Detail }
 func (p *problem) GetStatus() int { return p.Status }
 
 // ContentType makes a problem document of what would be JSON.
-func (p *problem) ContentType(string) string { return "application/problem+json" }
+func (p *problem) ContentType(string) string { return problemType }
+
+const problemType = "application/problem+json"
+
+// ErrorDetail brings a problem that the reading of a body ended with through huma, see ownProblem.
+func (p *problem) ErrorDetail() *huma.ErrorDetail {
+	return &huma.ErrorDetail{Message: p.Detail, Value: p}
+}
 
 func newProblem(status int, detail string, faults ...fault) *problem {
 	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Errors: faults}
-}
-
-func init() {
-	// "URL" is not "url": without this a misspelt field passes the schema and another one is filled.
-	huma.ValidateStrictCasing = true
-	// huma has no other way to be told, and asks this wherever it finds something wrong.
-	huma.NewError = func(status int, detail string, errs ...error) huma.StatusError {
-		switch status {
-		case http.StatusInternalServerError:
-			// Handlers make problems themselves, so this is a body that could not be read: huma takes that for our fault.
-			if p, ok := errors.AsType[*problem](errors.Join(errs...)); ok {
-				return p // as limitBody found it
-			}
-			return newProblem(http.StatusBadRequest, "the body could not be read to its end")
-		case http.StatusRequestTimeout:
-			return newProblem(status, "the body came too slowly")
-		case http.StatusRequestEntityTooLarge:
-			return newProblem(status, "the body is too large") // huma's limit is one more than ours
-		}
-		p := newProblem(status, detail)
-		for _, err := range errs {
-			if err != nil {
-				f := faultOf(err)
-				p.Errors = append(p.Errors, fault{f.Location, f.Message})
-			}
-		}
-		return p
-	}
 }
 
 // statuses maps the codes of errors to HTTP.

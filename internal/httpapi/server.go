@@ -97,6 +97,7 @@ type api struct {
 	Config
 	huma.API
 	requests *requestReader
+	bulks    *bodyReader[bulkRequest]
 	waits    waits
 	refusals *refusals
 }
@@ -107,9 +108,10 @@ func New(cfg Config) http.Handler {
 	cfg.Heartbeat = cmp.Or(cfg.Heartbeat, defaultHeartbeat)
 	e := echo.New()
 	described := humaecho.New(e, describe(cfg.Version))
+	schemas := described.OpenAPI().Components.Schemas
 	a := &api{
-		cfg, described, newRequestReader(cfg.Types, described.OpenAPI().Components.Schemas), make(waits, cfg.MaxWaiters),
-		newRefusals(cmp.Or(cfg.RefusalRate, defaultRefusalRate)),
+		Config: cfg, API: described, waits: make(waits, cfg.MaxWaiters), refusals: newRefusals(cmp.Or(cfg.RefusalRate, defaultRefusalRate)),
+		requests: newRequestReader(cfg.Types, schemas), bulks: newBodyReader[bulkRequest](schemas, "BulkRequest"),
 	}
 	e.HTTPErrorHandler = a.handleError
 	e.Use(unescapeParams, a.logRequests, a.audit, recoverPanics, a.authorize, a.limitRate, joinParams, requireForm, a.decodeBody, a.limitBody, a.waitEarly)

@@ -4,10 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"reflect"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -52,38 +50,23 @@ func (r *taskRequest) request() task.Request {
 	}
 }
 
-// requestReader reads and checks task requests. It does so itself, rather than let huma do it, so that the faults of
-// the request and those of its payload come together.
+// requestReader reads task requests and checks them, so that the faults of a request and those of its payload come together.
 type requestReader struct {
+	*bodyReader[taskRequest]
 	registry *catalog.Catalog
-	schemas  huma.Registry
-	schema   *huma.Schema
 }
 
 func newRequestReader(registry *catalog.Catalog, schemas huma.Registry) *requestReader {
-	return &requestReader{registry, schemas, schemas.Schema(reflect.TypeFor[taskRequest](), true, "TaskRequest")}
+	return &requestReader{newBodyReader[taskRequest](schemas, "TaskRequest"), registry}
 }
 
 // read makes a task of JSON. Faults are located in the body.
 func (r *requestReader) read(data []byte, now time.Time) (*task.Task, error) {
-	if !utf8.Valid(data) {
-		return nil, newProblem(http.StatusBadRequest, "the body is not JSON", fault{"body", "is not UTF-8"})
+	req, faults, err := r.bodyReader.read(data)
+	if err != nil {
+		return nil, err
 	}
-	var value any
-	if err := json.Unmarshal(data, &value); err != nil {
-		return nil, notJSON(err)
-	}
-	var res huma.ValidateResult
-	huma.Validate(r.schemas, r.schema, huma.NewPathBuffer(nil, 0), huma.ModeWriteToServer, value, &res)
-	var faults []task.ValidationError
-	for _, err := range res.Errors {
-		faults = append(faults, faultOf(err))
-	}
-	var req taskRequest
-	if err := json.Unmarshal(data, &req); err != nil {
-		if len(faults) == 0 {
-			faults = append(faults, faultOf(err)) // a schema cannot say everything
-		}
+	if req == nil {
 		return nil, inBody(task.Invalid(append(faults, r.payloadFaults(data)...)...))
 	}
 	t, err := r.registry.Prepare(req.request(), now)
