@@ -17,6 +17,7 @@ type Config struct {
 	Retention      time.Duration
 	MaxResultBytes int // of the result of a task; a larger one fails it
 	DebugTasks     bool
+	Types          Types
 	HTTPTask       HTTPTask
 	Callback       Callback
 	SMTP           SMTP
@@ -33,6 +34,11 @@ type Redis struct {
 	// URL is one of redis://, rediss://, redis-socket://, redis-sentinel://, redis-cluster://. In standalone it is
 	// empty unless somebody set it.
 	URL Secret
+}
+
+// Types says how programs know the types that others run.
+type Types struct {
+	TTL time.Duration // how long a type is known after its last live worker
 }
 
 // HTTPTask limits http.request and callbacks.
@@ -121,6 +127,7 @@ func Default(p Program) *Config {
 		Redis:          Redis{URL: "redis://127.0.0.1:6379/0"},
 		Queues:         Queues{{"critical", 6}, {"default", 3}, {"low", 1}},
 		Retention:      24 * time.Hour,
+		Types:          Types{TTL: 24 * time.Hour},
 		MaxResultBytes: 1 << 20,
 		Log:            Log{Level: "info"},
 		API:            API{Addr: "127.0.0.1:8080", MaxBodyBytes: 1 << 20, MaxWaiters: 10_000},

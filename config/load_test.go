@@ -56,7 +56,7 @@ func TestDefaults(t *testing.T) {
 	want := config.Queues{{Name: "critical", Weight: 6}, {Name: "default", Weight: 3}, {Name: "low", Weight: 1}}
 	switch {
 	case cfg.Redis.URL.Reveal() != "redis://127.0.0.1:6379/0", !reflect.DeepEqual(cfg.Queues, want), !reflect.DeepEqual(cfg.Worker.Queues, want),
-		cfg.StrictPriority, cfg.Retention != 24*time.Hour, cfg.DebugTasks, cfg.HTTPTask.AllowCIDRs != nil, cfg.Log.Level != "info",
+		cfg.StrictPriority, cfg.Retention != 24*time.Hour, cfg.Types.TTL != 24*time.Hour, cfg.DebugTasks, cfg.HTTPTask.AllowCIDRs != nil, cfg.Log.Level != "info",
 		cfg.API.Addr != "127.0.0.1:8080", cfg.API.Insecure, cfg.API.RateLimit.Limits(), cfg.API.MaxBodyBytes != 1<<20, cfg.API.MaxWaiters != 10_000, cfg.Worker.Concurrency != 64,
 		cfg.Worker.ShutdownTimeout != 30*time.Second, cfg.Worker.AdminAddr != "", cfg.Beat.AdminAddr != "", cfg.Beat.LeaseTTL != 5*time.Second:
 		t.Errorf("%+v", cfg)
@@ -75,6 +75,7 @@ var everything = []struct{ key, env, yaml, text string }{
 	{"retention", "BACKBEAT_RETENTION", "90m", "90m"},
 	{"max_result_bytes", "BACKBEAT_MAX_RESULT_BYTES", "4096", "4096"},
 	{"debug_tasks", "BACKBEAT_DEBUG_TASKS", "true", "true"},
+	{"types.ttl", "BACKBEAT_TYPES_TTL", "12h", "12h"},
 	{"http_task.allow_cidrs", "BACKBEAT_HTTP_TASK_ALLOW_CIDRS", `[10.0.0.0/8, "fd00::/8"]`, "10.0.0.0/8, fd00::/8"},
 	{"smtp.url", "BACKBEAT_SMTP_URL", `"smtp://u:p@mail:587"`, "smtp://u:p@mail:587"},
 	{"smtp.from", "BACKBEAT_SMTP_FROM", "a@b.example", "a@b.example"},
@@ -102,6 +103,7 @@ func TestEveryKeyBySource(t *testing.T) {
 		Retention:      90 * time.Minute,
 		MaxResultBytes: 4096,
 		DebugTasks:     true,
+		Types:          config.Types{TTL: 12 * time.Hour},
 		HTTPTask:       config.HTTPTask{AllowCIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}},
 		SMTP:           config.SMTP{URL: "smtp://u:p@mail:587", From: "a@b.example"},
 		Log:            config.Log{Level: "warn", Format: "json"},

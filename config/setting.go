@@ -79,6 +79,11 @@ var settings = []setting{
 		get: func(c *Config) string { return strconv.FormatBool(c.DebugTasks) },
 	},
 	{
+		key: "types.ttl", usage: "how long a task type is known after the last live worker that runs it; the same for all programs",
+		set: func(c *Config, v string) error { return setDuration(&c.Types.TTL, v, time.Second) },
+		get: func(c *Config) string { return c.Types.TTL.String() },
+	},
+	{
 		key: "http_task.allow_cidrs", usage: "addresses that http.request and callbacks may call besides public ones, such as 10.0.0.0/8", parts: onlyWorker,
 		set: func(c *Config, v string) (err error) { c.HTTPTask.AllowCIDRs, err = parsePrefixes(v); return err },
 		get: func(*Config) string { return "" },

@@ -64,6 +64,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	a.add(part{name: "redis check", start: watch.start, stop: watch.stop})
 	tick := newBackground(clock.Run)
 	a.add(part{name: "clock", start: tick.start, stop: tick.stop})
+	a.addTypes(cfg, store, types, lookInterval)
 	a.add(part{name: "task client", stop: func() {
 		client.Close()
 		watched.Close()

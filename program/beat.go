@@ -44,6 +44,8 @@ func (a *App) addBeat(cfg *config.Config, dial dialer) error {
 		})
 	})
 	tick := newBackground(clock.Run)
+	follower := a.follower(cfg, rdb, types, lookInterval)
+	follow := newBackground(follower.Run)
 	a.addAdmin("beat admin", cfg.Beat.AdminAddr, rdb)
 	a.add(part{
 		name: "beat",
@@ -51,12 +53,18 @@ func (a *App) addBeat(cfg *config.Config, dial dialer) error {
 			if err := startClock(ctx, rdb, clock, a); err != nil {
 				return err
 			}
+			// Before it leads: a schedule of a type that is not known is set aside.
+			if err := follower.Load(ctx); err != nil {
+				return err
+			}
+			_ = follow.start(ctx)
 			_ = tick.start(ctx)
 			return lead.start(ctx)
 		},
 		stop: func() {
 			lead.stop()
 			tick.stop()
+			follow.stop()
 			client.Close()
 			_ = rdb.Close() // nothing more to be done with it
 		},

@@ -67,6 +67,9 @@ func (o *options) types(cfg *config.Config) (*catalog.Catalog, error) {
 			}
 		}
 	}
+	if cfg.DebugTasks {
+		c.AllowDebug()
+	}
 	if len(cfg.Callback.Secrets) > 0 {
 		c.AllowCallbacks()
 	}

@@ -35,12 +35,29 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 		Logger:          a.logger,
 		Meter:           a.metrics.Worker(cfg.Worker.Queues.Names()),
 	})
+	registered, err := a.registration(cfg, rdb, server.ID(), handlers)
+	if err != nil {
+		return err
+	}
+	register := newBackground(registered.Run)
+	follow := newBackground(a.follower(cfg, rdb, types, workerLookInterval).Run)
 	a.addAdmin("worker admin", cfg.Worker.AdminAddr, rdb)
 	a.add(part{
-		name:  "worker",
-		start: func(ctx context.Context) error { return a.startWorker(ctx, server, rdb, cfg) },
+		name: "worker",
+		start: func(ctx context.Context) error {
+			if err := a.startWorker(ctx, server, rdb, cfg); err != nil {
+				return err
+			}
+			a.register(ctx, registered)
+			_ = register.start(context.WithoutCancel(ctx))
+			return follow.start(ctx)
+		},
 		stop: func() {
+			register.cancel() // nobody is to count on a worker that takes no more tasks
+			follow.cancel()
 			server.Stop()
+			register.stop()
+			follow.stop()
 			select {
 			case <-server.Drained():
 				_ = rdb.Close() // nothing more to be done with it

@@ -39,6 +39,9 @@ func (t *Type) Validate(payload []byte) []ValidationError {
 		}
 		return faults
 	}
+	if t.decode == nil {
+		return nil
+	}
 	return decodeFaults(t.decode(payload))
 }
 

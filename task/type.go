@@ -1,8 +1,13 @@
 package task
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/backbeat-go/backbeat/internal/jsonschema"
 )
@@ -29,8 +34,50 @@ type Type struct {
 
 	payload *jsonschema.Schema
 	result  *jsonschema.Schema // nil for none
-	// decode reads a payload that satisfies the schema into its Go type, to find what a schema cannot say.
+	// decode reads a payload that satisfies the schema into its Go type, to find what a schema cannot say; nil for a type without.
 	decode func(payload []byte) error
+}
+
+// NewType makes a type of JSON Schemas (2020-12): that of the payload, which nil leaves open, and that of the result, nil for a
+// type without one. Payloads are checked by the schema alone. It returns an error for a name that no type can have and for what
+// is no schema or refers to other documents.
+func NewType(name string, payloadSchema, resultSchema json.RawMessage, opts ...Option) (*Type, error) {
+	if err := CheckTypeName(name); err != nil {
+		return nil, err
+	}
+	t := &Type{Name: name, MaxRetries: DefaultMaxRetries, Timeout: DefaultTimeout, Backoff: DefaultBackoff}
+	if isNull(payloadSchema) {
+		payloadSchema = json.RawMessage("true")
+	}
+	var err error
+	if t.payload, err = jsonschema.Parse(payloadSchema); err != nil {
+		return nil, fmt.Errorf("task type %s: payload: %w", name, err)
+	}
+	if !isNull(resultSchema) {
+		if t.result, err = jsonschema.Parse(resultSchema); err != nil {
+			return nil, fmt.Errorf("task type %s: result: %w", name, err)
+		}
+	}
+	for _, opt := range opts {
+		opt(t)
+	}
+	return t, nil
+}
+
+func isNull(document json.RawMessage) bool {
+	return len(document) == 0 || string(bytes.TrimSpace(document)) == "null"
+}
+
+// maxTypeName is how long the name of a type may be, in bytes.
+const maxTypeName = 255
+
+// CheckTypeName returns an error for a name, or an alias, that no type can have.
+func CheckTypeName(name string) error {
+	bad := func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }
+	if name == "" || len(name) > maxTypeName || !utf8.ValidString(name) || strings.ContainsFunc(name, bad) {
+		return fmt.Errorf("task type %q: the name must be 1 to %d bytes of UTF-8 without white space and control characters", name, maxTypeName)
+	}
+	return nil
 }
 
 // PayloadSchema returns the JSON Schema of the payload.

@@ -19,7 +19,7 @@ const (
 var (
 	project  = under(module)
 	domain   = own("task", "internal/catalog", "internal/fleet", "internal/jsonschema", "internal/cron", "internal/schedule", "internal/lease", "internal/ratelimit")
-	adapters = []string{"internal/broker", "internal/redisstore", "internal/httpapi", "internal/localredis"}
+	adapters = []string{"internal/broker", "internal/redisstore", "internal/typestore", "internal/httpapi", "internal/localredis"}
 )
 
 // rules returns the rules of the house.

@@ -21,27 +21,32 @@ const (
 // Task ids stand in URLs and in Redis keys. An id of only dots would be taken for a relative path.
 var idPattern = regexp.MustCompile(`^\.*[A-Za-z0-9_:@+-][A-Za-z0-9._:@+-]*$`)
 
-// Prepare checks a request against its type and returns the task it asks for, with the defaults filled
-// in. An id that the caller left open stays open: the broker gives one, and needs to know whose it is. It
-// returns an *Error with CodeInvalid that names each fault.
+// Prepare checks a request against its type and returns the task it asks for, with the defaults filled in. A payload that fits
+// any of the type's live versions is accepted. An id that the caller left open stays open: the broker gives one, and needs to
+// know whose it is. It returns an *Error with CodeInvalid that names each fault.
 func (c *Catalog) Prepare(req task.Request, now time.Time) (*task.Task, error) {
-	typ, ok := c.types[req.Type]
-	if !ok || typ.Internal {
+	known, ok := c.index.Load().names[req.Type]
+	if !ok || known.Internal {
 		return nil, task.Invalid(task.ValidationError{Location: "type", Message: fmt.Sprintf("%q is not a known task type; GET /v1/task-types lists them", req.Type)})
 	}
-	return c.PrepareAs(typ, req, now)
+	return c.prepare(known, req, now)
 }
 
 // PrepareAs is Prepare for a type that the catalog need not have.
 func (c *Catalog) PrepareAs(typ *task.Type, req task.Request, now time.Time) (*task.Task, error) {
+	return c.prepare(&Known{Type: typ, versions: []*task.Type{typ}}, req, now)
+}
+
+func (c *Catalog) prepare(known *Known, req task.Request, now time.Time) (*task.Task, error) {
 	if bytes.Equal(bytes.TrimSpace(req.Payload), []byte("null")) {
 		req.Payload = nil
 	}
 	req.Payload = compact(req.Payload)
+	typ, payloadFaults := known.version(req.Payload)
 	t := c.complete(typ, req, now)
 	faults := slices.Concat(
 		checkID(req.ID), c.checkQueue(t.Queue), checkLimits(req), checkTimes(req, t, now),
-		checkMetadata(req.Metadata), c.checkCallback(req.Callback), typ.Validate(req.Payload))
+		checkMetadata(req.Metadata), c.checkCallback(req.Callback), payloadFaults)
 	if len(faults) > 0 {
 		return nil, task.Invalid(faults...)
 	}
@@ -51,9 +56,13 @@ func (c *Catalog) PrepareAs(typ *task.Type, req task.Request, now time.Time) (*t
 // Complete fills in the defaults of a request that Prepare has found right before. It reports false if its type is gone
 // since.
 func (c *Catalog) Complete(req task.Request, now time.Time) (t *task.Task, ok bool) {
-	typ, ok := c.types[req.Type]
+	known, ok := c.index.Load().names[req.Type]
 	if !ok {
 		return nil, false
+	}
+	typ := known.Type
+	if len(known.versions) > 1 {
+		typ, _ = known.version(req.Payload)
 	}
 	return c.complete(typ, req, now), true
 }
@@ -61,7 +70,7 @@ func (c *Catalog) Complete(req task.Request, now time.Time) (t *task.Task, ok bo
 func (c *Catalog) complete(typ *task.Type, req task.Request, now time.Time) *task.Task {
 	t := &task.Task{
 		ID:         req.ID,
-		Type:       typ.Name,
+		Type:       req.Type, // under an alias too: workers of the type's older name may run it as well
 		Queue:      req.Queue,
 		State:      task.Pending,
 		Payload:    req.Payload,

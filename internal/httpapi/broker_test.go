@@ -175,7 +175,8 @@ func TestQueuesAndWorkers(t *testing.T) {
 		t.Errorf("%v", workers)
 	}
 	types := want(t, 200, "GET", base+"/v1/task-types", "")["items"].([]any)
-	if first := types[0].(map[string]any); first["type"] != "call" || first["result_schema"] != nil || first["payload_schema"] == nil || first["queue"] != "default" {
+	if first := types[0].(map[string]any); first["type"] != "call" || first["result_schema"] != nil || first["payload_schema"] == nil || first["queue"] != "default" ||
+		first["origin"] != "builtin" || first["workers"] != 0.0 || first["sdk"] != "" || first["last_seen_at"] != nil || len(first["aliases"].([]any)) != 0 {
 		t.Errorf("%v", first)
 	}
 }

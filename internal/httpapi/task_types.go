@@ -7,17 +7,23 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/task"
 )
 
 type taskTypeDocument struct {
 	Type          string          `json:"type" example:"http.request"`
+	Aliases       []string        `json:"aliases" nullable:"false" doc:"Further names under which its tasks may be enqueued and are run."`
 	Description   string          `json:"description"`
 	Queue         string          `json:"queue" doc:"Where its tasks go unless they say otherwise."`
 	MaxRetries    int             `json:"max_retries"`
 	Timeout       task.Duration   `json:"timeout"`
 	PayloadSchema json.RawMessage `json:"payload_schema" doc:"JSON Schema of the payload."`
 	ResultSchema  json.RawMessage `json:"result_schema" doc:"JSON Schema of the result; null if it has none."`
+	Origin        catalog.Origin  `json:"origin" enum:"builtin,worker" doc:"Whether the API was built with the type or knows it from workers."`
+	Workers       int             `json:"workers" doc:"How many live workers run it."`
+	SDK           string          `json:"sdk" example:"backbeat-go/v0.1.0" doc:"What its workers are built with; empty if none has been seen."`
+	LastSeenAt    timestamp       `json:"last_seen_at" doc:"When the last of its workers was seen; null if none has been."`
 }
 
 type taskTypeList struct {
@@ -31,22 +37,28 @@ type taskTypesAnswer struct {
 func (a *api) addTaskTypes() {
 	register(a, huma.Operation{
 		OperationID: "list-task-types", Method: http.MethodGet, Path: "/v1/task-types", Tags: []string{"Task types"},
-		Summary: "List task types", Description: "Each with its defaults and with the JSON Schemas of what it takes and gives.",
+		Summary: "List task types", Description: "Each with its defaults and with the JSON Schemas of what it takes and gives. They are those that the API was built with, and those " +
+			"that workers run or have run within types.ttl.",
 	}, a.listTaskTypes)
 }
 
 func (a *api) listTaskTypes(context.Context, *struct{}) (*taskTypesAnswer, error) {
-	types := a.Types.Types()
-	items := make([]taskTypeDocument, len(types))
-	for i, t := range types {
+	known := a.Types.Known()
+	items := make([]taskTypeDocument, len(known))
+	for i, k := range known {
 		items[i] = taskTypeDocument{
-			Type:          t.Name,
-			Description:   t.Description,
-			Queue:         a.Types.QueueOf(t),
-			MaxRetries:    t.MaxRetries,
-			Timeout:       task.Duration(t.Timeout),
-			PayloadSchema: t.PayloadSchema(),
-			ResultSchema:  orNull(t.ResultSchema()),
+			Type:          k.Name,
+			Aliases:       append([]string{}, k.Aliases...),
+			Description:   k.Description,
+			Queue:         a.Types.QueueOf(k.Type),
+			MaxRetries:    k.MaxRetries,
+			Timeout:       task.Duration(k.Timeout),
+			PayloadSchema: k.PayloadSchema(),
+			ResultSchema:  orNull(k.ResultSchema()),
+			Origin:        k.Origin,
+			Workers:       k.Workers,
+			SDK:           k.SDK,
+			LastSeenAt:    timestamp(k.LastSeenAt),
 		}
 	}
 	return &taskTypesAnswer{taskTypeList{items}}, nil

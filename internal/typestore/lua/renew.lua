@@ -1,0 +1,21 @@
+-- Says that a worker lives and what it runs.
+--
+-- ARGV[3] worker
+-- ARGV[4] hash of the set that it runs
+-- and, where the set may not be known, the hashes of its documents
+--
+-- Returns 1; 0 if nothing was done because the set is not known and its documents are not given, or not all of them are stored.
+removeDead()
+removeOld()
+local worker, set = ARGV[3], ARGV[4]
+if redis.call("HGET", RUNS, worker) ~= set or redis.call("HEXISTS", SETS, set) == 0 then
+  if #ARGV == 4 then return 0 end
+  for i = 5, #ARGV do
+    if redis.call("HEXISTS", DOCS, ARGV[i]) == 0 then return 0 end
+  end
+  change()
+  redis.call("HSET", SETS, set, table.concat(ARGV, " ", 5))
+  redis.call("HSET", RUNS, worker, set)
+end
+redis.call("ZADD", WORKERS, int(now), worker)
+return 1

@@ -1,0 +1,153 @@
+package typestore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/task"
+)
+
+const (
+	// renewInterval is how often a worker says that it lives.
+	renewInterval = 5 * time.Second
+	// LiveFor is how long after its last word a worker counts as live.
+	LiveFor = 20 * time.Second
+	// putBytes bounds the documents of one command.
+	putBytes = 1 << 20
+	// leaveWait bounds how long a worker that stops takes to say so.
+	leaveWait = 2 * time.Second
+)
+
+// RegistrationConfig says who registers what.
+type RegistrationConfig struct {
+	// Worker is the worker's id.
+	Worker string
+	// Handlers are what it runs, by the names of types and their aliases.
+	Handlers map[string]*task.Handler
+	// SDK is the name and the version of what the worker is built with.
+	SDK string
+	// TTL is how long types stay known after their last worker.
+	TTL    time.Duration
+	Logger *slog.Logger
+}
+
+// Registration keeps the types of one worker registered.
+type Registration struct {
+	rdb    redis.UniversalClient
+	worker string
+	ttl    time.Duration
+	logger *slog.Logger
+	docs   map[string][]byte // by hash
+	hashes []string          // sorted
+	set    string            // hash of them all
+}
+
+// NewRegistration returns the registration of a worker, which does nothing yet. It returns an error for a type that cannot be
+// registered, such as one whose schemas are too large.
+func NewRegistration(rdb redis.UniversalClient, cfg RegistrationConfig) (*Registration, error) {
+	r := &Registration{rdb: rdb, worker: cfg.Worker, ttl: cfg.TTL, logger: cfg.Logger, docs: make(map[string][]byte)}
+	for name, h := range cfg.Handlers {
+		if name != h.Type.Name {
+			continue // an alias
+		}
+		document, err := catalog.EncodeType(h.Type, cfg.SDK)
+		if err != nil {
+			return nil, fmt.Errorf("register types: %w", err)
+		}
+		hash := hashOf(document)
+		r.docs[hash] = document
+		r.hashes = append(r.hashes, hash)
+	}
+	slices.Sort(r.hashes)
+	r.set = hashOf([]byte(strings.Join(r.hashes, " ")))
+	return r, nil
+}
+
+func hashOf(document []byte) string {
+	sum := sha256.Sum256(document)
+	return hex.EncodeToString(sum[:16])
+}
+
+// Renew says that the worker lives, and registers its types if they are not. Errors: CodeUnavailable.
+func (r *Registration) Renew(ctx context.Context) error {
+	known, err := r.renew(ctx)
+	if err != nil || known {
+		return unavailable(err)
+	}
+	if err := r.put(ctx); err != nil {
+		return unavailable(err)
+	}
+	_, err = r.renew(ctx, toAny(r.hashes)...) // should the documents be gone again, the next heartbeat finds that
+	return unavailable(err)
+}
+
+func (r *Registration) renew(ctx context.Context, hashes ...any) (known bool, err error) {
+	n, err := renewScript.run(ctx, r.rdb, r.ttl, append([]any{r.worker, r.set}, hashes...)...).Int()
+	return n == 1, err
+}
+
+// put stores the documents, in parts.
+func (r *Registration) put(ctx context.Context) error {
+	var args []any
+	size := 0
+	for i, hash := range r.hashes {
+		args = append(args, hash, r.docs[hash])
+		size += len(r.docs[hash])
+		if size < putBytes && i < len(r.hashes)-1 {
+			continue
+		}
+		if err := putScript.run(ctx, r.rdb, r.ttl, args...).Err(); err != nil {
+			return err
+		}
+		args, size = nil, 0
+	}
+	return nil
+}
+
+// Run renews the registration until ctx ends, and then takes the worker off.
+func (r *Registration) Run(ctx context.Context) {
+	for away := false; ; {
+		err := r.Renew(ctx)
+		if err != nil && !away && ctx.Err() == nil {
+			r.logger.Warn("task types not registered; trying again", "error", err)
+		}
+		away = err != nil
+		if !pause(ctx, renewInterval) {
+			break
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWait)
+	defer cancel()
+	if err := leaveScript.run(ctx, r.rdb, r.ttl, r.worker).Err(); err != nil {
+		r.logger.Debug("worker not taken off the registered task types; it counts as live a little longer", "error", err)
+	}
+}
+
+func toAny(texts []string) []any {
+	list := make([]any, len(texts))
+	for i, text := range texts {
+		list[i] = text
+	}
+	return list
+}
+
+// pause waits, and reports false as soon as ctx ends.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

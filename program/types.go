@@ -1,0 +1,53 @@
+package program
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/config"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/typestore"
+	"github.com/backbeat-go/backbeat/task"
+)
+
+const (
+	// lookInterval is how often programs that check requests look for new types: one is known within a second.
+	lookInterval = 500 * time.Millisecond
+	// workerLookInterval is how often workers do, which need types only for what they enqueue themselves.
+	workerLookInterval = 5 * time.Second
+	// registerWait bounds how long a worker's start waits for its types to be registered.
+	registerWait = 5 * time.Second
+)
+
+// sdk names what the programs are built with.
+const sdk = "backbeat-go"
+
+// addTypes adds a part that keeps the catalog up to date with the types that workers register. The client is not its to close.
+func (a *App) addTypes(cfg *config.Config, rdb redis.UniversalClient, types *catalog.Catalog, every time.Duration) {
+	follow := newBackground(a.follower(cfg, rdb, types, every).Run)
+	a.add(part{name: "task types", start: follow.start, stop: follow.stop})
+}
+
+func (a *App) follower(cfg *config.Config, rdb redis.UniversalClient, types *catalog.Catalog, every time.Duration) *typestore.Follower {
+	return typestore.NewFollower(rdb, typestore.FollowerConfig{Types: types, TTL: cfg.Types.TTL, Interval: every, Logger: a.logger})
+}
+
+// registration returns what keeps the types of a worker registered.
+func (a *App) registration(
+	cfg *config.Config, rdb redis.UniversalClient, worker string, handlers map[string]*task.Handler,
+) (*typestore.Registration, error) {
+	return typestore.NewRegistration(rdb, typestore.RegistrationConfig{
+		Worker: worker, Handlers: handlers, SDK: sdk + "/" + Version(), TTL: cfg.Types.TTL, Logger: a.logger,
+	})
+}
+
+// register registers types before the worker is ready, if Redis lets it.
+func (a *App) register(ctx context.Context, r *typestore.Registration) {
+	ctx, cancel := context.WithTimeout(ctx, registerWait)
+	defer cancel()
+	if err := r.Renew(ctx); err != nil {
+		a.logger.Warn("task types not registered yet", "error", err)
+	}
+}
