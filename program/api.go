@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/hibiken/asynqmon"
 
@@ -35,7 +36,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	a.metrics.WatchQueues(watched.Queues)
 	log := redisstore.NewAudit(store)
 	stopping := make(chan struct{})
-	monitor := asynqmon.New(asynqmon.Options{RootPath: monitorPath, RedisConnOpt: dial})
+	monitor := asynqmon.New(asynqmon.Options{RootPath: a.options.prefix + monitorPath, RedisConnOpt: dial})
 	handler := httpapi.New(httpapi.Config{
 		Tasks:        tasks,
 		Schedules:    redisstore.NewSchedules(store, clock, tasks),
@@ -43,6 +44,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 		Audit:        log,
 		Types:        types,
 		Auth:         callers.asInterface(),
+		Prefix:       a.options.prefix,
 		Monitor:      monitor,
 		Meter:        a.metrics.Requests(),
 		Metrics:      a.metrics.Handler(),
@@ -74,8 +76,37 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 		_ = rdb.Close()
 		_ = store.Close()
 	}})
-	server := httpapi.Server(handler)
-	server.RegisterOnShutdown(func() { close(stopping) })
-	a.addServer("api", cfg.API.Addr, server)
+	a.serveAPI(cfg, handler, callers.Authenticator != nil, func() { close(stopping) })
 	return nil
+}
+
+// serveAPI serves the API by the handler that the caller has taken, or else at the configured address. onStop is called when
+// the end begins.
+func (a *App) serveAPI(cfg *config.Config, handler http.Handler, protected bool, onStop func()) {
+	server := httpapi.Server(handler)
+	server.RegisterOnShutdown(onStop)
+	listening := a.serverPart("api", cfg.API.Addr, server)
+	if !protected && !cfg.API.Insecure {
+		handler = httpapi.OnlyLocal(handler)
+	}
+	mounted := false
+	a.add(part{
+		name: "api",
+		start: func(ctx context.Context) error {
+			if mounted = a.mount.taken.Load(); !mounted {
+				return listening.start(ctx)
+			}
+			a.attrs = append(a.attrs, "api", "handler", "prefix", a.options.prefix)
+			a.mount.open(handler)
+			return nil
+		},
+		stop: func() {
+			if !mounted {
+				listening.stop()
+				return
+			}
+			onStop()
+			a.mount.close()
+		},
+	})
 }

@@ -21,6 +21,7 @@ type App struct {
 	ready   chan struct{} // closed when all parts have started
 	// failed receives what keeps a started part from going on.
 	failed chan error
+	mount  *mount
 	// attrs say in the ready line where the program can be reached.
 	attrs []any
 }
@@ -34,7 +35,7 @@ type part struct {
 }
 
 func newApp(name string, o options) *App {
-	return &App{name: name, options: o, logger: o.logger, ready: make(chan struct{}), failed: make(chan error, 1)}
+	return &App{name: name, options: o, logger: o.logger, ready: make(chan struct{}), failed: make(chan error, 1), mount: newMount()}
 }
 
 func (a *App) add(p part) { a.parts = append(a.parts, p) }

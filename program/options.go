@@ -1,7 +1,9 @@
 package program
 
 import (
+	"fmt"
 	"log/slog"
+	"regexp"
 
 	"github.com/backbeat-go/backbeat/client"
 	"github.com/backbeat-go/backbeat/config"
@@ -17,6 +19,11 @@ func (Option) Handlers() []*task.Handler { return nil }
 
 // Logger sets where the program logs to. Default: standard error, as log.level and log.format say.
 func Logger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
+
+// Prefix says where in the server of the caller's own the API is, such as /backbeat. Links, Location headers, the OpenAPI
+// document, the documentation and the dashboard follow it. The router may leave it in the path of requests to App.Handler or
+// cut it off as http.StripPrefix does. Default: none, the API is at the root.
+func Prefix(path string) Option { return func(o *options) { o.prefix = path } }
 
 // Use puts middleware around the handlers of all types, the first outermost.
 func Use(middleware ...task.Middleware) Option {
@@ -40,6 +47,16 @@ type options struct {
 	middleware []task.Middleware
 	failed     task.FailureHook
 	logger     *slog.Logger
+	prefix     string
+}
+
+var prefixPattern = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
+
+func (o *options) checkPrefix() error {
+	if o.prefix != "" && !prefixPattern.MatchString(o.prefix) {
+		return fmt.Errorf("prefix %q: must be a path such as /backbeat, without a slash at its end", o.prefix)
+	}
+	return nil
 }
 
 func newOptions(sets []task.Set) options {

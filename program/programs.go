@@ -19,6 +19,9 @@ func New(cfg *config.Config, p Program, sets ...task.Set) (*App, error) {
 	if faults := o.check(p, cfg); len(faults) > 0 {
 		return nil, &config.Error{Faults: faults}
 	}
+	if err := o.checkPrefix(); err != nil {
+		return nil, err
+	}
 	if o.logger == nil {
 		o.logger = telemetry.NewLogger(os.Stderr, cfg.Log.Level, cfg.Log.Format)
 	}

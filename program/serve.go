@@ -17,13 +17,17 @@ const (
 	shortRequest  = 500 * time.Millisecond
 )
 
-// addServer adds an HTTP server as a part. It listens before it reports to be started, so that a port in use is an
-// error at the start.
 func (a *App) addServer(name, addr string, server *http.Server) {
+	a.add(a.serverPart(name, addr, server))
+}
+
+// serverPart returns an HTTP server as a part. It listens before it reports to be started, so that a port in use is an
+// error at the start.
+func (a *App) serverPart(name, addr string, server *http.Server) part {
 	requests, endRequests := context.WithCancel(context.Background())
 	server.ErrorLog = slog.NewLogLogger(a.logger.Handler(), slog.LevelWarn)
 	server.BaseContext = func(net.Listener) context.Context { return requests }
-	a.add(part{
+	return part{
 		name: name,
 		start: func(ctx context.Context) error {
 			l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
@@ -48,5 +52,5 @@ func (a *App) addServer(name, addr string, server *http.Server) {
 				_ = server.Close() // whoever is still connected has had time enough
 			}
 		},
-	})
+	}
 }

@@ -66,7 +66,7 @@ func (a *api) createTask(ctx context.Context, in *createTaskInput) (*createTaskA
 	if replayed || t.State.Terminal() {
 		answer.Status = http.StatusOK
 	}
-	answer.Location, answer.Body = "/v1/tasks/"+url.PathEscape(t.ID), newTaskDocument(t)
+	answer.Location, answer.Body = a.Prefix+"/v1/tasks/"+url.PathEscape(t.ID), newTaskDocument(t)
 	return answer, nil
 }
 

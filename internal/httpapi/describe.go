@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -26,15 +27,15 @@ of them in t seconds), and what is too much gets 429 with ` + "`Retry-After`" + 
 // bearerScheme names how callers show who they are.
 const bearerScheme = "bearer"
 
-// describe returns what the OpenAPI document says of the API as a whole.
-func describe(version string) huma.Config {
+// describe returns what the OpenAPI document says of the API as a whole, which is served below a prefix.
+func describe(version, prefix string) huma.Config {
 	cfg := huma.DefaultConfig("Backbeat", version)
 	describeDurations(cfg.Components.Schemas)
 	useProblems(&cfg)
 	cfg.Info.Description = description
 	cfg.Info.License = &huma.License{Name: "MIT", Identifier: "MIT"}
 	cfg.Info.Contact = &huma.Contact{Name: "Backbeat", URL: "https://github.com/backbeat-go/backbeat"}
-	cfg.Servers = []*huma.Server{{URL: "/", Description: "The server that this document comes from."}}
+	cfg.Servers = []*huma.Server{{URL: cmp.Or(prefix, "/"), Description: "The server that this document comes from."}}
 	cfg.Tags = []*huma.Tag{
 		{Name: "Tasks", Description: "Hand tasks in, follow them, steer them."},
 		{Name: "Schedules", Description: "Have tasks made by the clock: by a cron expression, at intervals, or once."},

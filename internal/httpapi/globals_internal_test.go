@@ -14,7 +14,7 @@ import (
 
 // huma's variables belong to the program that imports this one, which may have APIs of its own.
 func TestGlobalsOfHumaStayAsTheyAre(t *testing.T) {
-	humaecho.New(echo.New(), describe("1.2.3"))
+	humaecho.New(echo.New(), describe("1.2.3", ""))
 	for name, f := range map[string]any{
 		"NewError": huma.NewError, "NewErrorWithContext": huma.NewErrorWithContext, "ErrorFormatter": huma.ErrorFormatter,
 		"GenerateOperationID": huma.GenerateOperationID, "GenerateSummary": huma.GenerateSummary,

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	_ "embed"
 	"encoding/json"
 	"net/http"
@@ -34,13 +35,15 @@ func (a *api) addPages(e *echo.Echo) {
 	}
 	spec = ownKeyword.ReplaceAll(spec, nil)
 	e.GET("/openapi.json", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/openapi+json", spec) })
+	index := bytes.ReplaceAll(indexPage, []byte(`href="/`), []byte(`href="`+a.Prefix+"/"))
 	e.GET("/", func(c echo.Context) error {
 		c.Response().Header().Set("Content-Security-Policy", indexPolicy)
-		return c.HTMLBlob(http.StatusOK, indexPage)
+		return c.HTMLBlob(http.StatusOK, index)
 	})
 	// The assets of Swagger UI are part of the program: the page works without the internet.
 	docs := v5emb.NewWithConfig(swgui.Config{
-		HideCurl: false,
+		HideCurl:         false,
+		InternalBasePath: "/docs",
 		SettingsUI: map[string]string{
 			"docExpansion":             `"list"`,
 			"defaultModelsExpandDepth": "-1",
@@ -49,7 +52,7 @@ func (a *api) addPages(e *echo.Echo) {
 			"deepLinking":              "true",
 			"filter":                   "true",
 		},
-	})("Backbeat API", "/openapi.json", "/docs")
+	})("Backbeat API", a.Prefix+"/openapi.json", a.Prefix+"/docs")
 	serveDocs := func(c echo.Context) error {
 		c.Response().Header().Set("Content-Security-Policy", docsPolicy)
 		docs.ServeHTTP(c.Response(), c.Request())
@@ -58,7 +61,7 @@ func (a *api) addPages(e *echo.Echo) {
 	e.GET("/docs", serveDocs)
 	e.GET("/docs/*", serveDocs)
 	if a.Monitor != nil {
-		e.Any("/monitor", echo.WrapHandler(a.Monitor))
-		e.Any("/monitor/*", echo.WrapHandler(a.Monitor))
+		e.Any("/monitor", a.withPrefix(a.Monitor))
+		e.Any("/monitor/*", a.withPrefix(a.Monitor))
 	}
 }

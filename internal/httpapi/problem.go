@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
 
@@ -97,7 +98,7 @@ func (a *api) handleError(err error, c echo.Context) {
 	if !ok {
 		p = newProblem(http.StatusInternalServerError, "something went wrong inside; the log knows more under this X-Request-Id")
 		if e, ok := errors.AsType[*echo.HTTPError](err); ok {
-			p = newProblem(e.Code, routeDetail(e.Code, c))
+			p = newProblem(e.Code, a.routeDetail(e.Code, c))
 		} else {
 			a.Logger.Error("request failed", "request_id", requestID(c.Request().Context()), "error", err)
 		}
@@ -105,15 +106,39 @@ func (a *api) handleError(err error, c echo.Context) {
 	writeProblem(c.Response(), p)
 }
 
-func routeDetail(status int, c echo.Context) string {
+func (a *api) routeDetail(status int, c echo.Context) string {
 	switch status {
 	case http.StatusNotFound:
-		return "there is nothing at this path; /docs tells what there is"
+		return "there is nothing at this path; " + a.Prefix + "/docs tells what there is"
 	case http.StatusMethodNotAllowed:
 		return "this path allows " + c.Response().Header().Get("Allow")
 	default:
 		return strings.ToLower(http.StatusText(status))
 	}
+}
+
+// Unavailable answers requests while there is no API to serve them.
+func Unavailable() http.Handler {
+	return withRequestID(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "1")
+		writeProblem(w, newProblem(http.StatusServiceUnavailable, "the API does not run yet, or no longer; try again"))
+	}))
+}
+
+// OnlyLocal refuses requests from other machines, by the address that they came to. Where there is no address, as of a
+// Unix socket, there is no other machine.
+func OnlyLocal(next http.Handler) http.Handler {
+	refuse := withRequestID(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, newProblem(http.StatusForbidden, "an API without authentication serves only its own machine; "+
+			"set api.keys or api.jwt, or api.insecure if something else protects it"))
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if addr, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr); ok && !addr.IP.IsLoopback() {
+			refuse.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 func writeProblem(w http.ResponseWriter, p *problem) {

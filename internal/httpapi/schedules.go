@@ -168,7 +168,7 @@ func (a *api) putSchedule(ctx context.Context, in *putScheduleInput) (*putSchedu
 		answer.Status, answer.Location = http.StatusOK, ""
 		spec := given
 		if current == nil {
-			answer.Status, answer.Location = http.StatusCreated, schedulesURL+"/"+url.PathEscape(in.ID)
+			answer.Status, answer.Location = http.StatusCreated, a.Prefix+schedulesURL+"/"+url.PathEscape(in.ID)
 		} else {
 			spec = current.Reread(given, a.Types)
 		}
@@ -369,7 +369,7 @@ func (a *api) triggerSchedule(ctx context.Context, in *SchedulePath) (*triggerAn
 		a.untrigger(ctx, before, id)
 		return nil, err
 	}
-	return &triggerAnswer{"/v1/tasks/" + url.PathEscape(id), newTaskDocument(made)}, nil
+	return &triggerAnswer{a.Prefix + "/v1/tasks/" + url.PathEscape(id), newTaskDocument(made)}, nil
 }
 
 // untrigger takes a task back that could not be enqueued. Should that fail too, beat finds out later that there is no such

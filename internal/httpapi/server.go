@@ -63,7 +63,10 @@ type Config struct {
 	Types     *catalog.Catalog
 	// Auth says who a caller is; nil: everybody may do everything.
 	Auth Authenticator
-	// Monitor is the dashboard. It serves /monitor and all below.
+	// Prefix is the path that the API is served below, such as /backbeat; "" is for none. Links follow it. Requests may have
+	// it in their path or not.
+	Prefix string
+	// Monitor is the dashboard. It serves /monitor and all below, with the prefix before it.
 	Monitor http.Handler
 	// Meter is told of requests; nil: nobody is. Metrics serves /metrics; nil: nothing does.
 	Meter   RequestMeter
@@ -107,7 +110,7 @@ func New(cfg Config) http.Handler {
 	cfg.MaxWaiters = cmp.Or(cfg.MaxWaiters, defaultMaxWaiters)
 	cfg.Heartbeat = cmp.Or(cfg.Heartbeat, defaultHeartbeat)
 	e := echo.New()
-	described := humaecho.New(e, describe(cfg.Version))
+	described := humaecho.New(e, describe(cfg.Version, cfg.Prefix))
 	schemas := described.OpenAPI().Components.Schemas
 	a := &api{
 		Config: cfg, API: described, waits: make(waits, cfg.MaxWaiters), refusals: newRefusals(cmp.Or(cfg.RefusalRate, defaultRefusalRate)),
@@ -131,7 +134,7 @@ func New(cfg Config) http.Handler {
 	describeAnswers(a.OpenAPI())
 	describeNulls(a.OpenAPI())
 	a.addPages(e)
-	return withRequestID(drainBodies(secure(cfg, e)))
+	return withRequestID(below(cfg.Prefix, drainBodies(secure(cfg, e))))
 }
 
 // Server returns an HTTP server for the handler, with limits on what clients may take their time for. Streams of events set
