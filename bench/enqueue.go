@@ -3,6 +3,10 @@ package main
 import (
 	"context"
 	"time"
+
+	"github.com/backbeat-go/backbeat"
+	"github.com/backbeat-go/backbeat/client"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 // order is the payload of the tasks that are enqueued to see how fast that goes.
@@ -25,6 +29,42 @@ func enqueueBatches(ctx context.Context, b *bench, s system) ([]float64, error) 
 		}
 	}
 	return []float64{float64(calls*batch) / time.Since(start).Seconds()}, nil
+}
+
+var typed = task.Define[typedIn, task.None]("bench", task.Retention(0))
+
+type typedIn struct {
+	N int `json:"n"`
+}
+
+// enqueueTyped measures how many tasks 64 goroutines enqueue with backbeat.Client, each one at a time: encoded, checked
+// against their schema, and shown as the API shows them.
+func enqueueTyped(ctx context.Context, b *bench, s system) ([]float64, error) {
+	q := backbeat.NewClient(s.(*ours).rdb, backbeat.WithQueues(queueName))
+	defer q.Close()
+	n, start := b.scaled(50_000), time.Now()
+	err := spread(n, func(i int) error {
+		_, err := client.Enqueue(ctx, q, typed, typedIn{i})
+		return err
+	})
+	return []float64{float64(n) / time.Since(start).Seconds()}, err
+}
+
+// enqueueTypedBatches measures the same with a thousand tasks in each call of one goroutine.
+func enqueueTypedBatches(ctx context.Context, b *bench, s system) ([]float64, error) {
+	q := backbeat.NewClient(s.(*ours).rdb, backbeat.WithQueues(queueName))
+	defer q.Close()
+	requests := make([]client.TaskRequest, 1000)
+	for i := range requests {
+		requests[i] = client.Request(typed, typedIn{i})
+	}
+	calls, start := b.scaled(100), time.Now()
+	for range calls {
+		if _, err := q.EnqueueBatch(ctx, requests); err != nil {
+			return nil, err
+		}
+	}
+	return []float64{float64(calls*len(requests)) / time.Since(start).Seconds()}, nil
 }
 
 // enqueueOne measures how long an enqueue takes while nobody else does the same.

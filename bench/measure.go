@@ -46,6 +46,8 @@ func scenarios() []scenario {
 		},
 		{"enqueue, 64 at once", enqueue, enqueue, []line{{unit: perSecond}}},
 		{"enqueue, 1000 a call (asynq has none)", nil, enqueueBatches, []line{{unit: perSecond}}},
+		{"enqueue with backbeat.Client, 64 at once", nil, enqueueTyped, []line{{unit: perSecond}}},
+		{"enqueue with backbeat.Client, 1000 a call", nil, enqueueTypedBatches, []line{{unit: perSecond}}},
 		{"enqueue, one after the other", enqueueOne, enqueueOne, []line{{name: "p50", unit: "µs", less: true}}},
 		{
 			"enqueue to start, idle", idleLatency(12), idleLatency(1000),

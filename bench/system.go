@@ -139,24 +139,36 @@ func (o *ours) work(addr string, concurrency int, handle func([]byte) []byte) (f
 	return stop, server.Start(context.Background())
 }
 
-// raiseGCTarget lets the heap grow fivefold between collections, as the worker program does, unless GOGC says otherwise.
+// ballast is never written to and takes no memory of the machine.
+var ballast []byte
+
+// raiseGCTarget lets garbage be collected as in the worker program, unless GOGC says otherwise.
 func raiseGCTarget() (restore func()) {
 	if os.Getenv("GOGC") != "" {
 		return func() {}
 	}
-	before := debug.SetGCPercent(400)
-	return func() { debug.SetGCPercent(before) }
+	ballast = make([]byte, 64<<20)
+	before := debug.SetGCPercent(50)
+	return func() {
+		debug.SetGCPercent(before)
+		ballast = nil
+	}
 }
 
 // fill enqueues n tasks, from many goroutines.
 func fill(ctx context.Context, s system, n int, payload []byte, keep bool) error {
+	return spread(n, func(int) error { return s.enqueue(ctx, payload, keep, 0) })
+}
+
+// spread calls enqueue n times, from many goroutines.
+func spread(n int, enqueue func(i int) error) error {
 	const writers = 64
 	var wg sync.WaitGroup
 	errs := make(chan error, writers)
 	for w := range writers {
 		wg.Go(func() {
 			for i := w; i < n; i += writers {
-				if err := s.enqueue(ctx, payload, keep, 0); err != nil {
+				if err := enqueue(i); err != nil {
 					errs <- fmt.Errorf("enqueue: %w", err)
 					return
 				}
