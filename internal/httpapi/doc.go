@@ -7,6 +7,9 @@
 // Between the router and huma a request is logged, audited if it changes something, authorized, and bounded in size and
 // depth.
 //
+// The OpenAPI document is completed with the task types that are known when it is asked for (type_variants.go); requests are
+// validated by the catalog.
+//
 // Each route is described once, to huma: the description validates what comes in and makes the OpenAPI document.
 // Whatever goes wrong is answered as a problem document (RFC 9457), and errors are told apart by their task.Code;
 // problem.go holds the one table that maps those to HTTP.

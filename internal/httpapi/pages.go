@@ -34,7 +34,14 @@ func (a *api) addPages(e *echo.Echo) {
 		panic(err) // an operation is described with something that JSON does not know
 	}
 	spec = ownKeyword.ReplaceAll(spec, nil)
-	e.GET("/openapi.json", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/openapi+json", spec) })
+	document := &typedDocument{base: spec, types: a.Types.Types}
+	e.GET("/openapi.json", func(c echo.Context) error {
+		text, err := document.read()
+		if err != nil {
+			return err
+		}
+		return c.Blob(http.StatusOK, "application/openapi+json", text)
+	})
 	index := bytes.ReplaceAll(indexPage, []byte(`href="/`), []byte(`href="`+a.Prefix+"/"))
 	e.GET("/", func(c echo.Context) error {
 		c.Response().Header().Set("Content-Security-Policy", indexPolicy)
