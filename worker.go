@@ -15,6 +15,7 @@ import (
 	"github.com/backbeat-go/backbeat/client"
 	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/enqueue"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -41,7 +42,7 @@ type WorkerConfig struct {
 
 func (c WorkerConfig) withDefaults() WorkerConfig {
 	if len(c.Queues) == 0 {
-		c.Queues = defaultQueues
+		c.Queues = enqueue.DefaultQueues()
 	}
 	c.Concurrency = cmp.Or(c.Concurrency, 64)
 	c.ShutdownTimeout = cmp.Or(c.ShutdownTimeout, 30*time.Second)

@@ -22,27 +22,48 @@ func schemaFor[T any]() *jsonschema.Schema {
 // Validate checks a payload against the type's schema and then against its Go type. Locations are those
 // of a request: payload.url.
 func (t *Type) Validate(payload []byte) []ValidationError {
-	var value any = map[string]any{}
-	if len(payload) > 0 {
-		err := json.Unmarshal(payload, &value)
-		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return []ValidationError{{"payload", "holds a number that is out of range"}}
-		}
-		if err != nil {
-			return []ValidationError{{"payload", "is not JSON: " + err.Error()}}
-		}
+	document := payload
+	if len(document) == 0 {
+		document = []byte("{}")
 	}
-	if violations := t.payload.Validate(value); len(violations) > 0 {
-		faults := make([]ValidationError, len(violations))
-		for i, v := range violations {
-			faults[i] = ValidationError{inside("payload", v.Location), v.Message}
-		}
+	if faults := violations(t.payload, "payload", document); len(faults) > 0 {
 		return faults
 	}
 	if t.decode == nil {
 		return nil
 	}
 	return decodeFaults(t.decode(payload))
+}
+
+// ValidateResult checks a result against the type's schema; empty is none. Locations begin with result: result.total.
+func (t *Type) ValidateResult(result []byte) []ValidationError {
+	switch {
+	case t.result == nil && len(result) == 0:
+		return nil
+	case t.result == nil:
+		return []ValidationError{{"result", "the type has no result"}}
+	case len(result) == 0:
+		return []ValidationError{{"result", "is missing"}}
+	}
+	return violations(t.result, "result", result)
+}
+
+// violations are what is wrong with JSON, called name, by its schema.
+func violations(s *jsonschema.Schema, name string, data []byte) []ValidationError {
+	var value any
+	err := json.Unmarshal(data, &value)
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return []ValidationError{{name, "holds a number that is out of range"}}
+	}
+	if err != nil {
+		return []ValidationError{{name, "is not JSON: " + err.Error()}}
+	}
+	found := s.Validate(value)
+	faults := make([]ValidationError, len(found))
+	for i, v := range found {
+		faults[i] = ValidationError{inside(name, v.Location), v.Message}
+	}
+	return faults
 }
 
 // inside puts the name of the whole before the location of a part.

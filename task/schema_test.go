@@ -83,3 +83,33 @@ func TestSchemaOfNothing(t *testing.T) {
 	d := task.Define[task.None, task.None]("test.none")
 	checkDocument(t, d.PayloadSchema(), `{"type": "object", "additionalProperties": false}`)
 }
+
+func TestResultsAreChecked(t *testing.T) {
+	type out struct {
+		Total int `json:"total" minimum:"0"`
+	}
+	sum := task.Define[task.None, out]("test.sum")
+	silent := task.Define[task.None, task.None]("test.silent")
+	for _, c := range []struct {
+		typ    *task.Type
+		result string
+		want   string
+	}{
+		{sum.Type, `{"total": 1}`, ""},
+		{sum.Type, `{"total": -1}`, "result.total"},
+		{sum.Type, `{}`, "result.total"},
+		{sum.Type, `{`, "result"},
+		{sum.Type, `{"total": 1e999}`, "result"},
+		{sum.Type, ``, "result"},
+		{silent.Type, ``, ""},
+		{silent.Type, `{}`, "result"},
+	} {
+		var got string
+		if faults := c.typ.ValidateResult([]byte(c.result)); len(faults) > 0 {
+			got = faults[0].Location
+		}
+		if got != c.want {
+			t.Errorf("%s with the result %s: a fault at %q, want %q", c.typ.Name, c.result, got, c.want)
+		}
+	}
+}

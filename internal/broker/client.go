@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -180,12 +181,12 @@ func (c *Client) checkOwn(ctx context.Context, s *submission) error {
 		return err
 	}
 	if records[0] == nil {
-		return idTaken(s.task.ID)
+		return catalog.IDTaken(s.task.ID)
 	}
 	m := *records[0].message
 	m.Retried, m.ErrorMsg, m.LastFailedAt, m.CompletedAt = 0, "", 0, 0
 	if !bytes.Equal(m.encode(), s.message) {
-		return idTaken(s.task.ID)
+		return catalog.IDTaken(s.task.ID)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -134,7 +135,7 @@ func refusal(answer string) error {
 		return errUnreserved
 	}
 	if holder, ok := strings.CutPrefix(answer, "unique:"); ok {
-		return task.Conflict("task %q has the same type, queue and payload, and unique_for is not over", holder)
+		return catalog.NotUnique(holder)
 	}
 	return task.Unavailable(redisError(strings.TrimPrefix(answer, "error:")))
 }

@@ -159,7 +159,7 @@ func parseKeyClaim(text string) (*keyClaim, error) {
 func (c *Client) enqueueOnce(ctx context.Context, s *submission) error {
 	err := c.enqueuer.submit(s).await(ctx)
 	if errors.Is(err, errIDTaken) {
-		return idTaken(s.task.ID)
+		return catalog.IDTaken(s.task.ID)
 	}
 	return err
 }
@@ -208,7 +208,7 @@ func claimName(request catalog.Idempotency) string {
 }
 
 // fingerprint is equal for requests that mean the same.
-func fingerprint(request []byte) string { return hash(canonical(request)) }
+func fingerprint(request []byte) string { return hash(catalog.Canonical(request)) }
 
 func hash(data []byte) string {
 	sum := sha256.Sum256(data)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -61,7 +62,7 @@ func (c *Client) find(ctx context.Context, id string) (*record, error) {
 	if failed != nil {
 		return nil, wrap(failed)
 	}
-	return nil, task.NotFound("there is no task %q; it may have been dropped after its retention", id)
+	return nil, catalog.NoTask(id)
 }
 
 // found returns the task of an answer, nil if it holds none.

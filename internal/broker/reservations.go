@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -58,7 +59,7 @@ func (c *Client) firstOfEach(tasks []*task.Task, places []int, errs []error) []i
 	first := make([]int, 0, len(places))
 	for _, i := range places {
 		if seen[tasks[i].ID] {
-			errs[i] = idTaken(tasks[i].ID)
+			errs[i] = catalog.IDTaken(tasks[i].ID)
 		} else if errs[i] == nil {
 			first = append(first, i)
 		}
@@ -90,7 +91,7 @@ func (c *Client) reserveOnce(ctx context.Context, tasks []*task.Task, places []i
 		case err != nil:
 			errs[i] = wrap(err)
 		case rivals[n].taken:
-			errs[i] = idTaken(tasks[i].ID)
+			errs[i] = catalog.IDTaken(tasks[i].ID)
 		case rivals[n].queue == "":
 			continue
 		default:
@@ -219,8 +220,6 @@ func (c *Client) withdraw(ctx context.Context, tasks []*task.Task, places []int,
 		_ = withdrawScript.Run(ctx, c.rdb, reservedKeys(tasks, queue, some), token).Err()
 	}
 }
-
-func idTaken(id string) error { return task.Conflict("task id %q is taken", id) }
 
 // reserveScript reserves ids, and prolongs the reservations of the same token.
 //

@@ -3,9 +3,8 @@ package broker
 import (
 	"crypto/md5"
 	"encoding/hex"
-	"encoding/json"
-	"strings"
 
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -15,20 +14,6 @@ func uniqueKey(t *task.Task) string {
 	if t.UniqueFor == 0 {
 		return ""
 	}
-	sum := md5.Sum(canonical(t.Payload)) // a name, not a safeguard
+	sum := md5.Sum(catalog.Canonical(t.Payload)) // a name, not a safeguard
 	return asynqPrefix(t.Queue) + "unique:" + t.Type + ":" + hex.EncodeToString(sum[:])
-}
-
-func canonical(payload json.RawMessage) []byte {
-	var value any
-	dec := json.NewDecoder(strings.NewReader(string(payload)))
-	dec.UseNumber() // 1e400 and 0.10 stay what they are
-	if err := dec.Decode(&value); err != nil {
-		return payload
-	}
-	sorted, err := json.Marshal(value) // with the keys in order
-	if err != nil {
-		return payload
-	}
-	return sorted
 }

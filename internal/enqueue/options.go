@@ -1,0 +1,36 @@
+package enqueue
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/task"
+)
+
+// DefaultQueues are those of the programs' configuration, with their weights.
+func DefaultQueues() map[string]int { return map[string]int{"critical": 6, "default": 3, "low": 1} }
+
+// defaultRetention is that of the programs' configuration.
+const defaultRetention = 24 * time.Hour
+
+// Options say what an Enqueuer accepts.
+type Options struct {
+	Queues    map[string]int // weights by name
+	Retention time.Duration
+	Callbacks bool
+	Types     []*task.Type
+}
+
+// Defaults are the options of which nobody has changed any.
+func Defaults() Options { return Options{Queues: DefaultQueues(), Retention: defaultRetention} }
+
+// Catalog returns a catalog with the types. Errors are those of Catalog.Add.
+func (o *Options) Catalog() (*catalog.Catalog, error) {
+	c := catalog.New(slices.Sorted(maps.Keys(o.Queues)), o.Retention)
+	if o.Callbacks {
+		c.AllowCallbacks()
+	}
+	return c, c.Add(o.Types...)
+}
