@@ -45,6 +45,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 		Types:        types,
 		Auth:         callers.asInterface(),
 		Prefix:       a.options.prefix,
+		Routes:       a.options.routes,
 		Monitor:      monitor,
 		Meter:        a.metrics.Requests(),
 		Metrics:      a.metrics.Handler(),

@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/labstack/echo/v4"
+
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/program"
 	"github.com/backbeat-go/backbeat/tasks"
@@ -32,4 +34,15 @@ func ExampleApp_Handler() {
 	if err := app.Run(context.Background()); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// Whoever may read tasks may see orders; only administrators may delete them.
+func ExampleRoutes() {
+	program.Main(program.API, tasks.Builtin(),
+		program.Routes("tasks.read", func(g *echo.Group) {
+			g.GET("/orders/:id", func(c echo.Context) error { return c.JSON(http.StatusOK, c.Param("id")) })
+		}),
+		program.Routes("admin", func(g *echo.Group) {
+			g.DELETE("/orders/:id", func(c echo.Context) error { return c.NoContent(http.StatusNoContent) })
+		}))
 }

@@ -6,8 +6,11 @@ import (
 	"regexp"
 
 	"github.com/backbeat-go/backbeat/client"
+	"github.com/labstack/echo/v4"
+
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/httpapi"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -24,6 +27,16 @@ func Logger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
 // document, the documentation and the dashboard follow it. The router may leave it in the path of requests to App.Handler or
 // cut it off as http.StripPrefix does. Default: none, the API is at the root.
 func Prefix(path string) Option { return func(o *options) { o.prefix = path } }
+
+// Routes adds routes of the caller's own to the API, below the same prefix and behind the same authentication: callers need
+// scope, which is one of the scopes of api.keys, or one of your own that JWTs have; "" means admin. Their requests have ids,
+// are logged, measured, limited in rate and in the size of bodies, and their errors are answered as problems: those of
+// echo.NewHTTPError by their status, those of package task by their code, any other as 500. They are not in the OpenAPI
+// document. Middleware is for routes, or for groups of g with a path. The paths /v1, /docs and /monitor, all below them, and
+// those that the API has are taken: New panics then.
+func Routes(scope string, add func(g *echo.Group)) Option {
+	return func(o *options) { o.routes = append(o.routes, httpapi.Routes{Scope: scope, Add: add}) }
+}
 
 // Use puts middleware around the handlers of all types, the first outermost.
 func Use(middleware ...task.Middleware) Option {
@@ -48,6 +61,7 @@ type options struct {
 	failed     task.FailureHook
 	logger     *slog.Logger
 	prefix     string
+	routes     []httpapi.Routes
 }
 
 var prefixPattern = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)

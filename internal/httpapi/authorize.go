@@ -51,8 +51,7 @@ func scopeOf(method, path string) string {
 // authorize lets a request pass if its caller may make it. Without an Authenticator everybody may.
 func (a *api) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		r := c.Request()
-		if scope := scopeOf(r.Method, r.URL.Path); a.Auth != nil && scope != open {
+		if scope := a.neededScope(c); a.Auth != nil && scope != open {
 			if err := a.admit(c, scope); err != nil {
 				return err
 			}

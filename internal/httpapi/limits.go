@@ -17,6 +17,12 @@ const maxDepth = 100
 // twice as soon as that is seen.
 func (a *api) limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
+		if a.isOwn(c) {
+			if err := a.boundBody(c); err != nil {
+				return err
+			}
+			return next(c)
+		}
 		r := c.Request()
 		if !strings.HasPrefix(r.URL.Path, "/v1/") || r.Body == nil || r.Body == http.NoBody {
 			return next(c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -94,16 +95,34 @@ func (a *api) handleError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
+	if e, ok := errors.AsType[*echo.HTTPError](err); ok {
+		err = newProblem(e.Code, a.detailOf(e, c))
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		err = newProblem(http.StatusRequestEntityTooLarge, "the body is too large")
+	}
+	ctx := c.Request().Context()
+	if !errors.Is(err, context.Canceled) {
+		ctx = context.WithoutCancel(ctx) // a panic is logged, whether its client waits or not
+	}
+	err = a.problemOf(ctx, err)
+	if more, ok := errors.AsType[huma.HeadersError](err); ok {
+		maps.Copy(c.Response().Header(), more.GetHeaders())
+	}
 	p, ok := errors.AsType[*problem](err)
 	if !ok {
-		p = newProblem(http.StatusInternalServerError, "something went wrong inside; the log knows more under this X-Request-Id")
-		if e, ok := errors.AsType[*echo.HTTPError](err); ok {
-			p = newProblem(e.Code, a.routeDetail(e.Code, c))
-		} else {
-			a.Logger.Error("request failed", "request_id", requestID(c.Request().Context()), "error", err)
-		}
+		other, _ := errors.AsType[huma.StatusError](err) // which problemOf leaves as it is
+		p = newProblem(other.GetStatus(), other.Error())
 	}
 	writeProblem(c.Response(), p)
+}
+
+// detailOf returns what a handler of Routes says, or what the router means.
+func (a *api) detailOf(e *echo.HTTPError, c echo.Context) string {
+	if text, ok := e.Message.(string); ok && text != http.StatusText(e.Code) && a.isOwn(c) {
+		return text
+	}
+	return a.routeDetail(e.Code, c)
 }
 
 func (a *api) routeDetail(status int, c echo.Context) string {

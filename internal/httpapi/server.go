@@ -87,6 +87,8 @@ type Config struct {
 	// Heartbeat is how often a stream of events without any gets a comment, and how long its client may take to take
 	// an event before it is cut off. Default: 15 s.
 	Heartbeat time.Duration
+	// Routes are beside those of the API.
+	Routes []Routes
 	// Stopping is closed when the server is to stop, which ends streams of events; nil: it never does.
 	Stopping <-chan struct{}
 	Version  string
@@ -103,6 +105,7 @@ type api struct {
 	bulks    *bodyReader[bulkRequest]
 	waits    waits
 	refusals *refusals
+	scopes   map[route]string // of Routes
 }
 
 // New returns the handler of the whole API.
@@ -134,6 +137,7 @@ func New(cfg Config) http.Handler {
 	describeAnswers(a.OpenAPI())
 	describeNulls(a.OpenAPI())
 	a.addPages(e)
+	a.addRoutes(e)
 	return withRequestID(below(cfg.Prefix, drainBodies(secure(cfg, e))))
 }
 
