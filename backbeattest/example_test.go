@@ -1,0 +1,83 @@
+package backbeattest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/backbeat-go/backbeat/backbeattest"
+	"github.com/backbeat-go/backbeat/client"
+	"github.com/backbeat-go/backbeat/task"
+)
+
+type WelcomeIn struct {
+	Address string `json:"address" format:"email"`
+}
+
+var Welcome = task.Define[WelcomeIn, task.None]("mail.welcome", task.MaxRetries(5))
+
+type mailer struct{ err error }
+
+func (m mailer) welcome(context.Context, WelcomeIn) (task.None, error) { return task.None{}, m.err }
+
+// signUp is the code under test.
+func signUp(ctx context.Context, q client.Enqueuer, address string) error {
+	_, err := client.Enqueue(ctx, q, Welcome, WelcomeIn{address}, client.Delay(time.Minute))
+	return err
+}
+
+// exampleTest stands for the *testing.T that a test has.
+type exampleTest struct{ testing.TB }
+
+func (exampleTest) Helper()                  {}
+func (exampleTest) Context() context.Context { return context.Background() }
+
+var t = exampleTest{}
+
+func ExampleRun() {
+	mail := mailer{err: task.RetryAfter(time.Minute, errors.New("connection refused"))}
+	out := backbeattest.Run(t, Welcome, mail.welcome, WelcomeIn{"ada@example.com"})
+	fmt.Println(out.State, "after", out.Delay, out.Failure.Message)
+	out = backbeattest.Run(t, Welcome, mail.welcome, WelcomeIn{"ada@example.com"}, backbeattest.WithInfo(task.RunInfo{Attempt: 6}))
+	fmt.Println(out.State)
+	out = backbeattest.Run(t, Welcome, mail.welcome, WelcomeIn{"ada"})
+	fmt.Println(out.State, out.Failure.Kind)
+	// Output:
+	// retrying after 1m0s connection refused
+	// failed
+	// failed permanent
+}
+
+func ExampleRequireEnqueued() {
+	q := backbeattest.NewRecorder(t)
+	_ = signUp(t.Context(), q, "ada@example.com")
+	welcome := backbeattest.RequireEnqueued(t, q, Welcome)
+	fmt.Println(welcome.In.Address, welcome.Task.State)
+	// Output: ada@example.com scheduled
+}
+
+func ExampleAwaitEnqueued() {
+	q := backbeattest.NewRecorder(t)
+	go signUp(t.Context(), q, "ada@example.com")
+	welcome := backbeattest.AwaitEnqueued(t, q, Welcome, 10*time.Second)
+	fmt.Println(welcome.In.Address)
+	// Output: ada@example.com
+}
+
+func ExampleRecorder_Run() {
+	q := backbeattest.NewRecorder(t)
+	_ = signUp(t.Context(), q, "ada@example.com")
+	q.Run(Welcome.Handle(mailer{}.welcome)) // the delay is passed over
+	fmt.Println(backbeattest.RequireEnqueued(t, q, Welcome).Task.State)
+	// Output: succeeded
+}
+
+func ExampleRecorder_Handle() {
+	q := backbeattest.NewRecorder(t)
+	q.Handle(sum.Handle(add))
+	out, err := client.Run(t.Context(), q, sum, sumIn{A: 2, B: 3}) // who waits runs the task
+	fmt.Println(out.Sum, err)
+	// Output: 5 <nil>
+}
