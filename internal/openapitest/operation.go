@@ -33,7 +33,26 @@ type content struct {
 
 type response struct {
 	content
-	Headers map[string]json.RawMessage
+	Headers map[string]struct{ Required bool }
+}
+
+// pointer leads to the operation in the document.
+func (op Operation) pointer() []string { return []string{"paths", op.Path, strings.ToLower(op.Method)} }
+
+// schemas returns the paths of the schemas of what the operation takes as its body and of what it answers with.
+func (op Operation) schemas() (paths [][]string) {
+	for name := range op.Body.Content {
+		paths = append(paths, append(op.pointer(), "requestBody", "content", name, "schema"))
+	}
+	for code, r := range op.Responses {
+		for name := range r.Content {
+			paths = append(paths, append(op.pointer(), "responses", code, "content", name, "schema"))
+		}
+		for name := range r.Headers {
+			paths = append(paths, append(op.pointer(), "responses", code, "headers", name, "schema"))
+		}
+	}
+	return paths
 }
 
 // Scope is what a caller must be allowed to do, "" if anybody may call.

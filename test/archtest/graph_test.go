@@ -15,7 +15,7 @@ type graph map[string][]string
 
 // readGraph asks the go command about the module's packages and everything that they are built from.
 func readGraph() (graph, error) {
-	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports", module+"/...")
+	cmd := exec.Command("go", "list", "-C", "../..", "-deps", "-json=ImportPath,Imports", "./...")
 	out, err := cmd.Output()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return nil, fmt.Errorf("%s: %w: %s", cmd, err, exit.Stderr)

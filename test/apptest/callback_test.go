@@ -20,7 +20,8 @@ import (
 
 var (
 	webhookSecret  = "whsec_" + base64.StdEncoding.EncodeToString([]byte("a secret for the callbacks, whole"))
-	signsCallbacks = "BACKBEAT_CALLBACK_SECRETS=" + webhookSecret
+	formerSecret   = "whsec_" + base64.StdEncoding.EncodeToString([]byte("a secret of before, 24 b"))
+	signsCallbacks = "BACKBEAT_CALLBACK_SECRETS=" + webhookSecret + "," + formerSecret
 )
 
 // receiver is a web server of a user, which gets callbacks and trusts only those whose signature the library for
@@ -83,16 +84,18 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if err != nil {
 		return // the worker was killed
 	}
-	hook, err := standardwebhooks.NewWebhook(webhookSecret)
-	if err == nil {
-		err = hook.Verify(body, req.Header)
+	for _, secret := range []string{webhookSecret, formerSecret} { // a receiver may have either
+		hook, err := standardwebhooks.NewWebhook(secret)
+		if err == nil {
+			err = hook.Verify(body, req.Header)
+		}
+		if err != nil {
+			r.t.Errorf("%v: %s %v", err, body, req.Header)
+		}
 	}
 	got := event{WebhookID: req.Header.Get("webhook-id")}
-	if err == nil {
-		err = json.Unmarshal(body, &got)
-	}
-	if err != nil {
-		r.t.Errorf("%v: %s %v", err, body, req.Header)
+	if err := json.Unmarshal(body, &got); err != nil {
+		r.t.Errorf("%v: %s", err, body)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

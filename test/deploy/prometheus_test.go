@@ -49,7 +49,7 @@ type scraping struct {
 
 func readYAML(t *testing.T, name string, into any) {
 	t.Helper()
-	data, err := os.ReadFile(name)
+	data, err := os.ReadFile(filepath.Join(root, "deploy", name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package tasks_test
+package email_test
 
 import (
 	"crypto/tls"

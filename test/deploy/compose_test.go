@@ -15,7 +15,7 @@ import (
 	"github.com/backbeat-go/backbeat/config"
 )
 
-const root = ".."
+const root = "../.."
 
 func project(t *testing.T) *types.Project {
 	t.Helper()

@@ -24,7 +24,7 @@ func newTypeScript(t *testing.T) typescript {
 	}
 	modules := filepath.Join(source, "node_modules")
 	if _, err := os.Stat(modules); err != nil {
-		t.Fatal("the packages of internal/apptest/typescript are not installed; install them with: make tools")
+		t.Fatal("the packages of test/apptest/typescript are not installed; install them with: make tools")
 	}
 	dir := t.TempDir()
 	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
