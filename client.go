@@ -20,6 +20,7 @@ import (
 type Client struct {
 	broker *broker.Client
 	types  *catalog.Catalog
+	learn  *learner
 }
 
 var _ client.Enqueuer = (*Client)(nil)
@@ -62,7 +63,7 @@ func NewClient(rdb redis.UniversalClient, opts ...ClientOption) *Client {
 	if err != nil {
 		panic("backbeat: " + err.Error())
 	}
-	return &Client{broker.NewClient(rdb, queuesOf(o.Queues)), types}
+	return &Client{broker.NewClient(rdb, queuesOf(o.Queues)), types, newLearner(rdb, types)}
 }
 
 // Close ends the subscription of those who wait, and waits for what is being enqueued.
@@ -78,7 +79,7 @@ func (c *Client) Submit(ctx context.Context, asked client.TaskRequest) (*client.
 	if r.IdempotencyKey != "" {
 		return c.submitOnce(ctx, r)
 	}
-	t, err := r.Prepare(c.types, c.broker.Now())
+	t, err := c.prepare(ctx, r, c.broker.Now())
 	if err != nil {
 		return nil, enqueue.Error(err)
 	}
@@ -98,8 +99,18 @@ func (c *Client) submitOnce(ctx context.Context, r *enqueue.Request) (*client.Ta
 	if err != nil {
 		return nil, err
 	}
-	t, _, err := c.broker.EnqueueOnce(ctx, once, func(now time.Time) (*task.Task, error) { return r.Prepare(c.types, now) }, r.Wait)
+	t, _, err := c.broker.EnqueueOnce(ctx, once, func(now time.Time) (*task.Task, error) { return c.prepare(ctx, r, now) }, r.Wait)
 	return answer(t, err)
+}
+
+// prepare checks a request. One that brings no definition is for a type that workers have registered.
+func (c *Client) prepare(ctx context.Context, r *enqueue.Request, now time.Time) (*task.Task, error) {
+	if r.Definition == nil {
+		if err := c.learn.look(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return r.Prepare(c.types, now)
 }
 
 // EnqueueBatch enqueues many tasks in as few round trips as for one. One that is refused does not hinder the others. The
@@ -113,7 +124,7 @@ func (c *Client) EnqueueBatch(ctx context.Context, requests []client.TaskRequest
 		r, err := enqueue.Encode(&requests[i])
 		if err == nil {
 			var t *task.Task
-			if t, err = r.Prepare(c.types, now); err == nil {
+			if t, err = c.prepare(ctx, r, now); err == nil {
 				tasks, places = append(tasks, t), append(places, i)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,6 +17,7 @@ import (
 	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/enqueue"
+	"github.com/backbeat-go/backbeat/internal/typestore"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -72,12 +74,13 @@ type Worker struct {
 	rdb    redis.UniversalClient
 	server *broker.Server
 	client *Client
+	types  *typestore.Registration
 	ready  chan struct{}
 }
 
 // NewWorker returns a worker for the types of sets: handlers, such as those that Definition.Handle returns, and sets of them.
-// The connection stays the caller's to close, after Run. It returns an error for a queue without a name or a weight, and for
-// two handlers of one type.
+// The connection stays the caller's to close, after Run. It returns an error for a queue without a name or a weight, for
+// two handlers of one type, and for a type whose schemas are too large to be registered.
 //
 // A worker leaves callbacks to the workers of package program, which sign them.
 func NewWorker(rdb redis.UniversalClient, cfg WorkerConfig, sets ...task.Set) (*Worker, error) {
@@ -106,7 +109,13 @@ func NewWorker(rdb redis.UniversalClient, cfg WorkerConfig, sets ...task.Set) (*
 		Failed:          cfg.OnFailure,
 		Logger:          cfg.Logger,
 	})
-	return &Worker{cfg, rdb, server, q, make(chan struct{})}, nil
+	types, err := typestore.NewRegistration(rdb, typestore.RegistrationConfig{
+		Worker: server.ID(), Handlers: handlers, SDK: typestore.SDK(), TTL: typesTTL, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Worker{cfg, rdb, server, q, types, make(chan struct{})}, nil
 }
 
 // withoutRetries returns a client on the same connections that sends no command twice by itself: a fetch that is repeated
@@ -154,8 +163,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.server.Start(ctx); err != nil {
 		return err
 	}
+	var registered sync.WaitGroup
+	registered.Go(func() { w.types.Run(ctx) }) // until ctx ends: nothing is to count on a worker that takes no more tasks
 	close(w.ready)
 	<-ctx.Done()
 	w.server.Stop()
+	registered.Wait()
 	return nil
 }

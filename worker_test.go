@@ -180,3 +180,30 @@ func TestWorkerConfigIsChecked(t *testing.T) {
 		}
 	}
 }
+
+// A client without definitions learns the types of workers from Redis.
+func TestTypesOfWorkersAreKnown(t *testing.T) {
+	server := redistest.Start(t)
+	q := backbeat.NewClient(server.Connect(t))
+	t.Cleanup(q.Close)
+	_, err := q.Enqueue(t.Context(), "shop.sum", sumIn{A: 1})
+	if !errors.Is(err, client.ErrInvalid) {
+		t.Errorf("before there is a worker: %v", err)
+	}
+	startWorker(t, server.Connect(t), backbeat.WorkerConfig{}, handlers()...)
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		asked, err := q.Enqueue(t.Context(), "shop.sum", sumIn{A: 1}, client.Wait(patience))
+		if err == nil {
+			if asked.State != client.Succeeded || string(asked.Result) != `{"sum":2}` {
+				t.Errorf("it is %+v", asked)
+			}
+			break
+		}
+		if !errors.Is(err, client.ErrInvalid) || time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+	if _, err := q.Enqueue(t.Context(), "shop.sum", map[string]any{"a": -1}); !errors.Is(err, client.ErrInvalid) {
+		t.Errorf("a bad payload: %v", err)
+	}
+}

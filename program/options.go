@@ -5,9 +5,9 @@ import (
 	"log/slog"
 	"regexp"
 
-	"github.com/backbeat-go/backbeat/client"
 	"github.com/labstack/echo/v4"
 
+	"github.com/backbeat-go/backbeat/client"
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/httpapi"

@@ -21,9 +21,6 @@ const (
 	registerWait = 5 * time.Second
 )
 
-// sdk names what the programs are built with.
-const sdk = "backbeat-go"
-
 // addTypes adds a part that keeps the catalog up to date with the types that workers register. The client is not its to close.
 func (a *App) addTypes(cfg *config.Config, rdb redis.UniversalClient, types *catalog.Catalog, every time.Duration) {
 	follow := newBackground(a.follower(cfg, rdb, types, every).Run)
@@ -39,7 +36,7 @@ func (a *App) registration(
 	cfg *config.Config, rdb redis.UniversalClient, worker string, handlers map[string]*task.Handler,
 ) (*typestore.Registration, error) {
 	return typestore.NewRegistration(rdb, typestore.RegistrationConfig{
-		Worker: worker, Handlers: handlers, SDK: sdk + "/" + Version(), TTL: cfg.Types.TTL, Logger: a.logger,
+		Worker: worker, Handlers: handlers, SDK: typestore.SDK(), TTL: cfg.Types.TTL, Logger: a.logger,
 	})
 }
 
