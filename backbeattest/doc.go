@@ -1,8 +1,9 @@
-// Package backbeattest tests programs that enqueue and run tasks. It needs no Redis and no sleeps:
+// Package backbeattest tests programs that enqueue and run tasks. It needs no Redis server and no sleeps:
 //
 //   - [Run] runs one attempt of a task as a worker does, and tells how it ended.
 //   - [NewRecorder] returns a client.Enqueuer in memory. [RequireEnqueued] and its like tell what was enqueued, and
 //     Recorder.Run runs it.
+//   - [Start] runs a worker, a beat and an API in the test's process.
 //
 // A test of a package that welcomes new users, and of the handler that does so:
 //

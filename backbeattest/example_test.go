@@ -81,3 +81,9 @@ func ExampleRecorder_Handle() {
 	fmt.Println(out.Sum, err)
 	// Output: 5 <nil>
 }
+
+func ExampleStart() {
+	d := backbeattest.Start(t, sum.Handle(add)) // t is that of the test
+	out, err := client.Run(t.Context(), d.Client(), sum, sumIn{A: 2, B: 3})
+	fmt.Println(out.Sum, err)
+}

@@ -2,7 +2,6 @@ package localredis
 
 import (
 	"crypto/rand"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -12,8 +11,8 @@ import (
 // clockStep is how often the clock of miniredis is moved. Its TTLs stand still otherwise.
 const clockStep = 100 * time.Millisecond
 
-// startEmbedded runs miniredis on a loopback port, with a password that nobody else on the machine knows.
-func startEmbedded(logger *slog.Logger) (*Server, error) {
+// StartEmbedded runs miniredis on a loopback port, with a password that nobody else on the machine knows.
+func StartEmbedded() (*Server, error) {
 	m := miniredis.NewMiniRedis()
 	password := rand.Text()
 	m.RequireAuth(password)
@@ -23,8 +22,6 @@ func startEmbedded(logger *slog.Logger) (*Server, error) {
 	quit := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() { driveClock(m, quit) })
-	logger.Warn("no redis-server on PATH: tasks are kept in memory and are lost when this program ends; " +
-		"install redis-server, or set BACKBEAT_REDIS_URL, to keep them")
 	return &Server{
 		url: "redis://:" + password + "@" + m.Addr() + "/0",
 		stop: func() {

@@ -38,7 +38,9 @@ var binaries = []string{"redis-server", "valkey-server"}
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	binary := findBinary()
 	if binary == "" {
-		return startEmbedded(opts.Logger)
+		opts.Logger.Warn("no redis-server on PATH: tasks are kept in memory and are lost when this program ends; " +
+			"install redis-server, or set BACKBEAT_REDIS_URL, to keep them")
+		return StartEmbedded()
 	}
 	dir, err := filepath.Abs(opts.Dir)
 	if err != nil {
