@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat"
+	"github.com/backbeat-go/backbeat/backbeattest"
 	"github.com/backbeat-go/backbeat/client"
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/redistest"
@@ -80,6 +81,14 @@ func onRedis(t *testing.T, server *redistest.Server) client.Enqueuer {
 	return c
 }
 
+// recorder returns an Enqueuer without a Redis.
+func recorder(t *testing.T) client.Enqueuer {
+	t.Helper()
+	r := backbeattest.NewRecorder(t)
+	r.Handle(handlers()...)
+	return r
+}
+
 // overHTTP starts an API in this process.
 func overHTTP(t *testing.T, server *redistest.Server) client.Enqueuer {
 	t.Helper()
@@ -117,7 +126,7 @@ func overHTTP(t *testing.T, server *redistest.Server) client.Enqueuer {
 func TestEnqueuersAreAlike(t *testing.T) {
 	server := redistest.Start(t)
 	startWorker(t, server.Connect(t), backbeat.WorkerConfig{}, handlers()...)
-	for name, q := range map[string]client.Enqueuer{"redis": onRedis(t, server), "http": overHTTP(t, server)} {
+	for name, q := range map[string]client.Enqueuer{"redis": onRedis(t, server), "http": overHTTP(t, server), "recorder": recorder(t)} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
