@@ -57,7 +57,7 @@ func (b *backlog) empty() bool {
 	return len(b.batches) == 0
 }
 
-// enqueue makes tasks of what has been committed. A queue that fails keeps its batches waiting, and no other's.
+// enqueue enqueues committed batches. A queue that fails delays only its own batches.
 func (l *leader) enqueue(ctx context.Context) error {
 	for {
 		select {
@@ -98,11 +98,11 @@ func (l *leader) enqueueBatch(ctx context.Context, batch *schedule.Batch) error 
 func (l *leader) putOff(ctx context.Context, queue string, batch *schedule.Batch) {
 	l.outbox.remove(batch.Size())
 	if l.backlog.add(queue, batch) {
-		l.flying.Go(func() { l.retryQueue(ctx, queue, batch) })
+		l.running.Go(func() { l.retryQueue(ctx, queue, batch) })
 	}
 }
 
-// handOn hands a batch that has become tasks to strike.
+// handOn passes an enqueued batch to ack.
 func (l *leader) handOn(ctx context.Context, batch *schedule.Batch) {
 	select {
 	case l.enqueued <- batch:
@@ -121,7 +121,7 @@ func (l *leader) retryQueue(ctx context.Context, queue string, batch *schedule.B
 			if errors.Is(err, schedule.ErrDeposed) {
 				select {
 				case l.retryFailed <- err:
-				default: // another queue has told
+				default: // another queue has reported it
 				}
 				return
 			}
@@ -136,7 +136,7 @@ func (l *leader) retryQueue(ctx context.Context, queue string, batch *schedule.B
 	l.Logger.Info("queue takes ticks again", "queue", queue)
 }
 
-// makeTasks makes tasks of a batch, and tells the meter how late these are.
+// makeTasks enqueues a batch, and reports its lateness to the meter.
 func (l *leader) makeTasks(ctx context.Context, batch *schedule.Batch) error {
 	if !l.valid() {
 		return schedule.ErrDeposed

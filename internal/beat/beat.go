@@ -15,8 +15,8 @@ import (
 // Beat turns schedules into tasks while it leads.
 type Beat struct {
 	cfg Config
-	// doubts counts, over terms, how often the store has refused steps of a schedule, so that one that it never takes
-	// does not keep the others from moving on.
+	// doubts counts, over terms, how often the store has refused steps of a schedule, so that a schedule that is always
+	// refused does not stop the others.
 	doubts map[string]int
 }
 
@@ -29,7 +29,7 @@ type Config struct {
 	// Schedules are those of the configuration file. They are written to the store when a term begins.
 	Schedules []Configured
 	Logger    *slog.Logger
-	// Meter is told what becomes of ticks. Default: nobody is.
+	// Meter counts the outcomes of ticks. Default: none.
 	Meter Meter
 }
 
@@ -40,7 +40,7 @@ type Configured struct {
 	Paused bool
 }
 
-// Queues is where ticks become tasks, and where the beat hears how those end. What it is told with a term fails with
+// Queues is where ticks become tasks, and where the beat reads how those ended. Calls with a term fail with
 // schedule.ErrDeposed once a later leader has called Fence.
 type Queues interface {
 	// Encode returns a task as a queue keeps it.
@@ -75,18 +75,18 @@ func New(cfg Config) *Beat {
 }
 
 // Lead does the leader's work for a term until ctx ends, valid reports that the term cannot be trusted any more, or
-// something fails. Whatever fails, the next term takes up where this one stopped: with what is owed.
+// something fails. After any failure, the next term begins with the outbox.
 func (b *Beat) Lead(ctx context.Context, term int64, valid func() bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	l := newLeader(b.cfg, b.doubts, term, valid)
-	defer l.flying.Wait()
+	defer l.running.Wait()
 	defer cancel()
 	if err := l.takeOver(ctx); err != nil {
 		return ignoreEnd(ctx, err)
 	}
 	var parts sync.WaitGroup
 	var failed atomic.Pointer[error]
-	for _, part := range []func(context.Context) error{l.load, l.fire, l.enqueue, l.strike, l.readEnds, l.show, l.replan, l.configure} {
+	for _, part := range []func(context.Context) error{l.load, l.fire, l.enqueue, l.ack, l.readEnds, l.show, l.replan, l.configure} {
 		parts.Go(func() {
 			// What fails because ctx has ended is no failure.
 			if err := ignoreEnd(ctx, part(ctx)); err != nil {

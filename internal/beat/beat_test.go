@@ -199,8 +199,8 @@ func (m *mortal) Commit(ctx context.Context, term int64, batch string, steps []*
 	return written, err
 }
 
-func (m *mortal) Strike(ctx context.Context, term int64, batch *schedule.Batch) error {
-	return m.survive(func() error { return m.Journal.Strike(ctx, term, batch) })
+func (m *mortal) Ack(ctx context.Context, term int64, batch *schedule.Batch) error {
+	return m.survive(func() error { return m.Journal.Ack(ctx, term, batch) })
 }
 
 func (m *mortal) EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error {

@@ -9,35 +9,34 @@ import (
 	"github.com/backbeat-go/backbeat/internal/schedule"
 )
 
-// flight is steps on their way to the store, and the batch of what they owe.
-type flight struct {
+// sent is steps that are being committed, with the batch of their ticks.
+type sent struct {
 	steps []*schedule.Step
 	batch *schedule.Batch
-	done  chan landing
+	done  chan commitAnswer
 }
 
-// landing is what the store answered.
-type landing struct {
+// commitAnswer is the answer of the store.
+type commitAnswer struct {
 	written []bool
 	err     error
 }
 
-// launch sends steps to the store. land is to be called for what it returns, in the order of the launches, unless the
-// term has ended.
-func (l *leader) launch(ctx context.Context, steps []*schedule.Step) *flight {
-	f := &flight{steps: steps, batch: &schedule.Batch{ID: l.nextBatch()}, done: make(chan landing, 1)}
+// send sends steps to the store. Call receive for each result, in the order of the sends, unless the term has ended.
+func (l *leader) send(ctx context.Context, steps []*schedule.Step) *sent {
+	f := &sent{steps: steps, batch: &schedule.Batch{ID: l.nextBatch()}, done: make(chan commitAnswer, 1)}
 	for _, step := range steps {
 		f.batch.Owed = append(f.batch.Owed, step.Owed...)
 	}
-	l.nowOwing(f.batch.Owed)
+	l.addTasks(f.batch.Owed)
 	l.outbox.add(f.batch.Size())
-	l.flying.Go(func() {
+	l.running.Go(func() {
 		if !l.valid() {
-			f.done <- landing{err: schedule.ErrDeposed}
+			f.done <- commitAnswer{err: schedule.ErrDeposed}
 			return
 		}
 		written, err := l.Journal.Commit(ctx, l.term, f.batch.ID, steps)
-		f.done <- landing{written, err}
+		f.done <- commitAnswer{written, err}
 	})
 	return f
 }
@@ -48,9 +47,9 @@ func (l *leader) nextBatch() string {
 	return l.batchPrefix + strconv.Itoa(l.batches)
 }
 
-// land waits for the store, hands on what the steps owe, and holds the schedules as they are now. A step whose schedule
-// was changed meanwhile was not taken: the schedule is read anew, and fires as it is now.
-func (l *leader) land(ctx context.Context, f *flight) error {
+// receive waits for the store, passes the batch to enqueue, and holds the schedules in their new state. A step whose
+// schedule was changed meanwhile was not written: the schedule is read again, and fires as it is now.
+func (l *leader) receive(ctx context.Context, f *sent) error {
 	answer := <-f.done
 	if answer.err != nil {
 		l.doubt(f.steps, answer.err)
@@ -71,7 +70,7 @@ func (l *leader) land(ctx context.Context, f *flight) error {
 		l.count(step)
 		l.keep(step.Loaded)
 	}
-	l.noLongerOwing(refused)
+	l.removeTasks(refused)
 	f.batch.Owed = taken
 	l.outbox.remove(size - f.batch.Size())
 	if len(taken) > 0 {
@@ -87,7 +86,7 @@ func (l *leader) land(ctx context.Context, f *flight) error {
 }
 
 // doubt notes that the store has refused steps. The next leader of this process writes each of them alone, so that only
-// the schedule at fault is paused, and the others go on.
+// the invalid schedule is paused, and the others go on.
 func (l *leader) doubt(steps []*schedule.Step, err error) {
 	if !errors.Is(err, schedule.ErrRefused) {
 		return

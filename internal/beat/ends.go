@@ -166,7 +166,7 @@ func (r *endsReader) read(ctx context.Context, queue string, noted int) ([]sched
 func (l *leader) noteEnds(ctx context.Context, read endsRead) error {
 	list := read.list
 	for i, end := range list {
-		if l.owes(end.TaskID) {
+		if l.inOutbox(end.TaskID) {
 			list = list[:i] // its run is not in the history yet; the reader comes back to it
 			break
 		}
@@ -189,7 +189,7 @@ func (l *leader) applyEnds(ctx context.Context, list []schedule.End) error {
 			return err
 		}
 		for _, part := range l.parts(steps) {
-			if err := l.land(ctx, l.launch(ctx, part)); err != nil {
+			if err := l.receive(ctx, l.send(ctx, part)); err != nil {
 				return err
 			}
 		}

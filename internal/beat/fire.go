@@ -92,7 +92,7 @@ func (l *leader) changed(ctx context.Context, id string) error {
 		return l.reload(ctx, []string{id})
 	}
 	select {
-	case l.unheard <- struct{}{}:
+	case l.missedChange <- struct{}{}:
 	default: // the loader knows
 	}
 	return nil
@@ -128,15 +128,15 @@ func (l *leader) overdue(ctx context.Context) error {
 // fireDue moves on what is due now. While the store takes some batches, the next is planned.
 func (l *leader) fireDue(ctx context.Context) error {
 	defer l.busy.Store(false)
-	var flying []*flight
-	land := func() error {
-		first := flying[0]
-		flying = flying[1:]
-		return l.land(ctx, first)
+	var inStore []*sent
+	receive := func() error {
+		first := inStore[0]
+		inStore = inStore[1:]
+		return l.receive(ctx, first)
 	}
 	for size := batchSize / 4; ; size = min(2*size, batchSize) { // the store need not wait for the first for long
 		due := l.upcoming.takeDue(l.Journal.Now(), size)
-		if len(due) == 0 && len(flying) == 0 {
+		if len(due) == 0 && len(inStore) == 0 {
 			return nil
 		}
 		l.busy.Store(true)
@@ -145,21 +145,21 @@ func (l *leader) fireDue(ctx context.Context) error {
 			return err
 		}
 		for _, part := range l.parts(steps) {
-			for l.outbox.full() && len(flying) > 0 {
-				if err := land(); err != nil {
+			for l.outbox.full() && len(inStore) > 0 {
+				if err := receive(); err != nil {
 					return err
 				}
 			}
 			l.outbox.wait(ctx)
-			if len(flying) == flights {
-				if err := land(); err != nil {
+			if len(inStore) == maxSent {
+				if err := receive(); err != nil {
 					return err
 				}
 			}
-			flying = append(flying, l.launch(ctx, part))
+			inStore = append(inStore, l.send(ctx, part))
 		}
 		if len(due) == 0 {
-			if err := land(); err != nil {
+			if err := receive(); err != nil {
 				return err
 			}
 		}
@@ -234,7 +234,7 @@ func (l *leader) verify(ctx context.Context, due []*schedule.Loaded) (map[string
 			continue
 		}
 		for _, id := range s.Unfinished {
-			if !l.owes(id) {
+			if !l.inOutbox(id) {
 				ids, owners = append(ids, id), append(owners, s)
 			}
 		}

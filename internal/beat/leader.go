@@ -18,23 +18,23 @@ import (
 const (
 	// horizon is how long before they are due schedules are loaded: reading and decoding them takes longer than planning.
 	horizon = 10 * time.Second
-	// held is how long before they are due schedules are kept that have just moved on: longer than the horizon, for until
-	// its ticks are struck off a schedule is not found by the time at which it is due next.
+	// held is how long before it is due a schedule that has just moved on is kept: longer than the horizon, because the
+	// index has its next due time only after its ticks are acknowledged.
 	held = 2 * horizon
-	// batchSize is how many schedules move on in one step of the store, maxTicks how many ticks they owe at most unless it is
-	// one schedule alone, and maxBytes how many bytes it takes to write that down, unless it is one tick alone.
+	// batchSize bounds the schedules of one commit, maxTicks its ticks unless it has a single schedule, and maxBytes its
+	// bytes unless it has a single tick.
 	batchSize = 256
 	maxTicks  = 512
 	maxBytes  = 4 << 20
-	// flights is how many batches the store may be taking at a time: enough for it never to wait.
-	flights = 3
-	// inFlight is how many batches may wait for the next part of their way.
+	// maxSent is how many commits may be in flight: enough for the store never to wait.
+	maxSent = 3
+	// inFlight is how many batches may wait for the next part.
 	inFlight = 1024
 )
 
-// leader is a Beat for one term. Its parts hand schedules and ticks on:
+// leader is a Beat for one term. Its parts pass schedules and ticks on:
 //
-//	load ──▶ fire ──▶ enqueue ──▶ strike
+//	load ──▶ fire ──▶ enqueue ──▶ ack
 //
 // Only fire changes what is upcoming, and so needs no lock for it.
 type leader struct {
@@ -42,17 +42,17 @@ type leader struct {
 	term  int64
 	valid func() bool // whether the term can still be trusted
 
-	loaded   chan []*schedule.Loaded // read ahead of time
-	unheard  chan struct{}           // word of a change may have been missed
-	upcoming *upcoming
-	flying   sync.WaitGroup // what launch has begun
+	loaded       chan []*schedule.Loaded // read ahead of time
+	missedChange chan struct{}           // a notification of a change may have been missed
+	upcoming     *upcoming
+	running      sync.WaitGroup // goroutines of send and retryQueue
 
 	doubts      map[string]int // by schedule: how often the store has refused a step of it; see Beat
 	batchPrefix string         // of the ids of this leader's batches
 	batches     int            // how many there are
 
-	committed   chan *schedule.Batch // to become tasks
-	enqueued    chan *schedule.Batch // to be struck off
+	committed   chan *schedule.Batch // to be enqueued
+	enqueued    chan *schedule.Batch // to be acknowledged
 	outbox      *outbox
 	backlog     backlog
 	retryFailed chan error                             // the term is over, as a retry has found
@@ -62,19 +62,19 @@ type leader struct {
 	log         tickLog
 	busy        atomic.Bool // fire moves on what is due
 
-	mu    sync.Mutex
-	owing map[string]bool // ids of tasks that are committed and not struck off
-	shown map[string]bool // ids of schedules that asynq's tools show
+	mu      sync.Mutex
+	unacked map[string]bool // ids of tasks that are committed and not yet acknowledged
+	shown   map[string]bool // ids of schedules that asynq's tools show
 }
 
 func newLeader(cfg Config, doubts map[string]int, term int64, valid func() bool) *leader {
 	return &leader{
-		Config:   cfg,
-		term:     term,
-		valid:    valid,
-		loaded:   make(chan []*schedule.Loaded),
-		unheard:  make(chan struct{}, 1),
-		upcoming: newUpcoming(),
+		Config:       cfg,
+		term:         term,
+		valid:        valid,
+		loaded:       make(chan []*schedule.Loaded),
+		missedChange: make(chan struct{}, 1),
+		upcoming:     newUpcoming(),
 		// The number of a term alone would not do: a Redis that has lost its last second may give it once more.
 		batchPrefix: fmt.Sprintf("%d-%s-", term, rand.Text()[:8]),
 		committed:   make(chan *schedule.Batch, inFlight),
@@ -86,14 +86,14 @@ func newLeader(cfg Config, doubts map[string]int, term int64, valid func() bool)
 		ended:       make(chan endsRead),
 		doubts:      doubts,
 		log:         tickLog{logger: cfg.Logger},
-		owing:       make(map[string]bool),
+		unacked:     make(map[string]bool),
 		shown:       make(map[string]bool),
 	}
 }
 
-// takeOver shuts out earlier leaders and makes tasks of what they still owed. Whatever they did before they died, they
-// cannot do more; so what is not owed after this has become a task once. A queue that cannot be reached is fenced when
-// the first ticks are put into it.
+// takeOver fences earlier leaders and enqueues the outbox that they left. After the fence they can enqueue no more, so a
+// committed tick that is not in the outbox has become a task once. An unreachable queue is fenced with the first ticks that
+// are put into it.
 func (l *leader) takeOver(ctx context.Context) error {
 	err := inTime(ctx, func(ctx context.Context) error { return l.Queues.Fence(ctx, l.term) })
 	if errors.Is(err, schedule.ErrDeposed) || ctx.Err() != nil {
@@ -102,7 +102,7 @@ func (l *leader) takeOver(ctx context.Context) error {
 	if err != nil {
 		l.Logger.Warn("queues cannot be reached; ticks for them will wait", "error", err)
 	}
-	owed, unread, err := l.allOwed(ctx)
+	owed, unread, err := l.allInOutbox(ctx)
 	if err != nil {
 		return err
 	}
@@ -113,20 +113,20 @@ func (l *leader) takeOver(ctx context.Context) error {
 	})
 	ticks := 0
 	for _, batch := range owed {
-		if err := l.settle(ctx, batch); err != nil {
+		if err := l.enqueueAndAck(ctx, batch); err != nil {
 			return err
 		}
 		ticks += len(batch.Owed)
 	}
 	if ticks > 0 {
-		l.Logger.Info("ticks that an earlier leader owed have become tasks", "ticks", ticks)
+		l.Logger.Info("outbox of an earlier leader enqueued", "ticks", ticks)
 	}
 	if unread > 0 || !l.backlog.empty() {
 		return nil
 	}
 	err = inTime(ctx, func(ctx context.Context) error { return l.Queues.ForgetTicks(ctx, l.term) })
 	if err != nil && !errors.Is(err, schedule.ErrDeposed) {
-		l.Logger.Debug("old batches of ticks are not forgotten", "error", err) // which only takes memory
+		l.Logger.Debug("old batches of ticks are not forgotten", "error", err) // costs only memory
 		return nil
 	}
 	return err
@@ -141,11 +141,11 @@ func inTime(ctx context.Context, call func(context.Context) error) error {
 	return call(ctx)
 }
 
-// allOwed returns the batches that are owed, and how many of them cannot be read.
-func (l *leader) allOwed(ctx context.Context) (owed []*schedule.Batch, unread int, err error) {
-	seen := make(map[string]bool) // the store may tell of one twice
+// allInOutbox returns the batches in the outbox, and how many others cannot be read.
+func (l *leader) allInOutbox(ctx context.Context) (owed []*schedule.Batch, unread int, err error) {
+	seen := make(map[string]bool) // the store may return one twice
 	for cursor := uint64(0); ; {
-		list, broken, next, err := l.Journal.Owed(ctx, cursor)
+		list, broken, next, err := l.Journal.Outbox(ctx, cursor)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -156,7 +156,7 @@ func (l *leader) allOwed(ctx context.Context) (owed []*schedule.Batch, unread in
 			}
 		}
 		for _, err := range broken {
-			l.Logger.Error("a batch of ticks that are owed cannot be read, and is set aside", "error", err)
+			l.Logger.Error("a batch in the outbox cannot be read and is skipped", "error", err)
 		}
 		unread += len(broken)
 		if cursor = next; cursor == 0 {
@@ -165,9 +165,9 @@ func (l *leader) allOwed(ctx context.Context) (owed []*schedule.Batch, unread in
 	}
 }
 
-// settle makes tasks of a batch and strikes it off, or leaves both for later if its queue cannot be reached.
-func (l *leader) settle(ctx context.Context, batch *schedule.Batch) error {
-	l.nowOwing(batch.Owed)
+// enqueueAndAck enqueues a batch and acknowledges it, or leaves both for later if its queue is unreachable.
+func (l *leader) enqueueAndAck(ctx context.Context, batch *schedule.Batch) error {
+	l.addTasks(batch.Owed)
 	l.outbox.add(batch.Size())
 	if err := l.enqueueBatch(ctx, batch); err != nil {
 		return err
@@ -180,9 +180,8 @@ func (l *leader) settle(ctx context.Context, batch *schedule.Batch) error {
 	}
 }
 
-// strike strikes off what has become a task. That can wait while ticks are on their way to be tasks: they must not be
-// late for it.
-func (l *leader) strike(ctx context.Context) error {
+// ack acknowledges enqueued batches. It waits while ticks are being enqueued, so that it does not make them late.
+func (l *leader) ack(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -191,42 +190,42 @@ func (l *leader) strike(ctx context.Context) error {
 			for l.mayWait() && pause(ctx, time.Millisecond) {
 			}
 			if err := l.complete(ctx, batch); err != nil {
-				return fmt.Errorf("strike off %d ticks: %w", len(batch.Owed), err)
+				return fmt.Errorf("acknowledge %d ticks: %w", len(batch.Owed), err)
 			}
 		}
 	}
 }
 
-// mayWait reports whether it is better to strike nothing off at the moment.
+// mayWait reports whether acknowledgements should wait at the moment.
 func (l *leader) mayWait() bool {
 	return (l.busy.Load() || len(l.committed) > 0) && len(l.enqueued) < cap(l.enqueued)/2 && !l.outbox.halfFull()
 }
 
-// complete strikes a batch off and forgets it.
+// complete acknowledges a batch and forgets it.
 func (l *leader) complete(ctx context.Context, batch *schedule.Batch) error {
-	if err := l.strikeOff(ctx, batch); err != nil {
+	if err := l.acknowledge(ctx, batch); err != nil {
 		return err
 	}
-	l.noLongerOwing(batch.Owed)
+	l.removeTasks(batch.Owed)
 	l.outbox.remove(batch.Size())
 	return nil
 }
 
-// strikeOff strikes a batch off. A deletion may go on as soon as that is done, and drops what asynq's tools are told: they
-// are told before.
-func (l *leader) strikeOff(ctx context.Context, batch *schedule.Batch) error {
+// acknowledge removes a batch from the outbox. asynq's tools are updated before that, because a waiting deletion goes on as
+// soon as the batch is removed, and drops their entries.
+func (l *leader) acknowledge(ctx context.Context, batch *schedule.Batch) error {
 	if shown := l.shownOf(batch.Owed); len(shown) > 0 {
 		if err := l.Queues.Enqueued(ctx, shown); err != nil { // it is only shown
 			l.Logger.Debug("ticks not shown in asynq's tools", "error", err)
 		}
 	}
-	if err := l.Journal.Strike(ctx, l.term, batch); err != nil {
+	if err := l.Journal.Ack(ctx, l.term, batch); err != nil {
 		return err
 	}
 	err := l.Queues.Struck(ctx, batch)
 	if task.CodeOf(err) == task.CodeUnavailable {
-		// The queue has gone out of reach since it got its ticks. What it keeps of them takes a little memory, until a
-		// leader that takes over drops it.
+		// The queue has become unreachable since it got its ticks. Its record of the batch takes a little memory until the
+		// next leader drops it.
 		l.Logger.Debug("a queue does not forget its ticks", "error", err)
 		return nil
 	}
@@ -245,24 +244,24 @@ func (l *leader) shownOf(owed []*schedule.Owed) (shown []*schedule.Owed) {
 	return shown
 }
 
-func (l *leader) nowOwing(owed []*schedule.Owed) {
+func (l *leader) addTasks(owed []*schedule.Owed) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, o := range owed {
-		l.owing[o.Run.TaskID] = true
+		l.unacked[o.Run.TaskID] = true
 	}
 }
 
-func (l *leader) noLongerOwing(owed []*schedule.Owed) {
+func (l *leader) removeTasks(owed []*schedule.Owed) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, o := range owed {
-		delete(l.owing, o.Run.TaskID)
+		delete(l.unacked, o.Run.TaskID)
 	}
 }
 
-func (l *leader) owes(taskID string) bool {
+func (l *leader) inOutbox(taskID string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.owing[taskID]
+	return l.unacked[taskID]
 }

@@ -13,8 +13,8 @@ const loadInterval = time.Second
 // errSetBack ends a term in which the clock was set back: the next one plans anew.
 var errSetBack = errors.New("the clock was set back")
 
-// load reads schedules before they are due. It goes over each stretch of time once: what changes in a stretch that it
-// has been over, fire hears of. When fire may not have heard, load goes over all of it again.
+// load reads schedules before they are due. It reads each period once: fire is notified of later changes in that period.
+// If a notification may have been missed, load reads all of it again.
 func (l *leader) load(ctx context.Context) error {
 	var until time.Time
 	for {
@@ -42,7 +42,7 @@ func (l *leader) load(ctx context.Context) error {
 			return nil
 		case <-time.After(loadInterval):
 			until = end
-		case <-l.unheard:
+		case <-l.missedChange:
 			until = time.Time{}
 		}
 	}

@@ -6,12 +6,12 @@ import (
 	"github.com/backbeat-go/backbeat/internal/schedule"
 )
 
-// Meter is told what becomes of ticks, so that it can be counted. It is told in passing, and must not take its time.
+// Meter counts the outcomes of ticks. Its methods are called inline and must not block.
 type Meter interface {
-	// Ticks is told of ticks once what becomes of them is written down.
+	// Ticks counts n ticks whose outcome has been committed.
 	Ticks(outcome schedule.Outcome, n int)
-	// Late is told how long after it was due a tick had become a task. Of one that an earlier leader owed it may be told
-	// twice.
+	// Late observes how long after it was due a tick was enqueued. A tick in the outbox of an earlier leader may be
+	// observed twice.
 	Late(d time.Duration)
 }
 
@@ -21,7 +21,7 @@ type noMeter struct{}
 func (noMeter) Ticks(schedule.Outcome, int) {}
 func (noMeter) Late(time.Duration)          {}
 
-// count tells the meter of a step that was taken.
+// count counts the ticks of a committed step.
 func (l *leader) count(step *schedule.Step) {
 	skipped := 0
 	for _, run := range step.Runs {

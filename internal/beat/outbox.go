@@ -5,11 +5,11 @@ import (
 	"sync/atomic"
 )
 
-// outboxRoom is how many bytes of ticks may be committed and not yet struck off: they are in the memory of Redis and of
+// outboxRoom bounds the bytes of ticks that are committed and not yet acknowledged: they are in the memory of Redis and of
 // this process.
 const outboxRoom = 128 << 20
 
-// outbox counts the bytes of ticks that are committed, or are about to be, and not yet struck off.
+// outbox counts the bytes of ticks that are committed, or are being committed, and not yet acknowledged.
 type outbox struct {
 	bytes atomic.Int64
 	freed chan struct{} // there are fewer
@@ -27,7 +27,7 @@ func (o *outbox) remove(n int) {
 	}
 }
 
-// full reports whether no more ticks should be committed, halfFull whether it is time to strike some off.
+// full reports whether no more ticks should be committed, halfFull whether to acknowledge some now.
 func (o *outbox) full() bool     { return o.bytes.Load() >= outboxRoom }
 func (o *outbox) halfFull() bool { return o.bytes.Load() >= outboxRoom/2 }
 

@@ -405,12 +405,12 @@ func (j *laggard) Due(ctx context.Context, from, until time.Time, limit int) ([]
 	return ids, err
 }
 
-func (j *laggard) Strike(ctx context.Context, term int64, batch *schedule.Batch) error {
+func (j *laggard) Ack(ctx context.Context, term int64, batch *schedule.Batch) error {
 	select {
 	case <-j.passed:
 	case <-ctx.Done():
 	}
-	return j.Journal.Strike(ctx, term, batch)
+	return j.Journal.Ack(ctx, term, batch)
 }
 
 func TestPauseAndResume(t *testing.T) {

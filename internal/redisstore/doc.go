@@ -12,14 +12,14 @@
 // against its term.
 //
 //	update.lua   API:    state, spec, due time ◀─ if the state is the one that was read
-//	commit.lua   leader: state, what is owed, history ◀─ the same, for hundreds of schedules, and the term
-//	strike.lua   leader: what is owed ─▶ history, due time, once it is in its queues
-//	delete.lua   API:    all of it goes, but for what is owed
-//	disown.lua   API:    waits for that to become tasks; drops it, and begins a new term, where nobody leads
+//	commit.lua   leader: state, outbox, history ◀─ the same, for hundreds of schedules, and the term
+//	ack.lua   leader: outbox ─▶ history, due time, once the batch is in its queue
+//	delete.lua   API:    deletes everything except the outbox
+//	drop_ticks.lua   API:    waits until the outbox has none of its ticks; drops them and begins a new term if there is no leader
 //
-// What a commit owes is one value, a batch: its rows one after the other. It does not change until it is struck off as a
-// whole, except that a deletion where nobody leads takes the rows of one schedule out. The index of due times may lag behind
-// the state of a schedule that is in a batch: a commit leaves it alone, and strike.lua sets it to what the state says by then,
+// The ticks of a commit are one value in the outbox, a batch: its rows one after the other. It does not change until it is
+// acknowledged as a whole, except that a deletion without a leader removes the rows of one schedule. The index of due times may lag behind
+// the state of a schedule that is in a batch: a commit leaves it alone, and ack.lua sets it to what the state says by then,
 // whoever wrote that. So it names no schedule later than it is due, and the state is what counts.
 //
 // A Lease is a lease.Store. Which answer Acquire gives depends on what Redis knows and on what the candidate says

@@ -186,7 +186,7 @@ func decodeRun(text string) (schedule.Run, error) {
 
 // encodeRows writes the ticks that a step owes one after the other. A row is two lines, the schedule and the queue; a
 // third, the times of the tick, of its firing and of its lateness in ms and the length of the message; and the message,
-// which may have any bytes. disown.lua reads it as well.
+// which may have any bytes. drop_ticks.lua reads it as well.
 func encodeRows(b []byte, owed []*schedule.Owed) []byte {
 	for _, o := range owed {
 		b = append(append(b, o.ScheduleID...), '\n')

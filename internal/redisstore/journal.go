@@ -35,7 +35,7 @@ func (s *Schedules) Commit(ctx context.Context, term int64, batch string, steps 
 	for i, step := range steps {
 		states[i] = string(encodeState(&step.State))
 	}
-	keys := []string{termKey, statesKey, dueKey, owedKey}
+	keys := []string{termKey, statesKey, dueKey, outboxKey}
 	refused, err := commitScript.Run(ctx, s.rdb, keys, commitArgs(term, batch, steps, states)...).Int64Slice()
 	if errors.Is(err, redis.Nil) {
 		return nil, schedule.ErrDeposed
@@ -124,19 +124,19 @@ func appendStep(args []any, number int, step *schedule.Step) []any {
 	return args
 }
 
-// owedPage is how many batches are read at a time: hundreds of ticks may be in each.
-const owedPage = 8
+// outboxPage is how many batches are read at a time: hundreds of ticks may be in each.
+const outboxPage = 8
 
 // Owed returns some of the batches that were written down and have not been struck off.
-func (s *Schedules) Owed(ctx context.Context, cursor uint64) (list []*schedule.Batch, broken []error, next uint64, err error) {
-	fields, next, err := s.rdb.HScan(ctx, owedKey, cursor, "", owedPage).Result()
+func (s *Schedules) Outbox(ctx context.Context, cursor uint64) (list []*schedule.Batch, broken []error, next uint64, err error) {
+	fields, next, err := s.rdb.HScan(ctx, outboxKey, cursor, "", outboxPage).Result()
 	if err != nil {
 		return nil, nil, 0, unavailable(err)
 	}
 	for i := 0; i+1 < len(fields); i += 2 {
 		owed, err := decodeRows(fields[i+1])
 		if err != nil {
-			broken = append(broken, fmt.Errorf("%s in %s: %w", fields[i], owedKey, err))
+			broken = append(broken, fmt.Errorf("%s in %s: %w", fields[i], outboxKey, err))
 			continue
 		}
 		list = append(list, &schedule.Batch{ID: fields[i], Owed: owed})
@@ -144,14 +144,14 @@ func (s *Schedules) Owed(ctx context.Context, cursor uint64) (list []*schedule.B
 	return list, broken, next, nil
 }
 
-// Strike strikes a batch off that is in its queues now, and tells its ticks in the history.
-func (s *Schedules) Strike(ctx context.Context, term int64, batch *schedule.Batch) error {
+// Ack removes an enqueued batch from the outbox and adds its ticks to the history.
+func (s *Schedules) Ack(ctx context.Context, term int64, batch *schedule.Batch) error {
 	args := make([]any, 0, 5+2*len(batch.Owed))
 	args = append(args, term, runsPrefix, schedule.RunsKept, int(runsTTL.Seconds()), batch.ID)
 	for _, o := range batch.Owed {
 		args = append(args, o.ScheduleID, encodeRun(&o.Run))
 	}
-	err := strikeScript.Run(ctx, s.rdb, []string{termKey, owedKey, statesKey, dueKey}, args...).Err()
+	err := ackScript.Run(ctx, s.rdb, []string{termKey, outboxKey, statesKey, dueKey}, args...).Err()
 	if errors.Is(err, redis.Nil) {
 		return schedule.ErrDeposed
 	}

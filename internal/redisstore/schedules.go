@@ -210,7 +210,7 @@ func (s *Schedules) Delete(ctx context.Context, id string, check func(*schedule.
 		return err
 	}
 	// Whatever an earlier deletion has begun is ended, too.
-	if err := s.disown(ctx, id); err != nil {
+	if err := s.dropTicks(ctx, id); err != nil {
 		return err
 	}
 	if err := s.queues.Forget(ctx, id); err != nil {
@@ -247,7 +247,7 @@ func (s *Schedules) drop(ctx context.Context, id string, check func(*schedule.Sc
 	}
 }
 
-func (s *Schedules) disown(ctx context.Context, id string) error {
+func (s *Schedules) dropTicks(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	batches, err := s.batchesWith(ctx, id)
@@ -256,7 +256,7 @@ func (s *Schedules) disown(ctx context.Context, id string) error {
 	}
 	args := append([]any{id}, batches...)
 	for {
-		left, err := disownScript.Run(ctx, s.rdb, []string{owedKey, leaderKey, termKey}, args...).Int64Slice()
+		left, err := dropTicksScript.Run(ctx, s.rdb, []string{outboxKey, leaderKey, termKey}, args...).Int64Slice()
 		if err != nil {
 			return unavailable(err)
 		}
@@ -277,7 +277,7 @@ func (s *Schedules) disown(ctx context.Context, id string) error {
 // batchesWith returns the ids of batches in which a schedule owes ticks.
 func (s *Schedules) batchesWith(ctx context.Context, id string) (batches []any, err error) {
 	for cursor := uint64(0); ; {
-		list, _, next, err := s.Owed(ctx, cursor)
+		list, _, next, err := s.Outbox(ctx, cursor)
 		if err != nil {
 			return nil, err
 		}

@@ -77,7 +77,7 @@ func TestOwedThatCannotBeRead(t *testing.T) {
 	var errs []string
 	var good []*schedule.Batch
 	for cursor, first := uint64(0), true; first || cursor != 0; first = false {
-		list, unread, next, err := schedules.Owed(t.Context(), cursor)
+		list, unread, next, err := schedules.Outbox(t.Context(), cursor)
 		must(t, err)
 		for _, err := range unread {
 			errs = append(errs, err.Error())

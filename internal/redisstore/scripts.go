@@ -19,12 +19,12 @@ var (
 	leadershipScript = script("lease_leadership")
 	timeScript       = script("lease_time")
 
-	loadScript   = script("load")
-	updateScript = script("update")
-	deleteScript = script("delete")
-	disownScript = script("disown")
-	commitScript = script("commit")
-	strikeScript = script("strike")
+	loadScript      = script("load")
+	updateScript    = script("update")
+	deleteScript    = script("delete")
+	dropTicksScript = script("drop_ticks")
+	commitScript    = script("commit")
+	ackScript       = script("ack")
 
 	takeScript = script("take")
 )

@@ -40,7 +40,7 @@ type Loaded struct {
 	Broken error
 }
 
-// Step is what a leader makes of a schedule: its new state, the tasks that this owes, and what to tell in the history.
+// Step is one change of a schedule by the leader: its new state, its ticks for the outbox, and its runs for the history.
 type Step struct {
 	*Loaded
 	Owed      []*Owed
@@ -72,7 +72,7 @@ func (s *Step) Queue() string {
 	return s.Owed[0].Queue
 }
 
-// Owed is a tick that has been decided to run and is to become a task.
+// Owed is a tick in the outbox: committed, not yet enqueued.
 type Owed struct {
 	ScheduleID string
 	Run        Run
@@ -81,8 +81,8 @@ type Owed struct {
 	Message []byte
 }
 
-// Batch is the ticks that one commit owes. They become tasks together, and are struck off together, under an id that no
-// other batch ever has.
+// Batch is the ticks that one commit adds to the outbox. They are enqueued together and acknowledged together, under an id
+// that no other batch ever has.
 type Batch struct {
 	ID   string
 	Owed []*Owed
@@ -103,8 +103,7 @@ type End struct {
 	State      task.State // canceled also for a task that was deleted before it ended
 }
 
-// Journal is what a leader of the beat works on: it moves schedules on and writes down, in the same step, the tasks that
-// this owes, until they are in their queues.
+// Journal is the leader's view of the store: it moves schedules on and adds their ticks to the outbox in the same step.
 type Journal interface {
 	Now() time.Time
 	// Advance tells of a time that has been: if the clock is behind it, because it was set back since, Now goes on from
@@ -117,17 +116,16 @@ type Journal interface {
 	// Load returns the schedules with the ids, in order, and nil for those that are gone.
 	Load(ctx context.Context, ids []string) ([]*Loaded, error)
 	// Commit writes steps down, each unless its schedule has been changed since it was loaded, and reports for each
-	// whether it was written; those that were have their new Version then. What they owe is a batch under the id, if it
-	// is anything. It fails with ErrDeposed, and writes nothing, if another has led since the term, and with ErrRefused if
+	// whether it was written; those that were have their new Version then. Their ticks, if any, become a batch
+	// with the id in the outbox. It fails with ErrDeposed, and writes nothing, if another has led since the term, and with ErrRefused if
 	// the store is in order but does not take these steps.
 	Commit(ctx context.Context, term int64, batch string, steps []*Step) (written []bool, err error)
-	// Owed returns some of the batches that were written down and have not been struck off, and the cursor for the next
+	// Outbox returns some of the batches that are committed and not yet acknowledged, and the cursor for the next
 	// of them; 0 begins and ends. Those that cannot be read are in broken.
-	Owed(ctx context.Context, cursor uint64) (list []*Batch, broken []error, next uint64, err error)
-	// Strike strikes a batch off that is in its queues now, and tells its ticks in the history. ErrDeposed as for Commit.
-	Strike(ctx context.Context, term int64, batch *Batch) error
-	// Changes tells the ids of schedules that somebody has changed, and "" when some may have been overheard, until
-	// ctx ends.
+	Outbox(ctx context.Context, cursor uint64) (list []*Batch, broken []error, next uint64, err error)
+	// Ack removes an enqueued batch from the outbox and adds its ticks to the history. ErrDeposed as for Commit.
+	Ack(ctx context.Context, term int64, batch *Batch) error
+	// Changes sends the ids of changed schedules, and "" when notifications may have been missed, until ctx ends.
 	Changes(ctx context.Context) <-chan string
 }
 

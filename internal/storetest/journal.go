@@ -60,10 +60,10 @@ func (s *suite) deposedStrike() {
 	batch := s.tickAll(first, "1", "s")
 	resign()
 	second, _ := s.lead()
-	s.wantDeposed("a strike", s.Schedules.Strike(s.Context(), first, batch))
+	s.wantDeposed("an acknowledgement", s.Schedules.Ack(s.Context(), first, batch))
 	same(s, "what is owed", s.owed(), map[string]*schedule.Batch{"1": batch})
 	same(s, "what is told", len(s.runs()), 0)
-	s.must(s.Schedules.Strike(s.Context(), second, batch)) // the next leader has made tasks of it
+	s.must(s.Schedules.Ack(s.Context(), second, batch)) // the next leader has made tasks of it
 	same(s, "what is owed after its strike", len(s.owed()), 0)
 }
 
@@ -95,10 +95,10 @@ func (s *suite) batches() {
 	s.commit(term, "nothing", idle)
 	same(s, "what is owed", s.owed(), want)
 
-	s.must(s.Schedules.Strike(s.Context(), term, want["flood"]))
+	s.must(s.Schedules.Ack(s.Context(), term, want["flood"]))
 	delete(want, "flood")
 	first := fmt.Sprintf("%d-0", term)
-	s.must(s.Schedules.Strike(s.Context(), term, want[first]))
+	s.must(s.Schedules.Ack(s.Context(), term, want[first]))
 	delete(want, first)
 	same(s, "what is owed after two strikes", s.owed(), want)
 }
@@ -117,11 +117,11 @@ func (s *suite) strikes() {
 		time.Sleep(time.Millisecond)
 	}
 	for range 2 {
-		s.must(s.Schedules.Strike(s.Context(), term, first))
+		s.must(s.Schedules.Ack(s.Context(), term, first))
 	}
 	s.ends("the deletion", done)
-	s.must(s.Schedules.Strike(s.Context(), term, second))
-	s.must(s.Schedules.Strike(s.Context(), term, first))
+	s.must(s.Schedules.Ack(s.Context(), term, second))
+	s.must(s.Schedules.Ack(s.Context(), term, first))
 	same(s, "the history", s.runs(), []schedule.Run{second.Owed[0].Run, first.Owed[0].Run})
 	s.must(s.Schedules.Delete(s.Context(), "s", nil))
 	if left := s.Left(s.T); len(left) > 0 {
@@ -147,10 +147,10 @@ func (s *suite) dueAfterStrike() {
 	if ids := s.dueIDs(time.Time{}, s.minute(2).Add(1)); !slices.Contains(ids, "ticks") || slices.Contains(ids, "edited") {
 		s.Errorf("before the strike those are due: %q", ids)
 	}
-	s.must(s.Schedules.Strike(s.Context(), term, batch))
+	s.must(s.Schedules.Ack(s.Context(), term, batch))
 	same(s, "at the second minute", s.dueIDs(s.minute(2), s.minute(3)), []string{"ticks"})
 	same(s, "at the third", s.dueIDs(s.minute(3), s.minute(4)), []string{"twice"})
-	s.must(s.Schedules.Strike(s.Context(), term, later))
+	s.must(s.Schedules.Ack(s.Context(), term, later))
 	same(s, "all", s.dueIDs(time.Time{}, s.minute(99)), []string{"ticks", "twice", "edited"})
 }
 
@@ -161,7 +161,7 @@ func (s *suite) history() {
 	var newest schedule.Run
 	for i := range n {
 		b := s.tickAll(term, fmt.Sprint(i), "s")
-		s.must(s.Schedules.Strike(s.Context(), term, b))
+		s.must(s.Schedules.Ack(s.Context(), term, b))
 		newest = b.Owed[0].Run
 	}
 	runs := s.runs()

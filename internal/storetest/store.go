@@ -89,7 +89,7 @@ func (s *suite) deletion() {
 	s.put("s", 1)
 	s.put("other", 2)
 	term, _ := s.lead()
-	s.must(s.Schedules.Strike(s.Context(), term, s.tickAll(term, "1", "s")))
+	s.must(s.Schedules.Ack(s.Context(), term, s.tickAll(term, "1", "s")))
 	s.must(s.Schedules.Delete(s.Context(), "s", nil))
 	_, err := s.Schedules.Get(s.Context(), "s")
 	s.wantNotFound("a schedule that was deleted", err)
@@ -213,15 +213,15 @@ func (s *suite) deletionWaits() {
 	done := make(chan error, 1)
 	go func() { done <- s.Schedules.Delete(context.WithoutCancel(s.Context()), "doomed", nil) }()
 	s.waits("the deletion", done)
-	s.must(s.Schedules.Strike(s.Context(), term, first))
+	s.must(s.Schedules.Ack(s.Context(), term, first))
 	s.waits("the deletion", done)
-	s.must(s.Schedules.Strike(s.Context(), term, second))
+	s.must(s.Schedules.Ack(s.Context(), term, second))
 	s.ends("the deletion", done)
 	same(s, "what is owed", s.owed(), map[string]*schedule.Batch{"2": unrelated})
 	if s.queues.fenced != 0 {
 		s.Errorf("the leader was deposed by term %d", s.queues.fenced)
 	}
-	s.must(s.Schedules.Strike(s.Context(), term, unrelated))
+	s.must(s.Schedules.Ack(s.Context(), term, unrelated))
 }
 
 // Nobody leads any more, but the last leader may only be stopped.
@@ -242,7 +242,7 @@ func (s *suite) deletionWithoutLeader() {
 
 	_, err := s.Schedules.Commit(s.Context(), term, "3", []*schedule.Step{s.tick(s.load("s0")[0])})
 	s.wantDeposed("a commit of the leader that was stopped", err)
-	s.wantDeposed("a strike of it", s.Schedules.Strike(s.Context(), term, second))
+	s.wantDeposed("an acknowledgement of it", s.Schedules.Ack(s.Context(), term, second))
 	if s.queues.fenced <= term {
 		s.Errorf("the queues were fenced with term %d, not with one after %d", s.queues.fenced, term)
 	}

@@ -241,7 +241,7 @@ func (s *suite) owed() map[string]*schedule.Batch {
 	s.Helper()
 	all := make(map[string]*schedule.Batch)
 	for cursor := uint64(0); ; {
-		list, broken, next, err := s.Schedules.Owed(s.Context(), cursor)
+		list, broken, next, err := s.Schedules.Outbox(s.Context(), cursor)
 		s.must(errors.Join(append(broken, err)...))
 		for _, b := range list {
 			all[b.ID] = b

@@ -1,20 +1,20 @@
--- Moves schedules on, each unless it has been changed since it was read, and writes down what this owes.
+-- Moves schedules on, each unless it has been changed since it was read, and adds their ticks to the outbox.
 --
--- What does nothing but owe ticks keeps its place in the index of what is due until they are struck off: moving it takes
--- as long as all else here, and the ticks would be late for it.
+-- A schedule that only fires ticks keeps its place in the index of due times until they are acknowledged: moving it takes
+-- as long as the rest of this script, and would make the ticks late.
 --
 -- KEYS[1] term
 -- KEYS[2] states
 -- KEYS[3] due
--- KEYS[4] owed
+-- KEYS[4] outbox
 -- ARGV[1] the leader's term
 -- ARGV[2] prefix of the keys of runs
 -- ARGV[3] how many runs to keep
 -- ARGV[4] how long to keep them, in s
--- ARGV[5] id of the batch of what they owe
+-- ARGV[5] id of the batch of their ticks
 -- ARGV[6] how many schedules there are
--- and then the ids; the states that were read; the new ones; the rows of what they owe, as one string; how many bytes of it
--- are of each, as another, such as "17 0 21 ";
+-- and then the ids; the states that were read; the new ones; the rows of their ticks, as one string; how many bytes of it
+-- belong to each, as another, such as "17 0 21 ";
 -- and then for each schedule of which there is more to say:
 --   its place among them, from 1,
 --   when it is due in ms, "" = never,

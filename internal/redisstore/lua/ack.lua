@@ -1,8 +1,8 @@
--- Strikes a batch off whose ticks have become tasks, tells them in the history, and moves their schedules in the index of
--- what is due to where their states say.
+-- Removes an enqueued batch from the outbox, adds its ticks to the history, and updates the due times of their schedules
+-- in the index from their states.
 --
 -- KEYS[1] term
--- KEYS[2] owed
+-- KEYS[2] outbox
 -- KEYS[3] states
 -- KEYS[4] due
 -- ARGV[1] the leader's term
@@ -14,7 +14,7 @@
 --
 -- Returns 1, or false if another leads by now.
 if redis.call("GET", KEYS[1]) ~= ARGV[1] then return false end
-if redis.call("HDEL", KEYS[2], ARGV[5]) == 0 then return 1 end -- what was struck off already is told already
+if redis.call("HDEL", KEYS[2], ARGV[5]) == 0 then return 1 end -- it was acknowledged before
 local ids = {}
 for i = 6, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
 local states = redis.call("HMGET", KEYS[3], unpack(ids))
@@ -30,7 +30,7 @@ for n, id in ipairs(ids) do
     end
     if length > kept then redis.call("LTRIM", key, 0, kept - 1) end
     redis.call("EXPIRE", key, ARGV[4])
-    -- Whoever wrote a state that is due at no time has taken it out of the index.
+    -- A write of a state without a due time has removed it from the index.
     local when = string.match(states[n], '"due":(%d+)')
     if when then due[#due + 1], due[#due + 2] = when, id end
   end

@@ -1,20 +1,20 @@
--- Counts the batches in which a deleted schedule still owes ticks: their leader is about to make tasks of them. Where none
--- leads, it takes those ticks out, and begins a new term so that a leader that was merely stopped can do nothing about
--- them when it wakes up.
+-- Counts the batches in the outbox that have ticks of a deleted schedule: the leader is about to enqueue them. If there is
+-- no leader, it drops those ticks and begins a new term, so that a leader that was only stopped cannot enqueue them when it
+-- wakes up.
 --
--- KEYS[1] owed
+-- KEYS[1] outbox
 -- KEYS[2] leader
 -- KEYS[3] term
 -- ARGV[1] the schedule
 -- and then the ids of batches that it was in when it was deleted: it has come into no other since
 --
--- Returns {in how many a leader still owes them, the new term or 0}.
-local owing = {}
+-- Returns {number of batches that wait for the leader, the new term or 0}.
+local batches = {}
 for i = 2, #ARGV do
-  if redis.call("HEXISTS", KEYS[1], ARGV[i]) == 1 then owing[#owing + 1] = ARGV[i] end
+  if redis.call("HEXISTS", KEYS[1], ARGV[i]) == 1 then batches[#batches + 1] = ARGV[i] end
 end
-if #owing == 0 then return {0, 0} end
-if redis.call("EXISTS", KEYS[2]) == 1 then return {#owing, 0} end
+if #batches == 0 then return {0, 0} end
+if redis.call("EXISTS", KEYS[2]) == 1 then return {#batches, 0} end
 
 -- others returns the rows of other schedules. See encodeRows.
 local function others(rows)
@@ -28,7 +28,7 @@ local function others(rows)
   return table.concat(kept)
 end
 
-for _, batch in ipairs(owing) do
+for _, batch in ipairs(batches) do
   local rows = others(redis.call("HGET", KEYS[1], batch))
   if rows ~= "" then
     redis.call("HSET", KEYS[1], batch, rows)
