@@ -25,15 +25,15 @@ const (
 	maxLead = 24 * time.Hour
 )
 
-// Clock tells the time of Redis, as well as the way there lets it be known.
+// Clock estimates the time of Redis, as exactly as the round trip allows.
 //
-// It does not follow when the time of Redis is set back, as it is by a person or by a failover to a machine whose clock is
-// behind: whoever goes by it, as ticks do, would do everything again, or nothing until that time has come once more. By
-// a few seconds, it stands still until Redis has caught up. By more, it goes on at half the speed until then, and tells
-// so in the log. By more than a day the earlier time cannot have been right, and the clock is set back too.
+// It does not follow when the time of Redis is set back, by a person or by a failover to a machine whose clock is behind:
+// ticks would otherwise run again, or stop until the earlier time is reached. If the time is set back by a few seconds,
+// the clock stands still until Redis has caught up. If by more, it goes on at half the speed until then, and logs this.
+// If by more than a day, the earlier time cannot have been right, and the clock is set back too.
 //
-// The time that passes between two looks at Redis is that of this machine's monotonic clock, so setting its wall clock
-// changes nothing. While the machine is suspended that clock may stand still; then Now is late until the next look.
+// Between two samples of Redis' time, the clock follows this machine's monotonic clock, so setting its wall clock
+// changes nothing. While the machine is suspended that clock may stand still; then Now is late until the next sample.
 type Clock struct {
 	rdb    redis.UniversalClient
 	local  lease.Clock
@@ -46,13 +46,13 @@ type Clock struct {
 	toldAt  time.Duration // by the local monotonic clock
 }
 
-// sample is one look at the time of Redis.
+// sample is one reading of the time of Redis.
 type sample struct {
 	zero   time.Time     // what Clock.zero is by this sample
 	margin time.Duration // by how much that may be wrong: half of the round trip
 }
 
-// NewClock returns a clock that tells the local wall time until Sync has looked at that of Redis.
+// NewClock returns a clock that returns the local wall time until the first Sync.
 func NewClock(rdb redis.UniversalClient, local lease.Clock, logger *slog.Logger) *Clock {
 	now := local()
 	return &Clock{rdb: rdb, local: local, logger: logger, zero: now.Wall.Add(-now.Mono).UTC()}
@@ -86,7 +86,7 @@ func (c *Clock) Advance(t time.Time) {
 	}
 }
 
-// Run looks at the time of Redis at once and then every few seconds, until ctx ends.
+// Run samples the time of Redis at once and then every few seconds, until ctx ends.
 func (c *Clock) Run(ctx context.Context) {
 	for away := false; ; {
 		err := c.Sync(ctx)
@@ -100,7 +100,8 @@ func (c *Clock) Run(ctx context.Context) {
 	}
 }
 
-// Sync looks at the time of Redis once. It is to succeed before Now is first asked: until then Now tells the local time.
+// Sync samples the time of Redis once. It must succeed before the first call of Now, which returns the local time until
+// then.
 func (c *Clock) Sync(ctx context.Context) error {
 	asked := c.local().Mono
 	reply, err := timeScript.Run(ctx, c.rdb, []string{leaderKey}).StringSlice()

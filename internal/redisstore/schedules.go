@@ -15,25 +15,25 @@ import (
 const (
 	// runsTTL is how long the history of a schedule is kept after its newest run.
 	runsTTL = 30 * 24 * time.Hour
-	// patience is how long a deletion waits for the leader to make tasks of what the schedule owes: longer than it takes
-	// another to take over from one that has died.
+	// patience is how long a deletion waits for the leader to enqueue the schedule's ticks: longer than a failover of the
+	// leader takes.
 	patience = 15 * time.Second
-	// maxAnswer is after how many bytes of schedules an answer of Redis ends.
+	// maxAnswer bounds the bytes of schedules in one answer of Redis.
 	maxAnswer = 8 << 20
 )
 
-// Schedules keeps schedules, and is what a leader of the beat works on.
+// Schedules stores schedules. It is a schedule.Store and the schedule.Journal of the leader.
 type Schedules struct {
 	rdb    redis.UniversalClient
 	clock  *Clock
 	queues Queues
 }
 
-// Queues is what the deletion of a schedule asks of the queues.
+// Queues is the part of the queues that the deletion of a schedule needs.
 type Queues interface {
 	// Fence keeps leaders of earlier terms from putting ticks into queues.
 	Fence(ctx context.Context, term int64) error
-	// Forget drops what asynq's tools tell of a schedule.
+	// Forget drops the entries of a schedule in asynq's tools.
 	Forget(ctx context.Context, scheduleID string) error
 }
 
@@ -47,7 +47,7 @@ func NewSchedules(rdb redis.UniversalClient, clock *Clock, queues Queues) *Sched
 	return &Schedules{rdb: rdb, clock: clock, queues: queues}
 }
 
-// Now is Redis' time: the clocks of those who use it may differ.
+// Now is the time of Redis: the clocks of the callers may differ.
 func (s *Schedules) Now() time.Time { return s.clock.Now().Truncate(time.Millisecond) }
 
 // Get returns a schedule.
@@ -203,13 +203,13 @@ func (s *Schedules) write(ctx context.Context, version string, changed *schedule
 	return done, unavailable(err)
 }
 
-// Delete drops a schedule, unless check returns an error. What it still owes becomes tasks before this returns, or never.
+// Delete drops a schedule, unless check returns an error. Its ticks in the outbox are enqueued before this returns, or never.
 func (s *Schedules) Delete(ctx context.Context, id string, check func(*schedule.Schedule) error) error {
 	known, err := s.drop(ctx, id, check)
 	if err != nil {
 		return err
 	}
-	// Whatever an earlier deletion has begun is ended, too.
+	// This also completes an earlier deletion that was interrupted.
 	if err := s.dropTicks(ctx, id); err != nil {
 		return err
 	}
@@ -274,7 +274,7 @@ func (s *Schedules) dropTicks(ctx context.Context, id string) error {
 	}
 }
 
-// batchesWith returns the ids of batches in which a schedule owes ticks.
+// batchesWith returns the ids of the batches in the outbox that have ticks of a schedule.
 func (s *Schedules) batchesWith(ctx context.Context, id string) (batches []any, err error) {
 	for cursor := uint64(0); ; {
 		list, _, next, err := s.Outbox(ctx, cursor)
