@@ -17,6 +17,8 @@ type Task struct {
 	Type  string `json:"type"`
 	Queue string `json:"queue"`
 	State State  `json:"state"`
+	// WaitingFor is "worker" for a pending task that waits for a worker that knows its type; else it is empty.
+	WaitingFor string `json:"waiting_for"`
 	// Payload is what the task was given, and Result what it returned, null until it has succeeded; see Result, the
 	// function.
 	Payload json.RawMessage `json:"payload,omitempty"`

@@ -8,11 +8,13 @@ import (
 // Task is one unit of work: what was asked for, and how far it has come. Zero times mean "not yet" or
 // "never".
 type Task struct {
-	ID      string
-	Type    string
-	Queue   string
-	State   State
-	Payload json.RawMessage
+	ID    string
+	Type  string
+	Queue string
+	State State
+	// WaitingFor says what a pending task waits for besides its turn: WaitingForWorker, or "" for nothing.
+	WaitingFor string
+	Payload    json.RawMessage
 	// Result is what the handler returned, as JSON; nil until the task has succeeded, and for types
 	// without a result.
 	Result json.RawMessage
@@ -78,3 +80,6 @@ type Tick struct {
 	ScheduleID string
 	At         time.Time
 }
+
+// WaitingForWorker says that a task waits for a worker that knows its type.
+const WaitingForWorker = "worker"

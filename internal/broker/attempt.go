@@ -173,8 +173,12 @@ func (a *attempt) timedOut(ctx context.Context, err error) string {
 	return text
 }
 
-// unstarted is the outcome of an attempt that was fetched and never begun.
-const unstarted task.State = "unstarted"
+const (
+	// unstarted is the outcome of an attempt that was fetched and never begun.
+	unstarted task.State = "unstarted"
+	// parked is that of one that this worker cannot run, because it does not know the type.
+	parked task.State = "parked"
+)
 
 // handBack ends an attempt that its worker has no time for: task.Pending if it has begun, else unstarted. One whose
 // handler was faster keeps its end.
@@ -199,12 +203,12 @@ func (a *attempt) snooze(d time.Duration) bool {
 	return true
 }
 
-// putOff ends an attempt that this worker cannot run, because it does not know the type. Others may: so it costs nothing,
-// and the task comes again a little later, when it holds up nobody in the queue.
-func (a *attempt) putOff(now time.Time) {
+// park ends an attempt that this worker cannot run, because it does not know the type. It costs nothing, and the task waits,
+// where it holds up nobody, for a worker that does. If tasks of too many types wait, it comes again a little later instead.
+func (a *attempt) park(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ended, a.endedAt, a.outcome, a.retryAt = true, now, unstarted, now.Add(putOffFor)
+	a.ended, a.endedAt, a.outcome, a.retryAt = true, now, parked, now.Add(putOffFor)
 }
 
 // giveUp makes a failure of an end that cannot be written. If it was one already, the task keeps the message that it has.
@@ -269,8 +273,12 @@ func (a *attempt) appendFinish(args []any, now time.Time) []any {
 	if t := a.message.time(headerExpiresAt); !t.IsZero() && a.begunAt.IsZero() {
 		expiresAt = t.UnixMilli()
 	}
+	text := a.failure.Message
+	if a.outcome == parked {
+		text = a.message.Type
+	}
 	return append(args,
-		a.id, a.number, string(a.outcome), a.finalMessage(now.Add(a.ahead)), a.result, string(a.failure.Kind), a.failure.Message, progress,
+		a.id, a.number, string(a.outcome), a.finalMessage(now.Add(a.ahead)), a.result, string(a.failure.Kind), text, progress,
 		a.message.retentionArg(a.outcome), a.retryAfter(now), expiresAt, a.message.UniqueKey)
 }
 
@@ -292,7 +300,7 @@ func (a *attempt) finalMessage(now time.Time) []byte {
 	}
 	m := *a.message
 	switch a.outcome {
-	case unstarted, task.Pending:
+	case unstarted, parked, task.Pending:
 		return nil // it is stored already
 	case task.Succeeded:
 		m.CompletedAt = now.Unix()
@@ -306,5 +314,5 @@ func (a *attempt) finalMessage(now time.Time) []byte {
 	return m.encode()
 }
 
-// putOffFor is for how long a task is put off whose type its worker does not know.
+// putOffFor is for how long a task is put off that cannot be parked.
 const putOffFor = time.Second

@@ -133,10 +133,7 @@ func (b *bulk) next(ctx context.Context, s section, w *walk) ([]entry, error) {
 	if from.ID == "" {
 		from = w.seen.entry
 	}
-	if s.state == task.Aggregating {
-		return b.groupEntries(ctx, s.queue, w.seen, from, int64(b.size))
-	}
-	return b.setEntries(ctx, s.key, w.seen, from, int64(b.size))
+	return b.entries(ctx, s, w.seen, from, b.size)
 }
 
 // pass moves on behind entries, of which some have been changed.

@@ -111,7 +111,10 @@
 //     the third time.
 //   - a queue is out of reach: the ends of its tasks wait; those of other queues are written meanwhile.
 //   - somebody replaces the key of a task that runs: finish.lua takes it off the list of what runs; it harms no other.
-//   - a worker does not know the type of a task: it puts the task off, at no cost, for a worker that does.
+//   - a worker does not know the type of a task: it parks the task by the step that gives it back, at no cost. To asynq the task
+//     is scheduled for a time thousands of years away; a worker that knows its type hears of it with the next fetch, or is woken,
+//     and fetches it. If tasks of 1,000 types are parked in a queue, those of further types come again every second instead.
+//   - asynq's tools run, delete or archive a parked task: what fetch.lua does not find among those scheduled is parked no more.
 //   - a cancellation is not heard: it stands in the hash, and the worker looks for such every second; should the
 //     worker die, fetch.lua ends the task as canceled instead of handing it out.
 //   - a stock server or asynqmon archives a task: a worker adopts it within seconds, and it is dropped after its retention

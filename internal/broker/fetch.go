@@ -31,9 +31,10 @@ type fetch struct {
 
 // share is how many tasks to ask a queue for.
 type share struct {
-	queue *queueState
-	n     int
-	wakes int // of the queue, at the start of the fetch
+	queue  *queueState
+	n      int
+	wakes  int      // of the queue, at the start of the fetch
+	parked []string // likewise
 }
 
 // fetchFor returns the fetch that is to bring tasks of the queue, and starts it if need be. It returns nil if there is none to
@@ -134,7 +135,7 @@ func (p *prefetcher) start(ctx context.Context, shares []share, apart bool) {
 			f = &fetch{done: make(chan struct{}), late: at.failing}
 			fetches[at] = f
 		}
-		sh.wakes = sh.queue.wakes
+		sh.wakes, sh.parked = sh.queue.wakes, sh.queue.parked
 		sh.queue.fetch = f
 		f.shares = append(f.shares, sh)
 		f.n += sh.n
@@ -188,7 +189,6 @@ func (p *prefetcher) forgo(f *fetch) {
 
 // run takes tasks from a node, in one round trip, and keeps what arrives.
 func (p *prefetcher) run(ctx context.Context, f *fetch, apart bool) {
-	p.yield()
 	now := time.Now()
 	var failed []*queueState
 	var failure error
@@ -266,12 +266,15 @@ func (p *prefetcher) fetchArgs(sh share, apart bool) (keys []string, args []any)
 		suspect = "1"
 	}
 	queue := sh.queue.Name
-	return []string{pendingKey(queue), pausedKey(queue), activeKey(queue), leaseKey(queue)},
-		[]any{p.worker, sh.n, fetchBytes, suspect}
+	args = []any{p.worker, sh.n, fetchBytes, suspect}
+	for _, name := range sh.parked {
+		args = append(args, name)
+	}
+	return []string{pendingKey(queue), pausedKey(queue), activeKey(queue), leaseKey(queue)}, args
 }
 
 // fetchHead is how many elements of a reply stand before the tasks; see fetch.lua.
-const fetchHead = 5
+const fetchHead = 6
 
 // keep holds what a fetch brought from a queue.
 func (p *prefetcher) keep(sh share, reply []any, now time.Time) {
@@ -290,7 +293,7 @@ func (p *prefetcher) keep(sh share, reply []any, now time.Time) {
 			continue
 		}
 		if p.cfg.Handlers[a.message.Type] == nil {
-			p.putOff(a)
+			p.park(a)
 			continue
 		}
 		brought = append(brought, a)
@@ -307,9 +310,10 @@ func (p *prefetcher) keep(sh share, reply []any, now time.Time) {
 	if len(brought) > 0 {
 		signal(p.brought)
 	}
+	s.parked = p.known(reply[5])
 	if sh.wakes == s.wakes { // else the reply may be older than what the wake was about
 		more, _ := reply[4].(int64)
-		s.empty, s.paused = more == 0, more < 0
+		s.empty, s.paused = more == 0 && len(s.parked) == 0, more < 0
 	}
 }
 

@@ -19,7 +19,7 @@ type glance struct {
 }
 
 // glanceFields are the fields that glance.lua returns as they are.
-var glanceFields = []string{fieldState, fieldOutcome, fieldFinishedAt, fieldAttempt, fieldCancelRequested}
+var glanceFields = []string{fieldState, fieldOutcome, fieldFinishedAt, fieldAttempt, fieldCancelRequested, fieldParked, fieldRunAt}
 
 // glances looks at the first of the entries, as many as are not too heavy to be looked at at once.
 func (c *Client) glances(ctx context.Context, queue string, entries []entry) ([]glance, error) {

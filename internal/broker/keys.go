@@ -77,7 +77,12 @@ const (
 	fieldErrorKind       = "bb:error_kind"
 	fieldProgress        = "bb:progress"
 	fieldCancelRequested = "bb:cancel"
+	fieldParked          = "bb:parked"
 )
+
+// parkedScore is below the scores, in asynq's scheduled set, of tasks that wait for a worker that knows their type, and above
+// all others; see PARKED in lua/prelude.lua.
+const parkedScore = 250246627200
 
 // queueOfKey returns the queue of one of asynq's keys.
 func queueOfKey(key string) string { return inBraces(strings.TrimPrefix(key, "asynq:{")) }

@@ -71,7 +71,7 @@ func (p *pager) collect(ctx context.Context) (more bool, err error) {
 		if len(p.filter.Types) > 0 {
 			n = listChunk
 		}
-		entries, err := p.entries(ctx, p.sections[p.at.section], p.at, n)
+		entries, err := p.entries(ctx, p.sections[p.at.section], p.at, p.at.entry, n)
 		if err != nil {
 			return false, err
 		}
@@ -126,6 +126,8 @@ type section struct {
 	state task.State
 	key   string
 	list  bool
+	// parked sections are those, among what is scheduled to asynq, that wait for a worker that knows their type.
+	parked bool
 }
 
 // shows reports whether a task found in the section belongs on the page. One that has moved on to a later
@@ -150,6 +152,9 @@ func (c *Client) sections(ctx context.Context, f fleet.Filter) ([]section, error
 		for _, state := range task.States {
 			if len(f.States) == 0 || slices.Contains(f.States, state) {
 				sections = append(sections, newSection(queue, state))
+			}
+			if state == task.Pending && (len(f.States) == 0 || slices.Contains(f.States, state)) {
+				sections = append(sections, section{queue: queue, state: state, key: scheduledKey(queue), parked: true})
 			}
 		}
 	}
@@ -212,12 +217,14 @@ type position struct {
 type wireCursor struct {
 	Queue string     `json:"q"`
 	State task.State `json:"t"`
+	// Parked is the section's.
+	Parked bool `json:"p,omitempty"`
 	entry
 }
 
 func (p position) cursor(sections []section) string {
 	s := sections[p.section]
-	data, err := json.Marshal(wireCursor{s.queue, s.state, p.entry})
+	data, err := json.Marshal(wireCursor{s.queue, s.state, s.parked, p.entry})
 	if err != nil {
 		return "" // plain strings and numbers always marshal
 	}
@@ -233,22 +240,31 @@ func parsePosition(cursor string, sections []section) (position, error) {
 	if err == nil {
 		err = json.Unmarshal(data, &w)
 	}
-	i := slices.IndexFunc(sections, func(s section) bool { return s.queue == w.Queue && s.state == w.State })
+	i := slices.IndexFunc(sections, func(s section) bool { return s.queue == w.Queue && s.state == w.State && s.parked == w.Parked })
 	if err != nil || i < 0 || w.State == task.Aggregating && w.ID != "" && !isScan(w.Scan) {
 		return position{}, task.Invalid(task.ValidationError{Location: "cursor", Message: "is not a cursor of this list; begin without one"})
 	}
 	return position{section: i, started: w.ID != "", entry: w.entry}, nil
 }
 
-// entries reads up to n entries after a position.
-func (c *Client) entries(ctx context.Context, s section, at position, n int) ([]entry, error) {
+// entries reads up to n entries after a position. It looks for that from an entry on that is there or before it.
+func (c *Client) entries(ctx context.Context, s section, at position, from entry, n int) ([]entry, error) {
 	switch {
 	case s.list:
 		return c.listEntries(ctx, s.key, at, int64(n))
 	case s.state == task.Aggregating:
-		return c.groupEntries(ctx, s.queue, at, at.entry, int64(n))
+		return c.groupEntries(ctx, s.queue, at, from, int64(n))
+	case s.parked:
+		entries, err := c.setEntries(ctx, s.key, at, from, int64(n))
+		if end := slices.IndexFunc(entries, func(e entry) bool { return e.Score < parkedScore }); end >= 0 {
+			entries = entries[:end]
+		}
+		return entries, err
+	case s.state == task.Scheduled && !at.started: // behind those that are parked
+		from = entry{Score: parkedScore}
+		return c.setEntries(ctx, s.key, position{started: true, entry: from}, from, int64(n))
 	default:
-		return c.setEntries(ctx, s.key, at, at.entry, int64(n))
+		return c.setEntries(ctx, s.key, at, from, int64(n))
 	}
 }
 

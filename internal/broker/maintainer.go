@@ -340,8 +340,11 @@ func (s *Server) logDamaged(queue string, damaged []any) {
 	}
 }
 
+// longestWait bounds what is heard of the next time that something is due, which may be thousands of years away.
+const longestWait = 24 * time.Hour
+
 // millis is a reply in ms as a duration.
 func millis(reply any) time.Duration {
 	ms, _ := reply.(int64)
-	return time.Duration(ms) * time.Millisecond
+	return time.Duration(min(ms, longestWait.Milliseconds())) * time.Millisecond
 }

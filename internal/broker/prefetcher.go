@@ -18,8 +18,6 @@ const (
 	freshFor = 250 * time.Millisecond
 	// duplicateFor is how long a task waits of which this worker still runs an older attempt. Then it is requeued.
 	duplicateFor = 2 * time.Second
-	// yieldFor is how long a worker lets others go first that may know tasks that it does not know.
-	yieldFor = 20 * time.Millisecond
 )
 
 // prefetcher hands tasks to asynq's processor, which asks queue by queue, in an order that follows the weights or the
@@ -50,7 +48,6 @@ type prefetcher struct {
 	batch      int           // how many tasks the newest fetches brought
 	idleAt     time.Time     // when to poll idle queues
 	pollAt     time.Time     // when to poll any
-	yieldUntil time.Time     // until when other workers go first, see yield
 	closed     bool
 }
 
@@ -245,25 +242,23 @@ func (p *prefetcher) giveBack(held []*attempt) {
 	}
 }
 
-// putOff gives a task back whose type this worker does not know, as in the middle of a deployment: others may.
-func (p *prefetcher) putOff(a *attempt) {
+// park puts a task aside whose type this worker does not know, as in the middle of a deployment: others may.
+func (p *prefetcher) park(a *attempt) {
 	p.cfg.Logger.Debug("task waits for a worker that knows its type", "task", a.id, "type", a.message.Type, "queue", a.queue)
-	now := time.Now()
-	a.putOff(now)
-	p.mu.Lock()
-	p.yieldUntil = now.Add(10 * putOffFor)
-	p.mu.Unlock()
+	a.park(time.Now())
 	p.lane.acks.submit(a) // nobody waits for it
 }
 
-// yield lets other workers go first for a while after this one has met tasks that it does not know: they may.
-func (p *prefetcher) yield() {
-	p.mu.Lock()
-	d := time.Until(p.yieldUntil)
-	p.mu.Unlock()
-	if d > 0 {
-		sleep(p.quit, yieldFor)
+// known returns those of the types for which tasks wait that this worker runs.
+func (p *prefetcher) known(types any) []string {
+	waiting, _ := types.([]any)
+	var known []string
+	for _, t := range waiting {
+		if name, _ := t.(string); p.cfg.Handlers[name] != nil {
+			known = append(known, name)
+		}
 	}
+	return known
 }
 
 // discard ends a task whose message nobody can read as failed. asynq would leave it active, and trip over it

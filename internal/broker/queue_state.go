@@ -14,6 +14,7 @@ type queueState struct {
 	empty  bool       // nothing was pending, until a wake or a poll says otherwise
 	paused bool       // until a wake or a poll says otherwise
 	wakes  int        // how often the queue was woken
+	parked []string   // types that this worker knows and that tasks wait for; the next fetch brings those
 
 	fetch   *fetch // in flight, or nil
 	polling bool   // a poll is in flight

@@ -134,6 +134,7 @@ func (c *Client) status(ctx context.Context, names []string) ([]fleet.QueueStatu
 type queueRead struct {
 	paused, groups                         *redis.IntCmd
 	pending, running, scheduled, retrying  *redis.IntCmd
+	parked                                 *redis.IntCmd // of those scheduled
 	succeeded, archived, canceled, expired *redis.IntCmd
 	processed, failed                      *redis.StringCmd
 	oldest                                 *redis.StringCmd
@@ -146,6 +147,7 @@ func newQueueRead(ctx context.Context, p redis.Pipeliner, name string, now time.
 		pending:   p.LLen(ctx, pendingKey(name)),
 		running:   p.LLen(ctx, activeKey(name)),
 		scheduled: p.ZCard(ctx, scheduledKey(name)),
+		parked:    p.ZCount(ctx, scheduledKey(name), formatScore(parkedScore), "+inf"),
 		retrying:  p.ZCard(ctx, retryKey(name)),
 		succeeded: p.ZCard(ctx, completedKey(name)),
 		archived:  p.ZCard(ctx, archivedKey(name)),
@@ -162,9 +164,9 @@ func (r queueRead) status(name string, weight int) fleet.QueueStatus {
 		Name:      name,
 		Weight:    weight,
 		Paused:    r.paused.Val() == 1,
-		Pending:   int(r.pending.Val()),
+		Pending:   int(r.pending.Val() + r.parked.Val()),
 		Running:   int(r.running.Val()),
-		Scheduled: int(r.scheduled.Val()),
+		Scheduled: int(max(0, r.scheduled.Val()-r.parked.Val())),
 		Retrying:  int(r.retrying.Val()),
 		Succeeded: int(r.succeeded.Val()),
 		Canceled:  int(r.canceled.Val()),

@@ -157,7 +157,7 @@ type record struct {
 // recordFields are what is read of a task's hash.
 var recordFields = []string{
 	fieldMessage, fieldState, fieldAttempt, fieldStartedAt, fieldFinishedAt, fieldRunAt, fieldWorker,
-	fieldOutcome, fieldErrorKind, fieldProgress, fieldCancelRequested, fieldResult,
+	fieldOutcome, fieldErrorKind, fieldProgress, fieldCancelRequested, fieldParked, fieldResult,
 }
 
 // fieldsWithoutResult are what is read of a task whose result, which may be large, is of no interest.
@@ -214,6 +214,9 @@ func (r *record) task() *task.Task {
 		Worker:          r.fields[fieldWorker],
 		CancelRequested: r.fields[fieldCancelRequested] != "",
 	}
+	if r.parked() {
+		t.WaitingFor = task.WaitingForWorker
+	}
 	if t.RunAt.IsZero() {
 		t.RunAt = t.CreatedAt
 	}
@@ -236,6 +239,9 @@ func (r *record) task() *task.Task {
 func (r *record) taskState() task.State {
 	switch r.state {
 	case "scheduled":
+		if r.parked() {
+			return task.Pending
+		}
 		return task.Scheduled
 	case "aggregating":
 		return task.Aggregating
@@ -255,6 +261,12 @@ func (r *record) taskState() task.State {
 	default: // pending
 		return task.Pending
 	}
+}
+
+// parked reports whether the task waits for a worker that knows its type. A task that has been scheduled again since has a time
+// to run at.
+func (r *record) parked() bool {
+	return r.state == "scheduled" && r.fields[fieldParked] != "" && r.fields[fieldRunAt] == ""
 }
 
 // attempts counts all attempts, at least what asynq's own counters imply, for tasks that a stock server has run.

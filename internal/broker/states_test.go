@@ -180,8 +180,9 @@ func TestUnknownTypeWaitsForAWorkerThatKnowsIt(t *testing.T) {
 	ours := f.enqueue(task.Request{Type: "echo", MaxRetries: ptr(0)})
 	info, err := f.stockClient().Enqueue(asynq.NewTask("echo", []byte(`{"n":1}`)), asynq.MaxRetry(0), asynq.Retention(time.Hour))
 	f.must(err)
-	f.waitState(ours.ID, task.Scheduled) // it has been put off
-	f.waitState(info.ID, task.Scheduled)
+	for _, id := range []string{ours.ID, info.ID} {
+		f.waitParked(id)
+	}
 	f.wait(f.enqueue(task.Request{Type: "fail", MaxRetries: ptr(0)}).ID) // and holds up nobody
 	f.worker()
 	for _, id := range []string{ours.ID, info.ID} {

@@ -300,7 +300,7 @@ func (w *watches) recheck(ctx context.Context) {
 }
 
 // lookFields tell whether a task has changed.
-var lookFields = []string{fieldState, fieldAttempt, fieldProgress, fieldCancelRequested, fieldRunAt}
+var lookFields = []string{fieldState, fieldAttempt, fieldProgress, fieldCancelRequested, fieldRunAt, fieldParked}
 
 // look finds what nobody announced. Nobody watches most of the time, and then it asks nothing.
 func (w *watches) look(ctx context.Context) {

@@ -15,6 +15,7 @@ type taskDocument struct {
 	Type            string            `json:"type" example:"http.request"`
 	Queue           string            `json:"queue" example:"default"`
 	State           task.State        `json:"state" enum:"scheduled,aggregating,pending,running,retrying,succeeded,failed,canceled,expired"`
+	WaitingFor      *string           `json:"waiting_for" doc:"What a pending task waits for besides its turn: worker, for one that knows its type; else null."`
 	Payload         json.RawMessage   `json:"payload" doc:"What the task was given."`
 	Result          json.RawMessage   `json:"result" doc:"What it returned; null until it has succeeded."`
 	Error           *errorDocument    `json:"error" doc:"Why the last attempt failed, while the task is failed or retrying; else null."`
@@ -64,6 +65,7 @@ func (taskDocument) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schem
 		}
 	}
 	s.Properties["metadata"].Nullable = true
+	s.Properties["waiting_for"].Enum = []any{task.WaitingForWorker, nil}
 	return s
 }
 
@@ -93,6 +95,9 @@ func newTaskDocument(t *task.Task) *taskDocument {
 	}
 	if t.Timeout > 0 {
 		d.Timeout = textOrNull(task.Duration(t.Timeout).String())
+	}
+	if t.WaitingFor != "" {
+		d.WaitingFor = &t.WaitingFor
 	}
 	if t.Worker != "" {
 		d.Worker = &t.Worker

@@ -7,7 +7,8 @@
 -- Returns "ok"; "requested" if the task runs; "already" if it is canceled; else the state that does not allow it, ""
 -- for no task.
 local key, id = KEYS[1], ARGV[3]
-local state, waiters, schedule, callback = unpack(redis.call("HMGET", key, "state", "bb:waiters", "bb:schedule", "bb:callback"))
+local state, waiters, schedule, callback, kind =
+  unpack(redis.call("HMGET", key, "state", "bb:waiters", "bb:schedule", "bb:callback", "bb:parked"))
 if state == "active" then
   redis.call("HSET", key, "bb:cancel", NOW_MS, "bb:retention", ARGV[4])
   redis.call("SADD", backbeat .. "canceling", id)
@@ -22,6 +23,7 @@ if state ~= "pending" and state ~= "scheduled" and state ~= "retry" and state ~=
 end
 if not unlist(id, state) and state == "aggregating" then return state end
 forget(id)
+unpark(id, kind)
 promise(id, callback, "canceled")
 notify(id, waiters, schedule, "canceled")
 archive(id, "canceled", tonumber(ARGV[4]))

@@ -5,10 +5,12 @@
 --
 -- Returns "ok"; else the state that does not allow it, "" for no task.
 local key, id = KEYS[1], ARGV[3]
-local state, lock, waiters, schedule = unpack(redis.call("HMGET", key, "state", "unique_key", "bb:waiters", "bb:schedule"))
+local state, lock, waiters, schedule, kind =
+  unpack(redis.call("HMGET", key, "state", "unique_key", "bb:waiters", "bb:schedule", "bb:parked"))
 if not state or state == "active" then return state or "" end
 if not unlist(id, state) and state == "aggregating" then return state end
 forget(id)
+unpark(id, kind)
 if lock and lock ~= "" and redis.call("GET", lock) == id then
   redis.call("DEL", lock)
 end

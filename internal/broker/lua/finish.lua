@@ -7,15 +7,17 @@
 -- for each other twelve:
 --   1 id
 --   2 attempt, which fences: an attempt that is not the newest changes nothing
---   3 outcome: succeeded | failed | canceled | retrying | pending (handed back) | unstarted (handed back unused)
+--   3 outcome: succeeded | failed | canceled | retrying | pending (handed back) | unstarted (handed back unused) |
+--     parked (unstarted, to wait for a worker that knows its type)
 --   4 message to store
 --   5 result, "" for none
 --   6 error kind, "" for none
---   7 error message
+--   7 error message; for parked the type
 --   8 progress, "" for none
 --   9 retention in ms; negative for a task of a stock client
---   10 in how many ms the next try comes, for retrying, and for unstarted if the task is put off; 0 = at once
---   11 expires_at in ms, for unstarted; 0 = never
+--   10 in how many ms the next try comes, for retrying, and for unstarted if the task is put off, and for parked if it
+--     cannot be; 0 = at once
+--   11 expires_at in ms, for unstarted and parked; 0 = never
 --   12 the lock of a stock client's Unique option, "" for none
 --
 -- Returns for each attempt what the task ended as; "" if the attempt was fenced off; "error:…" if the task's own keys are
@@ -23,15 +25,16 @@
 local processed, failed = 0, 0
 local released, dropped = {}, {} -- ids and keys that go, all at once
 
--- giveBack puts a task at the head of its queue, or puts it off.
-local function giveBack(id, key, outcome, attempt, delay_ms, expires_at)
-  if outcome == "unstarted" then
+-- giveBack puts a task at the head of its queue, or puts it off, or parks it.
+local function giveBack(id, key, outcome, attempt, kind, delay_ms, expires_at)
+  if outcome ~= "pending" then
     redis.call("HSET", key, "bb:attempt", attempt - 1)
     -- One that has begun before was in time.
     if attempt == "1" and expires_at ~= "0" then
       redis.call("HSET", key, "bb:expires_at", expires_at)
       redis.call("ZADD", backbeat .. "expires", expires_at, id)
     end
+    if outcome == "parked" and park(id, kind) then return end
     if delay_ms ~= "0" then return delay(id, "scheduled", int(now + delay_ms)) end
   end
   redis.call("HSET", key, "state", "pending", "pending_since", pending_since())
@@ -83,8 +86,8 @@ local function finish(i)
     outcome = "canceled" -- whoever asked for it was promised this, however the attempt ended
     redis.call("SREM", backbeat .. "canceling", id)
   end
-  if outcome == "pending" or outcome == "unstarted" then
-    giveBack(id, key, outcome, attempt, ARGV[i + 9], ARGV[i + 10])
+  if outcome == "pending" or outcome == "unstarted" or outcome == "parked" then
+    giveBack(id, key, outcome, attempt, ARGV[i + 6], ARGV[i + 9], ARGV[i + 10])
     changed(id, f[3])
     return "pending"
   end

@@ -10,6 +10,9 @@
 --   backbeat:{q}:expires                       ZSET id -> expires_at, ms: what must have started by then
 --   backbeat:{q}:canceling                     SET of running ids that are to be canceled
 --   backbeat:{q}:due                           ZSET id -> the exact time to start or try again, ms
+--   backbeat:{q}:parked                        SET of types that tasks wait for a worker of
+--   backbeat:{q}:parked:TYPE                   ZSET id -> when it was parked, µs: tasks that wait for a worker that knows their type.
+--                                              To asynq they are scheduled, for a time after PARKED
 --   backbeat:{q}:ends                          LIST how tasks of schedules ended, for the beat: schedule, id, state
 --   backbeat:{q}:promises                      STREAM the callback outbox: the fields of the task's hash as it ended
 --   backbeat:{q}:promises:worker               the worker that is making tasks of those
@@ -97,6 +100,44 @@ local function delay(id, state, at)
   if redis.call("ZRANGE", backbeat .. "due", 0, 0)[1] == id then
     publish("backbeat:due", backbeat)
   end
+end
+
+-- PARKED is a time, in s, after which no task can be scheduled: the year 9900. In asynq's scheduled set, tasks that wait for a
+-- worker have PARKED and the time when they were parked for their scores: asynq's tools see them, and no forwarder moves them.
+local PARKED = 250246627200
+
+-- PARKED_TYPES and PARKED_NAME bound for how many types, and with how long names in bytes, tasks of a queue can be parked:
+-- every fetch answers with them.
+local PARKED_TYPES, PARKED_NAME = 1000, 255
+
+local parked = 0 -- how many this call has parked
+
+-- park puts a task, which is in no list, aside until a worker fetches tasks of its type. It returns false if these are too many
+-- types.
+local function park(id, kind)
+  local types, set = backbeat .. "parked", backbeat .. "parked:" .. kind
+  if #kind > PARKED_NAME then return false end
+  if redis.call("SISMEMBER", types, kind) == 0 and redis.call("SCARD", types) >= PARKED_TYPES then return false end
+  redis.call("ZADD", asynq .. "scheduled", int(PARKED + TIME[1]), id)
+  redis.call("ZADD", set, int(now * 1000 + parked), id)
+  redis.call("HSET", asynq .. "t:" .. id, "state", "scheduled", "bb:parked", kind)
+  redis.call("HDEL", asynq .. "t:" .. id, "bb:run_at")
+  parked = parked + 1
+  if redis.call("SADD", types, kind) == 1 then publish("backbeat:wake", backbeat) end
+  return true
+end
+
+-- emptied forgets a type that no task waits for any more.
+local function emptied(kind)
+  if redis.call("EXISTS", backbeat .. "parked:" .. kind) == 0 then redis.call("SREM", backbeat .. "parked", kind) end
+end
+
+-- unpark forgets that a task, already taken off the scheduled set, was parked. kind is its bb:parked, false if it has none.
+local function unpark(id, kind)
+  if not kind then return end
+  redis.call("ZREM", backbeat .. "parked:" .. kind, id)
+  redis.call("HDEL", asynq .. "t:" .. id, "bb:parked")
+  emptied(kind)
 end
 
 -- count adds to the totals that asynq and asynqmon show for the day and for all time. The day's counters

@@ -25,7 +25,7 @@ for _, command in ipairs({
   {"HINCRBY", key, "a", 1}, {"HGETALL", key}, {"HSCAN", key, 0}, {"HDEL", key, "a"}, {"DEL", key},
   {"LPUSH", key, 1}, {"RPUSH", key, 1}, {"LRANGE", key, 0, 0}, {"LINDEX", key, 0}, {"LLEN", key}, {"LSET", key, 0, 1},
   {"LPOS", key, 1}, {"LTRIM", key, 0, 1}, {"LREM", key, 1, 1}, {"LPOP", key}, {"RPOP", key}, {"DEL", key},
-  {"SADD", key, 1}, {"SISMEMBER", key, 1}, {"SMEMBERS", key}, {"SSCAN", key, 0}, {"SREM", key, 1}, {"DEL", key},
+  {"SADD", key, 1}, {"SISMEMBER", key, 1}, {"SMEMBERS", key}, {"SCARD", key}, {"SSCAN", key, 0}, {"SREM", key, 1}, {"DEL", key},
   {"ZADD", key, 1, 1}, {"ZRANGE", key, 0, 0}, {"ZRANGEBYSCORE", key, 0, 0}, {"ZSCORE", key, 1}, {"ZMSCORE", key, 1},
   {"ZCARD", key}, {"ZCOUNT", key, 0, 0}, {"ZRANK", key, 1}, {"ZREVRANK", key, 1}, {"ZREM", key, 1}, {"ZREMRANGEBYSCORE", key, 0, 0},
   {"ZREMRANGEBYRANK", key, 0, 0}, {"DEL", key},

@@ -5,7 +5,8 @@
 --
 -- Returns "ok"; else the state that does not allow it, "" for no task.
 local key, id = KEYS[1], ARGV[3]
-local state, waiters = unpack(redis.call("HMGET", key, "state", "bb:waiters"))
+local state, waiters, kind, at = unpack(redis.call("HMGET", key, "state", "bb:waiters", "bb:parked", "bb:run_at"))
+if state == "scheduled" and kind and not at then return "pending" end -- it waits for a worker, not for a time
 if state ~= "scheduled" and state ~= "retry" and state ~= "aggregating" then return state or "" end
 if not unlist(id, state) and state == "aggregating" then return state end
 redis.call("ZREM", backbeat .. "due", id)

@@ -31,10 +31,11 @@ local function finishPending(id)
 end
 
 local function look(id)
-  local state = redis.call("HGET", asynq .. "t:" .. id, "state")
+  local state, kind = unpack(redis.call("HMGET", asynq .. "t:" .. id, "state", "bb:parked"))
   if state == "pending" then
     pending[#pending + 1] = id
   elseif state == "scheduled" and redis.call("ZSCORE", asynq .. "scheduled", id) then
+    unpark(id, kind)
     finish(id)
     unlist(id, state)
   else
