@@ -13,7 +13,7 @@ import (
 )
 
 // Type is a task type with its Go types erased: what an API, a broker and a schedule need to know of it.
-// Definitions make Types; a Registry holds them.
+// Definitions make Types.
 type Type struct {
 	Name string
 	// Aliases are further names, such as older ones, under which tasks of the type may be enqueued and are run.
