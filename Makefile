@@ -27,9 +27,10 @@ vet: ## Run go vet
 format-check: ## Check that gofmt has nothing to change
 	@files=$$($(GOFMT) -l .); test -z "$$files" || { echo "run make fmt, for these are not formatted:" $$files; exit 1; }
 
-lint: ## Run golangci-lint in the version that tools/go.mod pins
+lint: ## Run golangci-lint in the version that tools/go.mod pins, and compare the public packages with the last tag
 	go tool -modfile=tools/go.mod golangci-lint run
 	go tool -C test -modfile=../tools/go.mod golangci-lint run
+	scripts/apidiff
 
 race: ## Run the tests with the race detector, those of the broker on a cluster too
 	go test -race -timeout 30m ./...

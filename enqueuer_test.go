@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -102,7 +101,7 @@ func overHTTP(t *testing.T, server *redistest.Server) client.Enqueuer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	app, err := program.New(cfg, program.API, append(handlers(), program.Logger(slog.New(slog.NewTextHandler(io.Discard, nil))))...)
+	app, err := program.New(cfg, program.API, append(handlers(), program.Logger(slog.New(slog.DiscardHandler)))...)
 	if err != nil {
 		t.Fatal(err)
 	}

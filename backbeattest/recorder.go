@@ -201,7 +201,7 @@ func (r *Recorder) insert(t *task.Task) error {
 	if t.ID == "" {
 		t.ID = uuid.Must(uuid.NewV7()).String()
 	}
-	if old := r.byID[t.ID]; old != nil && !(old.State.Terminal() && r.now().After(old.KeptUntil)) {
+	if old := r.byID[t.ID]; old != nil && (!old.State.Terminal() || !r.now().After(old.KeptUntil)) {
 		return catalog.IDTaken(t.ID)
 	}
 	if t.UniqueFor > 0 {

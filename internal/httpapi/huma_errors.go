@@ -41,7 +41,7 @@ func ownProblem(ctx huma.Context, _ string, body any) (any, error) {
 func problemOfHuma(err huma.StatusError) *problem {
 	var details []*huma.ErrorDetail
 	detail := err.Error()
-	if model, ok := err.(*huma.ErrorModel); ok { //nolint:errorlint // huma wraps nothing here
+	if model, ok := err.(*huma.ErrorModel); ok {
 		details, detail = model.Errors, model.Detail
 	}
 	switch status := err.GetStatus(); status {

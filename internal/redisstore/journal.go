@@ -127,7 +127,7 @@ func appendStep(args []any, number int, step *schedule.Step) []any {
 // outboxPage is how many batches are read at a time: hundreds of ticks may be in each.
 const outboxPage = 8
 
-// Owed returns some of the batches that were written down and have not been struck off.
+// Outbox returns some of the batches in the outbox: committed, and not yet acknowledged.
 func (s *Schedules) Outbox(ctx context.Context, cursor uint64) (list []*schedule.Batch, broken []error, next uint64, err error) {
 	fields, next, err := s.rdb.HScan(ctx, outboxKey, cursor, "", outboxPage).Result()
 	if err != nil {
