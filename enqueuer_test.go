@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat"
@@ -141,6 +142,42 @@ func TestEnqueuersAreAlike(t *testing.T) {
 			testRefusals(ctx, t, q, name)
 			testBatch(ctx, t, q)
 		})
+	}
+}
+
+// A task looks the same over HTTP and from Redis, to the last field.
+func TestTasksLookAlike(t *testing.T) {
+	server := redistest.Start(t)
+	startWorker(t, server.Connect(t), backbeat.WorkerConfig{}, fails.Handle(func(context.Context, task.None) (task.None, error) {
+		return task.None{}, nil
+	}))
+	fromRedis, overHTTP := onRedis(t, server), overHTTP(t, server)
+	asked, err := client.Enqueue(t.Context(), fromRedis, sum, sumIn{A: 1}, client.Metadata(map[string]string{"tenant": "a"}),
+		client.ExpiresAt(time.Now().Add(time.Hour)), client.Deadline(time.Now().Add(2*time.Hour)), client.UniqueFor(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parked *client.Task
+	eventually(t, "it waits for a worker that knows its type", func() bool {
+		parked, err = overHTTP.Task(t.Context(), asked.ID)
+		return err == nil && parked.WaitingFor == task.WaitingForWorker
+	})
+	same, err := fromRedis.Task(t.Context(), asked.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(parked, same, cmp.Comparer(func(a, b time.Time) bool { return a.Truncate(time.Millisecond).Equal(b.Truncate(time.Millisecond)) })); diff != "" {
+		t.Errorf("over HTTP (-) and from Redis (+):\n%s", diff)
+	}
+}
+
+// eventually waits until something holds that nothing signals.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("after %s it does not hold that %s", patience, what)
+		}
 	}
 }
 

@@ -72,17 +72,13 @@ func TestSnoozedTaskIsScheduled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		seen, err := q.Task(t.Context(), asked.ID)
-		if err != nil || time.Now().After(end) {
-			t.Fatalf("it is %+v, %v", seen, err)
-		}
-		if seen.State == client.Scheduled {
-			if seen.Error != nil || seen.RunAt.Before(seen.CreatedAt.Add(30*time.Minute)) {
-				t.Errorf("it is %+v", seen)
-			}
-			return
-		}
+	var seen *client.Task
+	eventually(t, "it is scheduled", func() bool {
+		seen, err = q.Task(t.Context(), asked.ID)
+		return err == nil && seen.State == client.Scheduled
+	})
+	if seen.Error != nil || seen.RunAt.Before(seen.CreatedAt.Add(30*time.Minute)) {
+		t.Errorf("it is %+v", seen)
 	}
 }
 
@@ -191,17 +187,16 @@ func TestTypesOfWorkersAreKnown(t *testing.T) {
 		t.Errorf("before there is a worker: %v", err)
 	}
 	startWorker(t, server.Connect(t), backbeat.WorkerConfig{}, handlers()...)
-	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		asked, err := q.Enqueue(t.Context(), "shop.sum", sumIn{A: 1}, client.Wait(patience))
-		if err == nil {
-			if asked.State != client.Succeeded || string(asked.Result) != `{"sum":2}` {
-				t.Errorf("it is %+v", asked)
-			}
-			break
-		}
-		if !errors.Is(err, client.ErrInvalid) || time.Now().After(end) {
+	var asked *client.Task
+	eventually(t, "the type is known", func() bool {
+		asked, err = q.Enqueue(t.Context(), "shop.sum", sumIn{A: 1}, client.Wait(patience))
+		if err != nil && !errors.Is(err, client.ErrInvalid) {
 			t.Fatal(err)
 		}
+		return err == nil
+	})
+	if asked.State != client.Succeeded || string(asked.Result) != `{"sum":2}` {
+		t.Errorf("it is %+v", asked)
 	}
 	if _, err := q.Enqueue(t.Context(), "shop.sum", map[string]any{"a": -1}); !errors.Is(err, client.ErrInvalid) {
 		t.Errorf("a bad payload: %v", err)

@@ -117,22 +117,7 @@ func (k *Known) addVersion(t *task.Type) {
 	}
 }
 
-func sameJSON(a, b json.RawMessage) bool { return bytes.Equal(canonical(a), canonical(b)) }
-
-// canonical writes JSON as encoding/json does, with members in the order of their names.
-func canonical(document json.RawMessage) []byte {
-	var value any
-	decoder := json.NewDecoder(bytes.NewReader(document))
-	decoder.UseNumber()
-	if decoder.Decode(&value) != nil {
-		return document
-	}
-	text, err := json.Marshal(value)
-	if err != nil {
-		return document
-	}
-	return text
-}
+func sameJSON(a, b json.RawMessage) bool { return bytes.Equal(Canonical(a), Canonical(b)) }
 
 // addAliases lets a type answer for its aliases. A type of its own that has the name, as in a deployment that renames it, is
 // tried too, and first if it is live.

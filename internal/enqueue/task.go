@@ -2,13 +2,15 @@ package enqueue
 
 import (
 	"github.com/backbeat-go/backbeat/client"
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/task"
 )
 
 // Task shows a task as the API does.
 func Task(t *task.Task) *client.Task {
 	shown := &client.Task{
-		ID: t.ID, Type: t.Type, Queue: t.Queue, State: t.State, Payload: t.Payload, Result: t.Result,
+		ID: t.ID, Type: t.Type, Queue: t.Queue, State: t.State, WaitingFor: t.WaitingFor,
+		Payload: catalog.OrNull(t.Payload), Result: catalog.OrNull(t.Result),
 		Attempt: t.Attempt, TotalAttempts: t.TotalAttempts, MaxRetries: t.MaxRetries,
 		Timeout: client.Duration(t.Timeout), Deadline: t.Deadline, Retention: client.Duration(t.Retention), KeptUntil: t.KeptUntil,
 		Metadata: t.Metadata, CreatedAt: t.CreatedAt, RunAt: t.RunAt, StartedAt: t.StartedAt, FinishedAt: t.FinishedAt,

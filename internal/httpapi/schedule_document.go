@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/cron"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/task"
@@ -123,7 +124,7 @@ func (a *api) newScheduleDocument(s *schedule.Schedule) *scheduleDocument {
 func (a *api) newTemplateDocument(s *schedule.Schedule) templateDocument {
 	t := &s.Spec.Task
 	d := templateDocument{
-		Type: t.Type, Payload: orNull(t.Payload), Queue: orNil(t.Queue), MaxRetries: t.MaxRetries, Timeout: t.Timeout,
+		Type: t.Type, Payload: catalog.OrNull(t.Payload), Queue: orNil(t.Queue), MaxRetries: t.MaxRetries, Timeout: t.Timeout,
 		Retention: t.Retention, Metadata: t.Metadata, Callback: t.Callback,
 	}
 	if made, err := s.Task(a.Types, schedule.Run{}, time.Time{}); err == nil {

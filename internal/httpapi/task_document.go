@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -75,8 +76,8 @@ func newTaskDocument(t *task.Task) *taskDocument {
 		Type:            t.Type,
 		Queue:           t.Queue,
 		State:           t.State,
-		Payload:         orNull(t.Payload),
-		Result:          orNull(t.Result),
+		Payload:         catalog.OrNull(t.Payload),
+		Result:          catalog.OrNull(t.Result),
 		Attempt:         t.Attempt,
 		TotalAttempts:   t.TotalAttempts,
 		MaxRetries:      t.MaxRetries,
@@ -116,13 +117,6 @@ func newTaskDocument(t *task.Task) *taskDocument {
 
 // EncodeTask writes a task as the API shows it.
 func EncodeTask(t *task.Task) ([]byte, error) { return json.Marshal(newTaskDocument(t)) }
-
-func orNull(raw json.RawMessage) json.RawMessage {
-	if len(raw) == 0 {
-		return json.RawMessage("null")
-	}
-	return raw
-}
 
 // timestamp is a time in an answer: RFC 3339 in UTC with milliseconds, or null.
 type timestamp time.Time

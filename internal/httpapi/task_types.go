@@ -54,7 +54,7 @@ func (a *api) listTaskTypes(context.Context, *struct{}) (*taskTypesAnswer, error
 			MaxRetries:    k.MaxRetries,
 			Timeout:       task.Duration(k.Timeout),
 			PayloadSchema: k.PayloadSchema(),
-			ResultSchema:  orNull(k.ResultSchema()),
+			ResultSchema:  catalog.OrNull(k.ResultSchema()),
 			Origin:        k.Origin,
 			Workers:       k.Workers,
 			SDK:           k.SDK,

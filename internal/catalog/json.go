@@ -20,3 +20,11 @@ func Canonical(data []byte) []byte {
 	}
 	return sorted
 }
+
+// OrNull returns the JSON, and null where there is none.
+func OrNull(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 {
+		return json.RawMessage("null")
+	}
+	return raw
+}
