@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/pause"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 )
 
@@ -113,7 +114,7 @@ func (l *leader) handOn(ctx context.Context, batch *schedule.Batch) {
 // retryQueue tries the batches of a queue, of which one is the first, until none waits any more.
 func (l *leader) retryQueue(ctx context.Context, queue string, batch *schedule.Batch) {
 	for batch != nil {
-		if !pause(ctx, retryInterval) {
+		if !pause.For(ctx, retryInterval) {
 			return
 		}
 		for batch != nil {

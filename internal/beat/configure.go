@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/pause"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/task"
 )
@@ -29,7 +30,7 @@ func (l *leader) configure(ctx context.Context) error {
 		return err
 	}
 	ids := slices.Sorted(maps.Keys(wanted))
-	for len(ids) > 0 && pause(ctx, restoreInterval) {
+	for len(ids) > 0 && pause.For(ctx, restoreInterval) {
 		missing, err := l.Store.Missing(ctx, ids)
 		if err != nil {
 			return err

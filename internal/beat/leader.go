@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/pause"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/task"
 )
@@ -187,7 +188,7 @@ func (l *leader) ack(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case batch := <-l.enqueued:
-			for l.mayWait() && pause(ctx, time.Millisecond) {
+			for l.mayWait() && pause.For(ctx, time.Millisecond) {
 			}
 			if err := l.complete(ctx, batch); err != nil {
 				return fmt.Errorf("acknowledge %d ticks: %w", len(batch.Owed), err)

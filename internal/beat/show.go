@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/pause"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 )
 
@@ -23,7 +24,7 @@ func (l *leader) show(ctx context.Context) error {
 		if err := l.showNext(ctx, showLimit, l.Journal.Now().Add(3*showInterval)); err != nil && ctx.Err() == nil {
 			l.Logger.Debug("schedules not shown in asynq's tools", "error", err)
 		}
-		if !pause(ctx, showInterval) {
+		if !pause.For(ctx, showInterval) {
 			break
 		}
 	}

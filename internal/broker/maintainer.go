@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/pause"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -247,7 +249,7 @@ func (m *maintainer) maintain(ctx context.Context, node string, queues []*upkeep
 		m.probe(ctx, queues)
 	}
 	if err != nil {
-		pause(ctx, outagePause)
+		pause.For(ctx, outagePause)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/pause"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -169,7 +170,7 @@ func (p *prefetcher) keepFresh(ctx context.Context) {
 			return
 		case <-p.brought:
 		}
-		for p.holdsAny() && pause(ctx, freshFor) {
+		for p.holdsAny() && pause.For(ctx, freshFor) {
 			p.giveBackStale()
 		}
 	}

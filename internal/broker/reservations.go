@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/pause"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -43,7 +44,7 @@ func (c *Client) reserve(ctx context.Context, tasks []*task.Task, places []int, 
 		if len(waiting) == 0 {
 			return
 		}
-		if !pause(ctx, retryReservation/2+rand.N(retryReservation)) {
+		if !pause.For(ctx, retryReservation/2+rand.N(retryReservation)) {
 			break
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/pause"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -42,7 +43,7 @@ func (s *Server) keepAnnounced(ctx context.Context) {
 		if err := s.rdb.SAdd(ctx, asynqQueues, names...).Err(); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.Debug("queues not announced", "error", err)
 		}
-		if !pause(ctx, announceInterval) {
+		if !pause.For(ctx, announceInterval) {
 			return
 		}
 	}
@@ -50,7 +51,7 @@ func (s *Server) keepAnnounced(ctx context.Context) {
 
 // keepCancellations ends running tasks whose cancellation nobody heard.
 func (s *Server) keepCancellations(ctx context.Context) {
-	for pause(ctx, tidyInterval) {
+	for pause.For(ctx, tidyInterval) {
 		s.repeatCancellations(ctx)
 	}
 }

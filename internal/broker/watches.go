@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/pause"
 	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/task"
 )
@@ -233,7 +234,7 @@ func (w *watches) readAll(ctx context.Context, batch map[ref]bool) {
 	records, err := w.read(ctx, refs)
 	if err != nil {
 		w.putBack(batch)
-		pause(ctx, 100*time.Millisecond) // Redis is away
+		pause.For(ctx, 100*time.Millisecond) // Redis is away
 		return
 	}
 	for i, r := range refs {
@@ -294,7 +295,7 @@ func (w *watches) drop(r ref) {
 }
 
 func (w *watches) recheck(ctx context.Context) {
-	for pause(ctx, w.every) {
+	for pause.For(ctx, w.every) {
 		w.look(ctx)
 	}
 }
@@ -365,15 +366,3 @@ func (e *audience) overdue(now time.Time) bool {
 
 // isOver reports whether one of asynq's states is that of a task that has ended.
 func isOver(state string) bool { return state == "completed" || state == "archived" }
-
-// pause waits for d and reports true, or false as soon as ctx ends.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/pause"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -27,14 +29,7 @@ func Subscribe(ctx context.Context, rdb redis.UniversalClient, receive func(rece
 		if node, err := subscribable(ctx, rdb); err == nil {
 			receiveFrom(ctx, node.Subscribe(ctx, channels...), receive)
 		}
-		pause(ctx, resubscribeAfter)
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
+		pause.For(ctx, resubscribeAfter)
 	}
 }
 
@@ -113,7 +108,7 @@ func (h *health) start(ctx context.Context) (stop func()) {
 
 func (h *health) run(ctx context.Context) {
 	for asked := false; ; {
-		pause(ctx, pingInterval)
+		pause.For(ctx, pingInterval)
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/lease"
+	"github.com/backbeat-go/backbeat/internal/pause"
 )
 
 const (
@@ -94,7 +95,7 @@ func (c *Clock) Run(ctx context.Context) {
 			c.logger.Warn("the time of redis cannot be read; going on by the local clock", "error", err)
 		}
 		away = err != nil
-		if !pause(ctx, syncInterval) {
+		if !pause.For(ctx, syncInterval) {
 			return
 		}
 	}

@@ -79,16 +79,6 @@ func (l *Lease) Watch(ctx context.Context, wake func()) {
 	redisconn.Subscribe(ctx, l.rdb, func(any) { wake() }, resignedChannel)
 }
 
-// pause waits for d and returns true, or false if ctx ends before.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
-}
-
 // Leadership returns who leads, nil if nobody does, and who stands by, ordered by host and PID. A process that has died
 // is shown for as long as its lease would have lasted. Since is by the clock of Redis.
 func (l *Lease) Leadership(ctx context.Context) (leader *lease.Holder, standbys []lease.Holder, err error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/pause"
 )
 
 const (
@@ -58,7 +59,7 @@ func (f *Follower) Run(ctx context.Context) {
 			f.cfg.Logger.Warn("task types of workers cannot be read; going on with those that are known", "error", err)
 		}
 		away = err != nil
-		if !pause(ctx, f.cfg.Interval) {
+		if !pause.For(ctx, f.cfg.Interval) {
 			return
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/pause"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -121,7 +122,7 @@ func (r *Registration) Run(ctx context.Context) {
 			r.logger.Warn("task types not registered; trying again", "error", err)
 		}
 		away = err != nil
-		if !pause(ctx, renewInterval) {
+		if !pause.For(ctx, renewInterval) {
 			break
 		}
 	}
@@ -138,16 +139,4 @@ func toAny(texts []string) []any {
 		list[i] = text
 	}
 	return list
-}
-
-// pause waits, and reports false as soon as ctx ends.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -18,7 +18,7 @@ const (
 
 var (
 	project  = under(module)
-	domain   = own("task", "internal/catalog", "internal/fleet", "internal/jsonschema", "internal/cron", "internal/schedule", "internal/lease", "internal/ratelimit")
+	domain   = own("task", "internal/catalog", "internal/fleet", "internal/jsonschema", "internal/cron", "internal/schedule", "internal/lease", "internal/ratelimit", "internal/pause")
 	adapters = []string{"internal/broker", "internal/redisstore", "internal/typestore", "internal/httpapi", "internal/localredis"}
 )
 
