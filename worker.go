@@ -163,6 +163,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.server.Start(ctx); err != nil {
 		return err
 	}
+	w.types.Start(ctx)
 	var registered sync.WaitGroup
 	registered.Go(func() { w.types.Run(ctx) }) // until ctx ends: nothing is to count on a worker that takes no more tasks
 	close(w.ready)

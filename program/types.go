@@ -1,7 +1,6 @@
 package program
 
 import (
-	"context"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -17,8 +16,6 @@ const (
 	lookInterval = 500 * time.Millisecond
 	// workerLookInterval is how often workers do, which need types only for what they enqueue themselves.
 	workerLookInterval = 5 * time.Second
-	// registerWait bounds how long a worker's start waits for its types to be registered.
-	registerWait = 5 * time.Second
 )
 
 // addTypes adds a part that keeps the catalog up to date with the types that workers register. The client is not its to close.
@@ -38,13 +35,4 @@ func (a *App) registration(
 	return typestore.NewRegistration(rdb, typestore.RegistrationConfig{
 		Worker: worker, Handlers: handlers, SDK: typestore.SDK(), TTL: cfg.Types.TTL, Logger: a.logger,
 	})
-}
-
-// register registers types before the worker is ready, if Redis lets it.
-func (a *App) register(ctx context.Context, r *typestore.Registration) {
-	ctx, cancel := context.WithTimeout(ctx, registerWait)
-	defer cancel()
-	if err := r.Renew(ctx); err != nil {
-		a.logger.Warn("task types not registered yet", "error", err)
-	}
 }

@@ -48,7 +48,7 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 			if err := a.startWorker(ctx, server, rdb, cfg); err != nil {
 				return err
 			}
-			a.register(ctx, registered)
+			registered.Start(ctx)
 			_ = register.start(context.WithoutCancel(ctx))
 			return follow.start(ctx)
 		},

@@ -24,6 +24,8 @@ const (
 	LiveFor = 20 * time.Second
 	// putBytes bounds the documents of one command.
 	putBytes = 1 << 20
+	// registerWait bounds how long a worker's start waits for its types to be registered.
+	registerWait = 5 * time.Second
 	// leaveWait bounds how long a worker that stops takes to say so.
 	leaveWait = 2 * time.Second
 )
@@ -50,6 +52,7 @@ type Registration struct {
 	docs   map[string][]byte // by hash
 	hashes []string          // sorted
 	set    string            // hash of them all
+	away   bool              // the last renewal failed
 }
 
 // NewRegistration returns the registration of a worker, which does nothing yet. It returns an error for a type that cannot be
@@ -114,17 +117,24 @@ func (r *Registration) put(ctx context.Context) error {
 	return nil
 }
 
+// Start registers the types before the worker is ready, if Redis takes them soon. Run goes on with it.
+func (r *Registration) Start(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, registerWait)
+	defer cancel()
+	if err := r.Renew(ctx); err != nil && ctx.Err() != context.Canceled {
+		r.logger.Warn("task types not registered; trying again", "error", err)
+		r.away = true
+	}
+}
+
 // Run renews the registration until ctx ends, and then takes the worker off.
 func (r *Registration) Run(ctx context.Context) {
-	for away := false; ; {
+	for pause.For(ctx, renewInterval) {
 		err := r.Renew(ctx)
-		if err != nil && !away && ctx.Err() == nil {
+		if err != nil && !r.away && ctx.Err() == nil {
 			r.logger.Warn("task types not registered; trying again", "error", err)
 		}
-		away = err != nil
-		if !pause.For(ctx, renewInterval) {
-			break
-		}
+		r.away = err != nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWait)
 	defer cancel()

@@ -151,7 +151,9 @@ func TestWorkerThatStopsIsTakenOff(t *testing.T) {
 	rdb := redistest.Start(t).Connect(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { registration(t, rdb, "a", mail()).Run(ctx) })
+	worker := registration(t, rdb, "a", mail())
+	worker.Start(ctx)
+	running.Go(func() { worker.Run(ctx) })
 	r := newReader(rdb)
 	poll(t, "it is registered", func() bool { return slices.Equal(r.types(t), []string{"mail 1"}) })
 	cancel()
