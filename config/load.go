@@ -270,11 +270,9 @@ func (l *loader) finish() (*Config, error) {
 		cfg.Worker.Queues = cfg.Queues
 	}
 	for _, check := range l.checks {
-		for _, f := range check(l.program, cfg) {
-			if !l.reported(f.Key) {
-				l.faults = append(l.faults, f)
-			}
-		}
+		found := check(l.program, cfg)
+		found = slices.DeleteFunc(found, func(f Fault) bool { return l.reported(f.Key) })
+		l.faults = append(l.faults, found...)
 	}
 	if len(l.faults) > 0 {
 		return nil, &Error{l.faults}

@@ -2,6 +2,7 @@ package program
 
 import (
 	"log/slog"
+	"strings"
 
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/auth"
@@ -27,7 +28,11 @@ func authenticator(cfg *config.Config, logger *slog.Logger) (callers, error) {
 	}
 	a, err := auth.New(c)
 	if err != nil {
-		return callers{}, &config.Error{Faults: []config.Fault{{Key: "api", Message: err.Error()}}}
+		invalid := &config.Error{}
+		for problem := range strings.SplitSeq(err.Error(), "\n") {
+			invalid.Faults = append(invalid.Faults, config.Fault{Key: "api", Message: problem})
+		}
+		return callers{}, invalid
 	}
 	return callers{a}, nil
 }

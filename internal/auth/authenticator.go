@@ -9,70 +9,71 @@ import (
 	"time"
 )
 
-// maxCredentials bounds what a caller that nobody knows yet can have hashed and decoded, in bytes.
+// maxCredentials bounds what an unauthenticated caller can make the server hash and decode, in bytes.
 const maxCredentials = 8 << 10
 
-// Config says whose credentials are good. It needs a key or a JWT at least.
+// Config lists the accepted credentials. At least one of Keys and JWT is required.
 type Config struct {
 	Keys   []Key
 	JWT    *JWT         // nil: no token is accepted
-	Logger *slog.Logger // told when the issuer's keys cannot be fetched, and when they can again; nil: nobody is
+	Logger *slog.Logger // logs when fetching the issuer's keys starts to fail and when it recovers; nil: no logs
 }
 
-// Authenticator knows who may call. It is safe for use by many goroutines.
+// Authenticator authenticates callers. It is safe for concurrent use.
 type Authenticator struct {
 	keys   keyring
 	tokens *verifier // nil: no token is accepted
 }
 
-// New returns an Authenticator. It does not wait for the keys of a JWKS URL, so that it starts while their issuer
-// is down. Close it after use. Errors name what is wrong in cfg, without its secrets, and what to do about it.
+// New returns an Authenticator, which must be closed after use. It does not wait for the keys of a JWKS URL, so it
+// starts even while the issuer is down. The error joins all problems of cfg, one a line. Each says how to correct
+// it, and none quotes a secret.
 func New(cfg Config) (*Authenticator, error) {
 	return newAuthenticator(cfg, pace{
 		refresh: 5 * time.Minute,
 		retry:   10 * time.Second,
 		gap:     10 * time.Second,
-		timeout: 5 * time.Second, // a request may be waiting for it
+		timeout: 5 * time.Second, // a request may be waiting for the fetch
 		now:     time.Now,
 	})
 }
 
 func newAuthenticator(cfg Config, p pace) (*Authenticator, error) {
 	if len(cfg.Keys) == 0 && cfg.JWT == nil {
-		return nil, errors.New("nobody could call: configure an API key, or how JWTs are checked")
-	}
-	keys, err := newKeyring(cfg.Keys)
-	if err != nil {
-		return nil, err
+		return nil, errors.New("every caller would be refused: configure an API key, or how JWTs are verified")
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	a := &Authenticator{keys: keys}
+	a := &Authenticator{}
+	var keysErr, jwtErr error
+	a.keys, keysErr = newKeyring(cfg.Keys)
 	if cfg.JWT != nil {
-		if a.tokens, err = newVerifier(*cfg.JWT, p, cfg.Logger); err != nil {
-			return nil, err
-		}
+		a.tokens, jwtErr = newVerifier(*cfg.JWT, p, cfg.Logger)
+	}
+	if err := errors.Join(keysErr, jwtErr); err != nil {
+		a.Close()
+		return nil, err
 	}
 	return a, nil
 }
 
-// Close ends the fetching of keys and waits until it has ended. It may be called more than once. Keys that were
-// fetched before go on working.
+// Close stops fetching keys and waits for a fetch in progress. It may be called more than once. Keys that were
+// fetched before remain valid.
 func (a *Authenticator) Close() {
 	if a.tokens != nil {
 		a.tokens.close()
 	}
 }
 
-// Authenticate returns who sends authorization, the value of an Authorization header: "Bearer" with an API key or
-// a JWT, or "Basic" with an API key as the password and any user name. Its errors are ErrNoCredentials,
-// ErrUnavailable and *BadCredentialsError. It may wait for the issuer's keys, no longer than 5 s and until ctx ends.
+// Authenticate returns the principal for authorization, the value of an Authorization header: "Bearer" with an API key
+// or a JWT, or "Basic" with an API key as the password and any user name. Its errors are ErrNoCredentials,
+// ErrUnavailable and *BadCredentialsError. It waits for the issuer's keys for up to 5 s, or until ctx ends.
 func (a *Authenticator) Authenticate(ctx context.Context, authorization string) (Principal, error) {
 	if len(authorization) > maxCredentials {
 		return Principal{}, bad("the credentials are longer than 8 KiB")
 	}
-	// Go's base64 passes over line breaks, even where it is strict: one token would have many spellings.
+	// Go's base64 ignores line breaks even in strict mode, so one token would have many spellings.
 	if strings.ContainsAny(authorization, "\r\n") {
 		return Principal{}, bad("the Authorization header has a line break in it")
 	}

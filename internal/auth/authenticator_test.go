@@ -15,32 +15,32 @@ import (
 	"github.com/backbeat-go/backbeat/internal/auth"
 )
 
-// The reasons that tests ask for by name; what else a client may be told is spelled where it is tested.
+// Reasons that several tests check. The others are spelled out where they are tested.
 const (
-	unknownKey  = "the API key is unknown"
-	malformed   = "the token is malformed"
-	wrongSign   = "the signature of the token is wrong, or of an algorithm that is not allowed here"
-	expired     = "the token has expired"
-	lacking     = "the token lacks exp, or iss or aud where they are required"
-	noSubject   = "the token has no subject (sub) of 1 to 255 bytes"
-	otherType   = "a claim of the token has the wrong type"
-	lineBreak   = "the Authorization header has a line break in it"
-	noSuchKey   = "the issuer has no such key"
-	namelessKey = "the token's key (kid) has no name"
-	critical    = "the token has critical extensions (crit), and none are understood"
+	unknownKey   = "the API key is unknown"
+	malformed    = "the token is malformed"
+	wrongSign    = "the signature of the token is wrong, or its algorithm is not allowed"
+	expired      = "the token has expired"
+	lacking      = "the token lacks exp, or iss or aud where they are required"
+	noSubject    = "the token has no subject (sub) of 1 to 255 bytes"
+	otherType    = "a claim of the token has the wrong type"
+	lineBreak    = "the Authorization header has a line break in it"
+	noSuchKey    = "the issuer has no such key"
+	invalidKeyID = "the token's key ID (kid) is empty or not a string"
+	critical     = "the token has critical extensions (crit), and none are supported"
 )
 
-// refused checks that authorization is bad for the reason, and that the answer gives nothing away.
+// refused checks that authorization is refused for the reason, and that the error reveals nothing of it.
 func refused(t *testing.T, a *auth.Authenticator, authorization, reason string) {
 	t.Helper()
 	p, err := a.Authenticate(t.Context(), authorization)
 	badCredentials, ok := errors.AsType[*auth.BadCredentialsError](err)
 	if !ok || badCredentials.Reason != reason {
-		t.Errorf("got %v, not the reason %q", err, reason)
+		t.Errorf("got %v, want the reason %q", err, reason)
 		return
 	}
 	if diff := cmp.Diff(auth.Principal{}, p); diff != "" {
-		t.Errorf("with the error comes a principal (-want +got):\n%s", diff)
+		t.Errorf("principal returned with the error (-want +got):\n%s", diff)
 	}
 	if i := strings.IndexFunc(badCredentials.Reason, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }); i >= 0 {
 		t.Errorf("%q does not fit into a header", badCredentials.Reason)
@@ -50,7 +50,7 @@ func refused(t *testing.T, a *auth.Authenticator, authorization, reason string) 
 	}
 }
 
-// accepted checks that authorization makes the principal.
+// accepted checks that authorization yields the principal.
 func accepted(t *testing.T, a *auth.Authenticator, authorization string, want auth.Principal) {
 	t.Helper()
 	p, err := a.Authenticate(t.Context(), authorization)
@@ -131,8 +131,8 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
-// Basic is for keys: a token there would end up in a browser's password store, long after it expired.
-func TestBasicTakesNoToken(t *testing.T) {
+// A browser would store a token that is accepted as a password, and keep it long after it expired.
+func TestBasicRefusesTokens(t *testing.T) {
 	a := open(t, auth.Config{JWT: &auth.JWT{Secret: secret}})
 	refused(t, a, basic("alice:"+hs.token(nil, nil)), unknownKey)
 }
@@ -146,43 +146,43 @@ func TestTokenClaims(t *testing.T) {
 		want           *auth.Principal
 		reason         string
 	}{
-		"right":                       {want: may("tasks.read", "tasks.write")},
-		"expired":                     {claims: object{"exp": fromNow(-time.Minute)}, reason: expired},
-		"expired within the leeway":   {claims: object{"exp": fromNow(-10 * time.Second)}, want: may("tasks.read", "tasks.write")},
-		"expired, and scopes":         {claims: object{"exp": 1, "scope": "*"}, reason: expired},
-		"without exp":                 {claims: object{"exp": nil}, reason: lacking},
-		"exp 0":                       {claims: object{"exp": 0}, reason: lacking},
-		"exp a string":                {claims: object{"exp": "never"}, reason: otherType},
-		"not yet valid":               {claims: object{"nbf": fromNow(time.Minute)}, reason: "the token is not valid yet"},
-		"valid soon":                  {claims: object{"nbf": fromNow(10 * time.Second)}, want: may("tasks.read", "tasks.write")},
-		"another issuer":              {claims: object{"iss": issuerURL + "/"}, reason: "the token is from another issuer"},
-		"without an issuer":           {claims: object{"iss": nil}, reason: lacking},
-		"issuer a list":               {claims: object{"iss": []string{issuerURL}}, reason: otherType},
-		"another audience":            {claims: object{"aud": "billing"}, reason: "the token is for another audience"},
-		"without an audience":         {claims: object{"aud": nil}, reason: lacking},
-		"several audiences":           {claims: object{"aud": []string{"billing", audience}}, want: may("tasks.read", "tasks.write")},
-		"without a subject":           {claims: object{"sub": nil}, reason: noSubject},
-		"subject empty":               {claims: object{"sub": ""}, reason: noSubject},
-		"subject a number":            {claims: object{"sub": 7}, reason: noSubject},
-		"subject long":                {claims: object{"sub": strings.Repeat("a", 256)}, reason: noSubject},
-		"without scopes":              {claims: object{"scope": nil}, want: may()},
-		"scope empty":                 {claims: object{"scope": ""}, want: may()},
-		"scope a list":                {claims: object{"scope": []any{"queues.read", 7, "admin"}}, want: may("queues.read", "admin")},
-		"scope a number":              {claims: object{"scope": 7}, want: may()},
-		"scopes unknown":              {claims: object{"scope": "openid tasks.read tasks tasks.* Admin"}, want: may("tasks.read")},
-		"every scope":                 {claims: object{"scope": "*"}, want: may("*")},
-		"scp a list":                  {claims: object{"scope": nil, "scp": []string{"admin"}}, want: may("admin")},
-		"scp a string":                {claims: object{"scope": nil, "scp": "admin queues.write"}, want: may("admin", "queues.write")},
-		"scope goes before scp":       {claims: object{"scp": []string{"admin"}}, want: may("tasks.read", "tasks.write")},
-		"scope empty goes before scp": {claims: object{"scope": "", "scp": []string{"admin"}}, want: may()},
-		"scopes is no claim":          {claims: object{"scope": nil, "scopes": []string{"admin"}}, want: may()},
-		"names are exact":             {claims: object{"scope": nil, "SCOPE": "admin", "EXP": 1, "Sub": "bob", "zcope": "admin"}, want: may()},
-		"critical extensions":         {header: object{"crit": []string{"b64"}, "b64": true}, reason: critical},
-		"crit empty":                  {header: object{"crit": []string{}}, reason: critical},
-		"kid a number":                {header: object{"kid": 7}, reason: namelessKey},
-		"kid empty":                   {header: object{"kid": ""}, reason: namelessKey},
-		"without kid":                 {header: object{"kid": nil}, want: may("tasks.read", "tasks.write")},
-		"without typ":                 {header: object{"typ": nil}, want: may("tasks.read", "tasks.write")},
+		"valid":                     {want: may("tasks.read", "tasks.write")},
+		"expired":                   {claims: object{"exp": fromNow(-time.Minute)}, reason: expired},
+		"expired within the leeway": {claims: object{"exp": fromNow(-10 * time.Second)}, want: may("tasks.read", "tasks.write")},
+		"expired, and scopes":       {claims: object{"exp": 1, "scope": "*"}, reason: expired},
+		"without exp":               {claims: object{"exp": nil}, reason: lacking},
+		"exp 0":                     {claims: object{"exp": 0}, reason: lacking},
+		"exp a string":              {claims: object{"exp": "never"}, reason: otherType},
+		"not valid yet":             {claims: object{"nbf": fromNow(time.Minute)}, reason: "the token is not valid yet"},
+		"valid soon":                {claims: object{"nbf": fromNow(10 * time.Second)}, want: may("tasks.read", "tasks.write")},
+		"another issuer":            {claims: object{"iss": issuerURL + "/"}, reason: "the token is from another issuer"},
+		"without an issuer":         {claims: object{"iss": nil}, reason: lacking},
+		"issuer a list":             {claims: object{"iss": []string{issuerURL}}, reason: otherType},
+		"another audience":          {claims: object{"aud": "billing"}, reason: "the token is for another audience"},
+		"without an audience":       {claims: object{"aud": nil}, reason: lacking},
+		"several audiences":         {claims: object{"aud": []string{"billing", audience}}, want: may("tasks.read", "tasks.write")},
+		"without a subject":         {claims: object{"sub": nil}, reason: noSubject},
+		"subject empty":             {claims: object{"sub": ""}, reason: noSubject},
+		"subject a number":          {claims: object{"sub": 7}, reason: noSubject},
+		"subject long":              {claims: object{"sub": strings.Repeat("a", 256)}, reason: noSubject},
+		"without scopes":            {claims: object{"scope": nil}, want: may()},
+		"scope empty":               {claims: object{"scope": ""}, want: may()},
+		"scope a list":              {claims: object{"scope": []any{"queues.read", 7, "admin"}}, want: may("queues.read", "admin")},
+		"scope a number":            {claims: object{"scope": 7}, want: may()},
+		"scopes unknown":            {claims: object{"scope": "openid tasks.read tasks tasks.* Admin"}, want: may("tasks.read")},
+		"every scope":               {claims: object{"scope": "*"}, want: may("*")},
+		"scp a list":                {claims: object{"scope": nil, "scp": []string{"admin"}}, want: may("admin")},
+		"scp a string":              {claims: object{"scope": nil, "scp": "admin queues.write"}, want: may("admin", "queues.write")},
+		"scope overrides scp":       {claims: object{"scp": []string{"admin"}}, want: may("tasks.read", "tasks.write")},
+		"empty scope overrides scp": {claims: object{"scope": "", "scp": []string{"admin"}}, want: may()},
+		"scopes is ignored":         {claims: object{"scope": nil, "scopes": []string{"admin"}}, want: may()},
+		"names are exact":           {claims: object{"scope": nil, "SCOPE": "admin", "EXP": 1, "Sub": "bob", "zcope": "admin"}, want: may()},
+		"critical extensions":       {header: object{"crit": []string{"b64"}, "b64": true}, reason: critical},
+		"crit empty":                {header: object{"crit": []string{}}, reason: critical},
+		"kid a number":              {header: object{"kid": 7}, reason: invalidKeyID},
+		"kid empty":                 {header: object{"kid": ""}, reason: invalidKeyID},
+		"without kid":               {header: object{"kid": nil}, want: may("tasks.read", "tasks.write")},
+		"without typ":               {header: object{"typ": nil}, want: may("tasks.read", "tasks.write")},
 	}
 	for _, s := range sources(t) {
 		a := open(t, auth.Config{JWT: &s.jwt})
@@ -199,14 +199,14 @@ func TestTokenClaims(t *testing.T) {
 	}
 }
 
-func TestIssuerAndAudienceAreFreeWhereNotConfigured(t *testing.T) {
+func TestIssuerAndAudienceAreNotCheckedUnlessConfigured(t *testing.T) {
 	a := open(t, auth.Config{JWT: &auth.JWT{Secret: secret}})
 	accepted(t, a, "Bearer "+hs.token(object{"iss": "anybody", "aud": nil}, nil),
 		auth.Principal{Kind: auth.KindToken, Name: "alice", Scopes: []string{"tasks.read", "tasks.write"}})
 }
 
-// An API key is found though tokens are accepted, and a wrong one is called a key, not a token.
-func TestKeysBesideTokens(t *testing.T) {
+// API keys work if JWTs are configured too, and the error for a wrong key names a key, not a token.
+func TestKeysAndTokens(t *testing.T) {
 	a := open(t, auth.Config{
 		Keys: []auth.Key{{Name: "alice", Secret: "k3y", Scopes: []string{auth.Admin}}},
 		JWT:  &auth.JWT{Secret: secret},
@@ -217,7 +217,7 @@ func TestKeysBesideTokens(t *testing.T) {
 	refused(t, a, "Bearer wrong", unknownKey)
 }
 
-// encode writes a token by hand, as no library does.
+// encode writes a token by hand: the JWT library does not write invalid ones.
 func encode(header, claims, signature string) string {
 	e := base64.RawURLEncoding
 	return e.EncodeToString([]byte(header)) + "." + e.EncodeToString([]byte(claims)) + "." + signature
@@ -228,7 +228,7 @@ func firstHalf(signature string) string {
 	return base64.RawURLEncoding.EncodeToString(raw[:len(raw)/2])
 }
 
-// respelled changes the bits of the signature's last letter that stand for nothing.
+// respelled changes the unused bits in the last character of the signature.
 func respelled(token string) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := len(token) - 1
@@ -243,20 +243,20 @@ func TestForgedTokens(t *testing.T) {
 		good := s.signer.token(nil, nil)
 		parts := strings.Split(good, ".")
 		forged := map[string]struct{ token, reason string }{
-			"without a signature":     {parts[0] + "." + parts[1] + ".", wrongSign},
-			"other claims":            {parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + "." + parts[2], wrongSign},
-			"a signature respelled":   {respelled(good), malformed},
-			"a signature cut":         {parts[0] + "." + parts[1] + "." + firstHalf(parts[2]), wrongSign},
-			"alg missing":             {encode(`{"typ":"JWT"}`, claims, parts[2]), wrongSign},
-			"alg a list":              {encode(`{"alg":["none"]}`, claims, ""), wrongSign},
-			"header null":             {encode(`null`, claims, ""), wrongSign},
-			"claims null":             {encode(`{"alg":"none"}`, `null`, ""), wrongSign},
-			"claims a list":           {encode(`{"alg":"none"}`, `[]`, ""), malformed},
-			"header no JSON":          {encode(`{`, claims, parts[2]), malformed},
-			"a line break inside":     {good[:len(good)-2] + "\n" + good[len(good)-2:], lineBreak},
-			"empty parts":             {"..", malformed},
-			"padded":                  {parts[0] + "=." + parts[1] + "." + parts[2], malformed},
-			"a key that nobody knows": {strange[s.signer.method.Alg()].token(nil, nil), wrongSign},
+			"without a signature":   {parts[0] + "." + parts[1] + ".", wrongSign},
+			"other claims":          {parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + "." + parts[2], wrongSign},
+			"a signature respelled": {respelled(good), malformed},
+			"a signature cut":       {parts[0] + "." + parts[1] + "." + firstHalf(parts[2]), wrongSign},
+			"alg missing":           {encode(`{"typ":"JWT"}`, claims, parts[2]), wrongSign},
+			"alg a list":            {encode(`{"alg":["none"]}`, claims, ""), wrongSign},
+			"header null":           {encode(`null`, claims, ""), wrongSign},
+			"claims null":           {encode(`{"alg":"none"}`, `null`, ""), wrongSign},
+			"claims a list":         {encode(`{"alg":"none"}`, `[]`, ""), malformed},
+			"header no JSON":        {encode(`{`, claims, parts[2]), malformed},
+			"a line break inside":   {good[:len(good)-2] + "\n" + good[len(good)-2:], lineBreak},
+			"empty parts":           {"..", malformed},
+			"padded":                {parts[0] + "=." + parts[1] + "." + parts[2], malformed},
+			"an unknown key":        {strange[s.signer.method.Alg()].token(nil, nil), wrongSign},
 		}
 		for _, alg := range []string{"none", "None", "NONE", "nOnE", "", "HS384", "RS384", "RS512", "PS256", "ES384", "ES512"} {
 			forged["alg "+alg] = struct{ token, reason string }{encode(`{"alg":"`+alg+`"}`, claims, ""), wrongSign}
@@ -266,28 +266,28 @@ func TestForgedTokens(t *testing.T) {
 			"jwk": rs.jwk(), "jku": jku.URL, "x5u": jku.URL, "x5c": []string{base64.StdEncoding.EncodeToString(rs.der())},
 		}
 		stranger := strange[s.signer.method.Alg()]
-		forged["with a key of its own"] = struct{ token, reason string }{stranger.token(nil, brought), wrongSign}
-		// What any signer but the trusted one signs, under the kid of the trusted one: RS against HS among them.
+		forged["with its own key"] = struct{ token, reason string }{stranger.token(nil, brought), wrongSign}
+		// Tokens signed with every other algorithm, under the kid of the trusted signer, RS256 against HS256 among them.
 		for _, other := range []signer{hs, rs, es, ed} {
 			if alg := other.method.Alg(); alg != s.signer.method.Alg() && !strings.HasPrefix(s.name, "JWKS") {
-				forged["right for "+alg] = struct{ token, reason string }{other.named(s.signer.kid).token(nil, nil), wrongSign}
+				forged["valid for "+alg] = struct{ token, reason string }{other.named(s.signer.kid).token(nil, nil), wrongSign}
 			}
 		}
 		for name, f := range forged {
 			t.Run(s.name+"/"+name, func(t *testing.T) { refused(t, a, "Bearer "+f.token, f.reason) })
 		}
-		t.Run(s.name+"/keys that a good token brings are passed over", func(t *testing.T) {
+		t.Run(s.name+"/keys in a valid token are ignored", func(t *testing.T) {
 			accepted(t, a, "Bearer "+s.signer.token(nil, brought),
 				auth.Principal{Kind: auth.KindToken, Name: "alice", Scopes: []string{"tasks.read", "tasks.write"}})
 		})
 	}
 	if n := jku.hits.Load(); n != 0 {
-		t.Errorf("the URL in a token was called %d times", n)
+		t.Errorf("the URL in a token was fetched %d times", n)
 	}
 }
 
-// A public key is no secret, in none of the forms in which people hold it.
-func TestPublicKeysAreNoHMACSecrets(t *testing.T) {
+// A public key must not work as an HMAC secret in any of its usual encodings.
+func TestPublicKeysAreNotHMACSecrets(t *testing.T) {
 	for _, s := range sources(t) {
 		if s.jwt.Secret != "" {
 			continue
@@ -302,7 +302,7 @@ func TestPublicKeysAreNoHMACSecrets(t *testing.T) {
 					confused := signer{method, key, s.signer.kid}
 					refused(t, a, "Bearer "+confused.token(nil, nil), wrongSign)
 					refused(t, a, "Bearer "+confused.token(nil, object{"kid": nil}), wrongSign)
-					// Signed with HMAC, and labelled as what the key is for.
+					// Signed with HMAC, with alg set to the algorithm of the key.
 					refused(t, a, "Bearer "+confused.token(nil, object{"alg": s.signer.method.Alg()}), wrongSign)
 				})
 			}
@@ -310,8 +310,8 @@ func TestPublicKeysAreNoHMACSecrets(t *testing.T) {
 	}
 }
 
-// The example of RFC 7515, appendix A.1: signed by somebody else's code, and long expired.
-func TestTokenOfTheStandard(t *testing.T) {
+// The example of RFC 7515, appendix A.1, was signed by other code. It has expired.
+func TestTokenOfRFC7515(t *testing.T) {
 	const key = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"
 	const token = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6" +
 		"Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
@@ -321,8 +321,8 @@ func TestTokenOfTheStandard(t *testing.T) {
 	refused(t, a, "Bearer "+strings.Replace(token, ".dBj", ".dBk", 1), wrongSign)
 }
 
-// The key of RFC 8037, appendix A, as the standard writes it.
-func TestKeyOfTheStandard(t *testing.T) {
+// The key is that of RFC 8037, appendix A.
+func TestKeyOfRFC8037(t *testing.T) {
 	server := newKeyServer(t)
 	server.set(answering(200, []byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`)))
 	seed := must(base64.RawURLEncoding.DecodeString("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"))
@@ -344,12 +344,12 @@ func TestMay(t *testing.T) {
 		}
 	}
 	if (auth.Principal{}).May(auth.TasksRead) {
-		t.Error("nobody may read tasks")
+		t.Error("the zero Principal may read tasks")
 	}
 }
 
-// Tokens are checked without the issuer where its keys are at hand, whatever has become of the request.
-func TestACallerWhoLeftIsStillKnown(t *testing.T) {
+// Verification needs no request to the issuer if the key is known, so a canceled context does not matter.
+func TestCanceledContextWithKnownKey(t *testing.T) {
 	a := open(t, auth.Config{JWT: &auth.JWT{Secret: secret}})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -2,7 +2,7 @@ package auth
 
 import "time"
 
-// Pace is when a key set is fetched, for tests that cannot wait for it.
+// Pace sets when a key set is fetched, for tests that cannot wait as long as New does.
 type Pace struct {
 	Refresh, Retry, Gap, Timeout time.Duration
 	Now                          func() time.Time

@@ -14,11 +14,11 @@ import (
 	"github.com/backbeat-go/backbeat/internal/auth"
 )
 
-// FuzzAuthenticate looks for a header that panics, that passes without credentials which were handed out, or whose
-// error tells a secret.
+// FuzzAuthenticate looks for a header that causes a panic, that passes without issued credentials, or whose error
+// reveals a secret.
 func FuzzAuthenticate(f *testing.F) {
 	const key = "k3y-that-nobody-guesses"
-	// Fuzzing runs in several processes, and a token of one must be the same in all.
+	// Fuzzing runs in several processes, so the tokens must be the same in all of them.
 	fixed := signer{jwt.SigningMethodEdDSA, ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), ""}
 	lasting := object{"exp": 99999999999}
 	file := filepath.Join(f.TempDir(), "key.pem")
@@ -30,7 +30,7 @@ func FuzzAuthenticate(f *testing.F) {
 		open(f, auth.Config{Keys: keys, JWT: &auth.JWT{Secret: secret}}),
 		open(f, auth.Config{Keys: keys, JWT: &auth.JWT{PublicKeyFile: file}}),
 	}
-	// Several right tokens, so that mutation can mix their parts.
+	// Several valid tokens, so that mutation can mix their parts.
 	tokens := []string{hs.token(lasting, nil), fixed.token(lasting, nil)}
 	lasting["scope"] = "*"
 	tokens = append(tokens, hs.token(lasting, nil), fixed.token(lasting, nil))
@@ -44,7 +44,7 @@ func FuzzAuthenticate(f *testing.F) {
 		for _, a := range authenticators {
 			p, err := a.Authenticate(t.Context(), authorization)
 			switch {
-			case err == nil && !handedOut(authorization, key, tokens):
+			case err == nil && !issued(authorization, key, tokens):
 				t.Errorf("%q is %+v", authorization, p)
 			case err != nil && (p.Name != "" || p.Scopes != nil):
 				t.Errorf("%+v comes with %v", p, err)
@@ -55,8 +55,8 @@ func FuzzAuthenticate(f *testing.F) {
 	})
 }
 
-// handedOut finds the credentials by other means than Authenticate does.
-func handedOut(authorization, key string, tokens []string) bool {
+// issued finds the credentials by other means than Authenticate.
+func issued(authorization, key string, tokens []string) bool {
 	fields := strings.Fields(authorization)
 	last := fields[len(fields)-1]
 	pair, _ := base64.StdEncoding.DecodeString(last)
@@ -78,7 +78,7 @@ func checkError(t *testing.T, err error, key string) {
 	}
 	for _, hidden := range []string{key, secret} {
 		if strings.Contains(err.Error(), hidden) {
-			t.Errorf("%v tells a secret", err)
+			t.Errorf("%v reveals a secret", err)
 		}
 	}
 }

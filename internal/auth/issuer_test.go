@@ -34,14 +34,14 @@ const (
 	audience  = "backbeat"
 )
 
-// signer signs tokens as issuer and attacker do.
+// signer signs tokens, as an issuer or as an attacker.
 type signer struct {
 	method  jwt.SigningMethod
 	private any
 	kid     string
 }
 
-// Each algorithm's key, and one of its kind that nobody trusts. To make RSA keys takes long, so they are made once.
+// A trusted and an untrusted key for each algorithm. RSA keys are slow to generate, so they are shared.
 var (
 	hs      = signer{jwt.SigningMethodHS256, []byte(secret), ""}
 	rs      = signer{jwt.SigningMethodRS256, rsaKey(2048), "rsa"}
@@ -85,7 +85,7 @@ func (s signer) jwk() jose.JSONWebKey {
 	return jose.JSONWebKey{Key: s.public(), KeyID: s.kid, Use: "sig"}
 }
 
-// named is the same key under another kid.
+// named returns the same key under another kid.
 func (s signer) named(kid string) signer {
 	s.kid = kid
 	return s
@@ -93,7 +93,7 @@ func (s signer) named(kid string) signer {
 
 type object = map[string]any
 
-// token signs good claims with what change changes; a nil there takes the claim or header away.
+// token signs valid claims after applying change and header; a nil value removes the claim or header.
 func (s signer) token(change object, header object) string {
 	claims := jwt.MapClaims{
 		"iss": issuerURL, "aud": audience, "sub": "alice", "scope": "tasks.read tasks.write", "exp": fromNow(time.Hour),
@@ -123,7 +123,7 @@ type keyServer struct {
 	*httptest.Server
 	answer atomic.Pointer[http.HandlerFunc]
 	hits   atomic.Int64
-	begun  chan struct{} // takes one from whoever waits, as a request begins
+	begun  chan struct{} // receives when a request begins, if a test is waiting
 }
 
 func newKeyServer(t *testing.T, keys ...jose.JSONWebKey) *keyServer {
@@ -150,8 +150,8 @@ func (s *keyServer) publish(keys ...jose.JSONWebKey) {
 	s.set(answering(http.StatusOK, keySetOf(keys...)))
 }
 
-// awaitFetch waits until what is published now has been fetched and stored: one goroutine does both, so when the
-// second request begins, the first one's answer is stored.
+// awaitFetch waits until the keys published now have been fetched and stored. One goroutine does both, so the first
+// answer is stored when the second request begins.
 func (s *keyServer) awaitFetch(t *testing.T) {
 	t.Helper()
 	for range 2 {
@@ -175,14 +175,14 @@ func answering(status int, body []byte) http.HandlerFunc {
 	}
 }
 
-// source is one way to check tokens, and a signer that it trusts.
+// source is one way to verify tokens, and a signer that it trusts.
 type source struct {
 	name   string
 	jwt    auth.JWT
 	signer signer
 }
 
-// sources returns every way there is.
+// sources returns all of them.
 func sources(t *testing.T) []source {
 	t.Helper()
 	server := newKeyServer(t, rs.jwk(), es.jwk(), ed.jwk())
@@ -207,7 +207,7 @@ func write(t *testing.T, content []byte) string {
 	return file
 }
 
-// open starts an Authenticator for cfg that the test's end closes.
+// open returns an Authenticator for cfg that is closed when the test ends.
 func open(t testing.TB, cfg auth.Config) *auth.Authenticator {
 	t.Helper()
 	a, err := auth.New(cfg)

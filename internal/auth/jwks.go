@@ -16,18 +16,18 @@ import (
 
 const maxKeySet = 1 << 20 // bytes
 
-// checkAddress does not quote the address: it may hold a password.
+// checkAddress returns errors that do not quote the address, which may contain a password.
 func checkAddress(address string) error {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Host == "":
 		return errors.New("the JWKS URL is not a URL; it looks like https://issuer.example/.well-known/jwks.json")
 	case u.User != nil:
-		return errors.New("the JWKS URL has a user or a password in it; the keys are public, so leave them out")
+		return errors.New("the JWKS URL has a user or a password; the keys are public, so remove it")
 	case u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()):
 		return nil
 	default:
-		return errors.New("the JWKS URL must begin with https://, since whoever changes the keys on their way can sign tokens; " +
+		return errors.New("the JWKS URL must begin with https://, since an attacker who can modify the keys in transit can sign tokens; " +
 			"http:// is for loopback addresses only")
 	}
 }
@@ -40,7 +40,7 @@ func isLoopback(host string) bool {
 func newClient(timeout time.Duration) *http.Client {
 	return &http.Client{
 		Timeout: timeout,
-		// Its own transport, so that closing it takes no other package's connections.
+		// A transport of its own: CloseIdleConnections must not close connections of other packages.
 		Transport: http.DefaultTransport.(*http.Transport).Clone(),
 		// A redirect could lead from https to http, or into a private network.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -54,7 +54,7 @@ func (s *keySet) fetch(ctx context.Context) ([]publishedKey, error) {
 	}
 	response, err := s.client.Do(request)
 	if err != nil {
-		// Without the address, which the client's *url.Error quotes: its query may hold a secret.
+		// The client's *url.Error quotes the address, whose query may contain a secret, so only its cause is kept.
 		return nil, fmt.Errorf("fetch the key set: %w", errors.Unwrap(err))
 	}
 	defer response.Body.Close()
@@ -71,13 +71,13 @@ func (s *keySet) fetch(ctx context.Context) ([]publishedKey, error) {
 	return parseKeySet(body)
 }
 
-// parseKeySet does not quote the body in errors: whatever answered may have put anything into it.
+// parseKeySet returns errors that do not quote the body, which may contain anything.
 func parseKeySet(body []byte) ([]publishedKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(body, &set); err != nil || set.Keys == nil {
-		return nil, errors.New("what the JWKS URL answered is not a key set, a JSON object with a list of keys")
+		return nil, errors.New("the JWKS URL did not answer with a key set, a JSON object with a list of keys")
 	}
 	var keys []publishedKey
 	for _, text := range set.Keys {
@@ -88,14 +88,14 @@ func parseKeySet(body []byte) ([]publishedKey, error) {
 	return keys, nil
 }
 
-// parseKey reads one key of a set. Those for other uses or algorithms are passed over, and so are secret ones: what
-// is published is no secret.
+// parseKey reads one key of a set. It returns false for keys with another use or algorithm, and for symmetric keys,
+// which are not secret once they are published.
 func parseKey(text json.RawMessage) (publishedKey, bool) {
 	var key jose.JSONWebKey
 	if err := json.Unmarshal(text, &key); err != nil || !key.Valid() {
 		return publishedKey{}, false
 	}
-	alg, err := algorithmOf(key.Key) // refuses what is no public key
+	alg, err := algorithmOf(key.Key) // returns an error for anything but a public key
 	if err != nil || key.Algorithm != "" && key.Algorithm != alg || key.Use != "" && key.Use != "sig" {
 		return publishedKey{}, false
 	}

@@ -11,27 +11,28 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// pace is when a key set is fetched.
+// pace sets when a key set is fetched.
 type pace struct {
 	refresh time.Duration // after a fetch that succeeded
-	retry   time.Duration // after one that failed
-	gap     time.Duration // after any, at the soonest, when a token names a key that is not there
-	timeout time.Duration // for a whole fetch
+	retry   time.Duration // after a fetch that failed
+	gap     time.Duration // the shortest time between the last fetch and one for a token that names an unknown key
+	timeout time.Duration // bounds a fetch
 	now     func() time.Time
 }
 
-// keySet is the keys that an issuer publishes, kept fresh by one goroutine. Only that goroutine fetches and stores,
-// so that fetches never overlap, and a caller who goes away takes nobody's fetch with it.
+// keySet holds the keys that an issuer publishes, refreshed by one goroutine. Only that goroutine fetches and stores,
+// so that fetches never overlap, and a canceled request does not cancel a fetch that other requests wait for.
 type keySet struct {
 	url    string
 	client *http.Client
 	pace   pace
 	logger *slog.Logger
 	state  atomic.Pointer[keySetState]
-	// asked takes a channel from each caller who found no key; it is closed when looking again makes sense.
-	asked  chan chan struct{}
-	cancel context.CancelFunc
-	done   chan struct{}
+	// waiters receives a channel from each caller that found no key. The goroutine closes it after the next fetch, or at
+	// once if a fetch was made just before.
+	waiters chan chan struct{}
+	cancel  context.CancelFunc
+	done    chan struct{}
 }
 
 type keySetState struct {
@@ -51,10 +52,10 @@ func openKeySet(address string, p pace, logger *slog.Logger) (*keySet, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &keySet{
 		url: address, client: newClient(p.timeout), pace: p, logger: logger,
-		asked: make(chan chan struct{}), cancel: cancel, done: make(chan struct{}),
+		waiters: make(chan chan struct{}), cancel: cancel, done: make(chan struct{}),
 	}
 	s.state.Store(&keySetState{err: errors.New("not fetched yet")})
-	go s.keepFresh(ctx)
+	go s.refresh(ctx)
 	return s, nil
 }
 
@@ -63,13 +64,13 @@ func (s *keySet) close() {
 	<-s.done
 }
 
-// find returns the keys for alg with the id kid, or all of them where kid is empty. If there are none, it has the
-// set fetched, unless that was just done.
+// find returns the keys for alg with the ID kid, or all keys for alg if kid is empty. If there are none, it waits for
+// a new fetch, unless the last one was made just before.
 func (s *keySet) find(ctx context.Context, alg, kid string) ([]jwt.VerificationKey, error) {
 	if keys := s.state.Load().matching(alg, kid); len(keys) > 0 {
 		return keys, nil
 	}
-	s.ask(ctx)
+	s.awaitFetch(ctx)
 	state := s.state.Load()
 	keys := state.matching(alg, kid)
 	switch {
@@ -91,37 +92,37 @@ func (st *keySetState) matching(alg, kid string) (keys []jwt.VerificationKey) {
 	return keys
 }
 
-func (s *keySet) ask(ctx context.Context) {
-	answered := make(chan struct{})
+func (s *keySet) awaitFetch(ctx context.Context) {
+	fetched := make(chan struct{})
 	select {
-	case s.asked <- answered:
+	case s.waiters <- fetched:
 	case <-ctx.Done():
 		return
 	case <-s.done:
 		return
 	}
 	select {
-	case <-answered:
+	case <-fetched:
 	case <-ctx.Done():
 	case <-s.done:
 	}
 }
 
-func (s *keySet) keepFresh(ctx context.Context) {
+func (s *keySet) refresh(ctx context.Context) {
 	defer close(s.done)
 	defer s.client.CloseIdleConnections()
-	var asker chan struct{}
+	var waiter chan struct{}
 	for ctx.Err() == nil {
 		tried := s.pace.now()
 		wait := s.load(ctx)
-		if asker != nil {
-			close(asker)
+		if waiter != nil {
+			close(waiter)
 		}
-		asker = s.idle(ctx, tried, wait)
+		waiter = s.idle(ctx, tried, wait)
 	}
 }
 
-// idle waits until a fetch is due, and returns the caller who asked for it, or nil.
+// idle waits until a fetch is due, and returns the channel of the caller that needs it, or nil.
 func (s *keySet) idle(ctx context.Context, tried time.Time, wait time.Duration) chan struct{} {
 	due := time.NewTimer(wait)
 	defer due.Stop()
@@ -131,17 +132,17 @@ func (s *keySet) idle(ctx context.Context, tried time.Time, wait time.Duration) 
 			return nil
 		case <-due.C:
 			return nil
-		case asker := <-s.asked:
+		case waiter := <-s.waiters:
 			if s.pace.now().Sub(tried) >= s.pace.gap {
-				return asker
+				return waiter
 			}
-			close(asker)
+			close(waiter)
 		}
 	}
 }
 
-// load fetches the set and returns how long it is good for. A failure leaves the keys as they are: an issuer who is
-// down must not lock everybody out.
+// load fetches the set and returns the time until the next fetch. A failure leaves the keys as they are: an issuer
+// that is down must not lock out every caller.
 func (s *keySet) load(ctx context.Context) time.Duration {
 	before := s.state.Load()
 	keys, err := s.fetch(ctx)
@@ -150,13 +151,13 @@ func (s *keySet) load(ctx context.Context) time.Duration {
 		return 0 // closed
 	case err != nil:
 		if before.err == nil || before.err.Error() != err.Error() {
-			s.logger.Warn("cannot fetch the keys that JWTs are checked with", "error", err, "retry_in", s.pace.retry)
+			s.logger.Warn("cannot fetch the keys that verify JWTs", "error", err, "retry_in", s.pace.retry)
 		}
 		s.state.Store(&keySetState{keys: before.keys, err: err})
 		return s.pace.retry
 	}
 	if before.err != nil {
-		s.logger.Info("fetched the keys that JWTs are checked with", "keys", len(keys))
+		s.logger.Info("fetched the keys that verify JWTs", "keys", len(keys))
 	}
 	s.state.Store(&keySetState{keys: keys})
 	return s.pace.refresh

@@ -21,10 +21,10 @@ import (
 	"github.com/backbeat-go/backbeat/internal/auth"
 )
 
-// onDemand fetches at the start and whenever a token asks for it, and never by itself.
+// onDemand fetches at the start and for every unknown key, and never by itself.
 var onDemand = auth.Pace{Refresh: time.Hour, Retry: time.Hour, Timeout: 30 * time.Second, Now: time.Now}
 
-// old and next are an issuer's key and the one that it rotates to.
+// old and next are an issuer's key and its successor.
 var old, next = ed.named("2026-10"), strange["EdDSA"].named("2026-11")
 
 func openAt(t *testing.T, url string, p auth.Pace) *auth.Authenticator {
@@ -68,7 +68,7 @@ func TestRotationOnDemand(t *testing.T) {
 
 func TestRotationInTheBackground(t *testing.T) {
 	server := newKeyServer(t, old.jwk())
-	now := time.Now() // stands still, so that no token can have anything fetched
+	now := time.Now() // stands still, so that no token causes a fetch
 	a := openAt(t, server.URL, auth.Pace{
 		Refresh: time.Millisecond, Retry: time.Hour, Gap: time.Hour, Timeout: 30 * time.Second, Now: func() time.Time { return now },
 	})
@@ -80,7 +80,7 @@ func TestRotationInTheBackground(t *testing.T) {
 	refused(t, a, "Bearer "+old.token(nil, nil), noSuchKey)
 }
 
-func TestMadeUpKeyNamesCostTheIssuerNothing(t *testing.T) {
+func TestUnknownKeyIDsCauseFewFetches(t *testing.T) {
 	server := newKeyServer(t, old.jwk())
 	var clock atomic.Int64
 	pace := onDemand
@@ -103,7 +103,7 @@ func TestMadeUpKeyNamesCostTheIssuerNothing(t *testing.T) {
 	passes(t, a, next)
 	refused(t, a, "Bearer "+old.named("made-up").token(nil, nil), noSuchKey)
 	if n := server.hits.Load(); n != 2 {
-		t.Errorf("%d fetches after the gap, not one more", n-1)
+		t.Errorf("%d more fetches after the gap, want 1", n-1)
 	}
 }
 
@@ -154,7 +154,7 @@ func TestFailedFetches(t *testing.T) {
 	}
 }
 
-func TestALargeKeySetIsTaken(t *testing.T) {
+func TestLargeKeySetIsAccepted(t *testing.T) {
 	server := newKeyServer(t)
 	set := keySetOf(old.jwk())
 	server.set(answering(http.StatusOK, append(set, bytes.Repeat([]byte(" "), 1<<20-len(set))...)))
@@ -203,7 +203,7 @@ func hanging(release <-chan struct{}, then http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-func TestAHangingIssuerIsGivenUp(t *testing.T) {
+func TestHangingIssuerTimesOut(t *testing.T) {
 	server := newKeyServer(t)
 	server.set(hanging(nil, nil))
 	pace := onDemand
@@ -211,8 +211,8 @@ func TestAHangingIssuerIsGivenUp(t *testing.T) {
 	unavailable(t, openAt(t, server.URL, pace), old)
 }
 
-// A caller who goes away ends neither the fetch nor anybody else's waiting for it.
-func TestACallerMayLeaveWhileKeysAreFetched(t *testing.T) {
+// A canceled request cancels neither the fetch nor the other requests that wait for it.
+func TestCanceledRequestDoesNotCancelTheFetch(t *testing.T) {
 	server := newKeyServer(t)
 	release := make(chan struct{})
 	server.set(hanging(release, answering(http.StatusOK, keySetOf(old.jwk()))))
@@ -225,7 +225,7 @@ func TestACallerMayLeaveWhileKeysAreFetched(t *testing.T) {
 	go func() {
 		defer close(left)
 		if _, err := a.Authenticate(ctx, "Bearer "+old.token(nil, nil)); !errors.Is(err, auth.ErrUnavailable) {
-			t.Errorf("who left got %v", err)
+			t.Errorf("the canceled request got %v", err)
 		}
 	}()
 	leave()
@@ -237,7 +237,7 @@ func TestACallerMayLeaveWhileKeysAreFetched(t *testing.T) {
 	}
 }
 
-func TestCloseEndsAFetchAndItsWaiters(t *testing.T) {
+func TestCloseEndsFetchAndWaiters(t *testing.T) {
 	server := newKeyServer(t)
 	arrived := make(chan struct{})
 	server.set(func(_ http.ResponseWriter, r *http.Request) {
@@ -265,8 +265,8 @@ func TestKeysOutliveClose(t *testing.T) {
 	refused(t, a, "Bearer "+next.token(nil, nil), noSuchKey)
 }
 
-// Keys of a set are for their own algorithm, and what does not fit is passed over without harm to the rest.
-func TestKeysThatDoNotFit(t *testing.T) {
+// Each key of a set verifies only its own algorithm, and unsupported keys do not affect the rest.
+func TestUnsupportedKeysAreIgnored(t *testing.T) {
 	symmetric := signer{jwt.SigningMethodHS256, []byte(secret), "oct"}
 	private := jose.JSONWebKey{Key: rs.private, KeyID: "private", Use: "sig"}
 	encryption, mislabelled := rs.named("enc").jwk(), rs.named("other").jwk()
@@ -299,7 +299,7 @@ func TestKeysThatDoNotFit(t *testing.T) {
 	}
 }
 
-func TestAnEmptyKeySetIsBelieved(t *testing.T) {
+func TestEmptyKeySetIsAccepted(t *testing.T) {
 	server := newKeyServer(t, old.jwk())
 	a := openAt(t, server.URL, onDemand)
 	passes(t, a, old)
@@ -308,8 +308,8 @@ func TestAnEmptyKeySetIsBelieved(t *testing.T) {
 	refused(t, a, "Bearer "+old.token(nil, nil), noSuchKey)
 }
 
-// Keys without names: each that fits is tried.
-func TestTokensWithoutKeyNames(t *testing.T) {
+// Without a kid, every key for the algorithm is tried.
+func TestTokensWithoutKeyID(t *testing.T) {
 	server := newKeyServer(t, old.jwk(), next.named("").jwk())
 	a := openAt(t, server.URL, onDemand)
 	passes(t, a, old.named(""))
@@ -317,7 +317,7 @@ func TestTokensWithoutKeyNames(t *testing.T) {
 	refused(t, a, "Bearer "+signer{jwt.SigningMethodEdDSA, edKey(), ""}.token(nil, nil), wrongSign)
 }
 
-func TestFailuresAreLoggedOnceAndWithoutTheAddress(t *testing.T) {
+func TestFetchFailureIsLoggedOnceWithoutTheAddress(t *testing.T) {
 	server := newKeyServer(t)
 	server.set(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	var log bytes.Buffer
@@ -336,13 +336,13 @@ func TestFailuresAreLoggedOnceAndWithoutTheAddress(t *testing.T) {
 	}
 	server.publish(old.jwk())
 	passes(t, a, old)
-	a.Close() // from here on nothing is logged
+	a.Close() // nothing is logged after this
 	text := log.String()
 	if !strings.Contains(text, "fetch the key set: EOF") {
 		t.Errorf("the broken connection is not in the log:\n%s", text)
 	}
 	if strings.Contains(text, "hunter2") {
-		t.Errorf("the log tells the address:\n%s", text)
+		t.Errorf("the log contains the address:\n%s", text)
 	}
 	if n := strings.Count(text, "answered 502"); n != 1 {
 		t.Errorf("the failure was logged %d times:\n%s", n, text)

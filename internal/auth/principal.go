@@ -2,8 +2,8 @@ package auth
 
 import "slices"
 
-// What a principal may be allowed to do. Each scope stands for itself: TasksWrite does not include TasksRead,
-// and Admin none of the others. Every includes all.
+// The scopes. None includes another: TasksWrite does not include TasksRead, and Admin includes none of the others.
+// Only Every includes all.
 const (
 	TasksRead      = "tasks.read"
 	TasksWrite     = "tasks.write"
@@ -15,8 +15,8 @@ const (
 	Every          = "*"
 )
 
-// Kind is what a principal showed. Names are unique within a kind only: an issuer may well name a subject as
-// somebody here named a key.
+// Kind is the kind of credentials. Names are unique within a kind only: the subject of a token may have the same name
+// as an API key.
 type Kind string
 
 // The kinds.
@@ -25,7 +25,7 @@ const (
 	KindToken Kind = "jwt"
 )
 
-// Principal is a caller who has shown who it is. The zero Principal may do nothing.
+// Principal is an authenticated caller. The zero Principal has no scopes.
 type Principal struct {
 	Kind   Kind
 	Name   string // the key's name, or the token's subject

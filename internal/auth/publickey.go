@@ -23,7 +23,7 @@ const (
 	algEdDSA = "EdDSA"
 )
 
-// readPublicKey returns the key in a PEM file, and the one algorithm that it is for.
+// readPublicKey returns the key in a PEM file and its algorithm.
 func readPublicKey(file string) (jwt.VerificationKey, string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -44,25 +44,25 @@ func parsePublicKey(text []byte) (crypto.PublicKey, error) {
 	block, _ := pem.Decode(text)
 	switch {
 	case block == nil:
-		return nil, errors.New("is not PEM; it must hold a block that begins with -----BEGIN PUBLIC KEY-----")
+		return nil, errors.New("is not PEM; it must contain a block that begins with -----BEGIN PUBLIC KEY-----")
 	case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-		return nil, errors.New("holds a private key, which only the issuer should have; " +
-			"make its public key with: openssl pkey -in FILE -pubout")
+		return nil, errors.New("contains a private key, which only the issuer should have; " +
+			"derive the public key with: openssl pkey -in FILE -pubout")
 	case block.Type == "RSA PUBLIC KEY":
 		return x509.ParsePKCS1PublicKey(block.Bytes)
 	case block.Type == "PUBLIC KEY":
 		return x509.ParsePKIXPublicKey(block.Bytes)
 	default:
-		return nil, fmt.Errorf("holds a %s, and must hold a PUBLIC KEY", block.Type)
+		return nil, fmt.Errorf("contains a %s, and must contain a PUBLIC KEY", block.Type)
 	}
 }
 
-// algorithmOf returns the one algorithm that key may check. The JWT library looks at neither size nor curve.
+// algorithmOf returns the one algorithm that key may verify. The JWT library checks neither size nor curve.
 func algorithmOf(key crypto.PublicKey) (string, error) {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
 		if key.N.BitLen() < 2048 {
-			return "", fmt.Errorf("an RSA key of %d bits is too weak; RS256 needs 2048 at least", key.N.BitLen())
+			return "", fmt.Errorf("an RSA key of %d bits is too weak; RS256 needs at least 2048", key.N.BitLen())
 		}
 		return algRS256, nil
 	case *ecdsa.PublicKey:
@@ -73,6 +73,6 @@ func algorithmOf(key crypto.PublicKey) (string, error) {
 	case ed25519.PublicKey:
 		return algEdDSA, nil
 	default:
-		return "", errors.New("the key is neither RSA nor P-256 nor Ed25519")
+		return "", errors.New("the key must be RSA, P-256 or Ed25519")
 	}
 }

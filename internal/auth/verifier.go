@@ -12,28 +12,28 @@ import (
 )
 
 const (
-	// leeway is how far the clocks of an issuer and of this machine may differ.
+	// leeway is the allowed difference between the clocks of the issuer and of this machine.
 	leeway = 30 * time.Second
-	// minSecret is what RFC 7518, section 3.2, asks of an HS256 secret, in bytes: whoever has one token can try
-	// secrets on it, as fast as machines go.
+	// minSecret is the minimum length of an HS256 secret by RFC 7518, section 3.2, in bytes: an attacker who has a
+	// token can guess secrets offline.
 	minSecret = 32
-	// maxSubject is the limit of OpenID Connect, in bytes. Names go into logs and records.
+	// maxSubject is the limit of OpenID Connect, in bytes. Subjects are logged and stored.
 	maxSubject = 255
 )
 
-// JWT says which tokens are accepted. Exactly one of Secret, PublicKeyFile and JWKSURL is set.
+// JWT says which tokens are accepted. Exactly one of Secret, PublicKeyFile and JWKSURL must be set.
 type JWT struct {
-	Secret        string // of HS256: its bytes as they stand, 32 at least
+	Secret        string // for HS256, at least 32 bytes, used as is
 	PublicKeyFile string // a PEM file with an RSA, P-256 or Ed25519 public key
-	JWKSURL       string // where the issuer publishes its keys: https, or http on a loopback address
-	Issuer        string // what iss must be; empty: not checked
-	Audience      string // what aud must hold; empty: not checked
+	JWKSURL       string // the issuer's key set: https, or http on a loopback address
+	Issuer        string // the required iss; empty: not checked
+	Audience      string // the required member of aud; empty: not checked
 }
 
-// verifier checks tokens.
+// verifier verifies tokens.
 type verifier struct {
 	parser *jwt.Parser
-	// find returns the keys that may have signed a token with these headers. Where a token has no kid, it is empty.
+	// find returns the keys that may have signed a token with these headers. kid is empty if the token has none.
 	find  func(ctx context.Context, alg, kid string) ([]jwt.VerificationKey, error)
 	close func()
 }
@@ -67,18 +67,18 @@ func checkSources(cfg JWT) error {
 		}
 	}
 	if sources != 1 {
-		return fmt.Errorf("JWTs are checked with a secret, a public key file or a JWKS URL, and %d of them are set; set exactly one", sources)
+		return fmt.Errorf("JWTs are verified with a secret, a public key file or a JWKS URL, and %d of them are set; set exactly one", sources)
 	}
 	return nil
 }
 
-// key returns the one key of cfg, and the one algorithm that it is for.
+// key returns the secret or the public key of cfg, and its algorithm.
 func (cfg JWT) key() (jwt.VerificationKey, string, error) {
 	if cfg.PublicKeyFile != "" {
 		return readPublicKey(cfg.PublicKeyFile)
 	}
 	if len(cfg.Secret) < minSecret {
-		return nil, "", fmt.Errorf("the JWT secret has %d bytes, and HS256 needs %d at least; make one with: openssl rand -base64 32",
+		return nil, "", fmt.Errorf("the JWT secret has %d bytes, and HS256 needs at least %d; make one with: openssl rand -base64 32",
 			len(cfg.Secret), minSecret)
 	}
 	return []byte(cfg.Secret), algHS256, nil
@@ -98,7 +98,7 @@ func (cfg JWT) parser(algorithms ...string) *jwt.Parser {
 }
 
 func (v *verifier) verify(ctx context.Context, token string) (Principal, error) {
-	// A map, not a struct: encoding/json would fill a struct's Scope from a claim that its issuer named SCOPE.
+	// A map, not a struct: encoding/json matches field names without regard to case, so a claim SCOPE would count as scope.
 	claims := jwt.MapClaims{}
 	_, err := v.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) { return v.keys(ctx, t.Header) })
 	if err != nil {
@@ -111,21 +111,21 @@ func (v *verifier) verify(ctx context.Context, token string) (Principal, error) 
 	return Principal{Kind: KindToken, Name: subject, Scopes: scopesOf(claims)}, nil
 }
 
-// keys returns what may have signed a token. By now the parser has checked alg.
+// keys returns the keys that may have signed a token. The parser has checked alg before.
 func (v *verifier) keys(ctx context.Context, header map[string]any) (any, error) {
 	if _, ok := header["crit"]; ok {
-		return nil, bad("the token has critical extensions (crit), and none are understood")
+		return nil, bad("the token has critical extensions (crit), and none are supported")
 	}
 	kid, ok := header["kid"].(string)
 	if _, named := header["kid"]; named && (!ok || kid == "") {
-		return nil, bad("the token's key (kid) has no name")
+		return nil, bad("the token's key ID (kid) is empty or not a string")
 	}
 	alg, _ := header["alg"].(string)
 	keys, err := v.find(ctx, alg, kid)
 	return jwt.VerificationKeySet{Keys: keys}, err
 }
 
-// refusal turns err of the JWT library, which may quote the token, into one of ours.
+// refusal maps an error of the JWT library, which may quote the token, to one of this package.
 func refusal(err error) error {
 	if errors.Is(err, ErrUnavailable) {
 		return ErrUnavailable
@@ -149,7 +149,7 @@ func refusal(err error) error {
 			return bad(r.reason)
 		}
 	}
-	return bad("the signature of the token is wrong, or of an algorithm that is not allowed here")
+	return bad("the signature of the token is wrong, or its algorithm is not allowed")
 }
 
 func scopesOf(claims jwt.MapClaims) (scopes []string) {
