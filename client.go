@@ -20,7 +20,7 @@ import (
 type Client struct {
 	broker *broker.Client
 	types  *catalog.Catalog
-	learn  *learner
+	learn  *learner // nil where the owner of the catalog keeps it up to date
 }
 
 var _ client.Enqueuer = (*Client)(nil)
@@ -59,11 +59,16 @@ func NewClient(rdb redis.UniversalClient, opts ...ClientOption) *Client {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	types, err := o.Catalog()
-	if err != nil {
-		panic("backbeat: " + err.Error())
+	c := &Client{types: o.Catalog}
+	if c.types == nil {
+		var err error
+		if c.types, err = o.NewCatalog(); err != nil {
+			panic("backbeat: " + err.Error())
+		}
+		c.learn = newLearner(rdb, c.types)
 	}
-	return &Client{broker.NewClient(rdb, queuesOf(o.Queues)), types, newLearner(rdb, types)}
+	c.broker = broker.NewClient(rdb, queuesOf(o.Queues))
+	return c
 }
 
 // Close ends the subscription of those who wait, and waits for what is being enqueued.
@@ -103,9 +108,9 @@ func (c *Client) submitOnce(ctx context.Context, r *enqueue.Request) (*client.Ta
 	return answer(t, err)
 }
 
-// prepare checks a request. One that brings no definition is for a type that workers have registered.
+// prepare checks a request. One without a definition may be for a type that workers have registered.
 func (c *Client) prepare(ctx context.Context, r *enqueue.Request, now time.Time) (*task.Task, error) {
-	if r.Definition == nil {
+	if r.Definition == nil && c.learn != nil {
 		if err := c.learn.look(ctx); err != nil {
 			return nil, err
 		}

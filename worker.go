@@ -88,15 +88,11 @@ func NewWorker(rdb redis.UniversalClient, cfg WorkerConfig, sets ...task.Set) (*
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	handlers, err := catalog.Handlers(sets...)
-	if err != nil {
-		return nil, err
-	}
 	rdb = withoutRetries(rdb)
 	q := NewClient(rdb, WithQueues(slices.Collect(maps.Keys(cfg.Queues))...))
-	use := append([]task.Middleware{client.Middleware(q)}, cfg.Middleware...)
-	for name, h := range handlers {
-		handlers[name] = &task.Handler{Type: h.Type, Run: task.Wrap(h.Run, use...)}
+	handlers, err := catalog.Handlers(append([]task.Middleware{client.Middleware(q)}, cfg.Middleware...), sets...)
+	if err != nil {
+		return nil, err
 	}
 	server := broker.NewServer(rdb, broker.ServerConfig{
 		Types:           q.types,

@@ -13,6 +13,8 @@ import (
 
 	"github.com/backbeat-go/backbeat"
 	"github.com/backbeat-go/backbeat/client"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/enqueue"
 	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/task"
 )
@@ -174,6 +176,24 @@ func TestWorkerConfigIsChecked(t *testing.T) {
 		if _, err := backbeat.NewWorker(rdb, cfg, handlers()...); err == nil {
 			t.Errorf("%+v is accepted", cfg)
 		}
+	}
+}
+
+// A client with the catalog of somebody else leaves it to them to keep it up to date.
+func TestClientWithASharedCatalogReadsNoTypes(t *testing.T) {
+	server := redistest.Start(t)
+	startWorker(t, server.Connect(t), backbeat.WorkerConfig{}, handlers()...)
+	types := catalog.New([]string{"default"}, time.Hour)
+	q := backbeat.NewClient(server.Connect(t), func(o *enqueue.Options) { o.Catalog = types })
+	t.Cleanup(q.Close)
+	if _, err := q.Enqueue(t.Context(), "shop.sum", sumIn{A: 1}); !errors.Is(err, client.ErrInvalid) {
+		t.Errorf("a type that is not in the catalog: %v", err)
+	}
+	if err := types.Add(sum.Type); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Enqueue(t.Context(), "shop.sum", sumIn{A: 1}); err != nil {
+		t.Errorf("a type that is: %v", err)
 	}
 }
 

@@ -55,7 +55,7 @@ func NewRecorder(t testing.TB, opts ...backbeat.ClientOption) *Recorder {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	types, err := o.Catalog()
+	types, err := o.NewCatalog()
 	if err != nil {
 		t.Fatal(err)
 	}

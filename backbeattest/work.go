@@ -14,7 +14,7 @@ const maxAttempts = 10_000
 // does, runs what is enqueued. The types become known, as those of a live worker are.
 func (r *Recorder) Handle(sets ...task.Set) {
 	r.t.Helper()
-	handlers, err := catalog.Handlers(sets...)
+	handlers, err := catalog.Handlers(nil, sets...)
 	if err != nil {
 		r.t.Fatal(err)
 	}

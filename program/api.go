@@ -16,10 +16,6 @@ import (
 const monitorPath = "/monitor"
 
 func (a *App) addAPI(cfg *config.Config, dial dialer) error {
-	types, err := a.options.types(cfg)
-	if err != nil {
-		return err
-	}
 	callers, err := authenticator(cfg, a.logger)
 	if err != nil {
 		return err
@@ -42,7 +38,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 		Schedules:    redisstore.NewSchedules(store, clock, tasks),
 		Beats:        redisstore.NewLease(store),
 		Audit:        log,
-		Types:        types,
+		Types:        a.types,
 		Auth:         callers.asInterface(),
 		Prefix:       a.options.prefix,
 		Routes:       a.options.routes,
@@ -67,7 +63,6 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	a.add(part{name: "redis check", start: watch.start, stop: watch.stop})
 	tick := newBackground(clock.Run)
 	a.add(part{name: "clock", start: tick.start, stop: tick.stop})
-	a.addTypes(cfg, store, types, lookInterval)
 	a.add(part{name: "task client", stop: func() {
 		client.Close()
 		watched.Close()

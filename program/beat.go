@@ -15,11 +15,7 @@ import (
 )
 
 // addBeat adds a beat, which leads or stands by.
-func (a *App) addBeat(cfg *config.Config, dial dialer) error {
-	types, err := a.options.types(cfg)
-	if err != nil {
-		return err
-	}
+func (a *App) addBeat(cfg *config.Config, dial dialer) {
 	rdb := dial.beatClient()
 	client := broker.NewClient(rdb, brokerQueues(cfg.Queues))
 	client.Measure(a.metrics.Client(sourceBeat))
@@ -29,7 +25,7 @@ func (a *App) addBeat(cfg *config.Config, dial dialer) error {
 	meter := a.metrics.Beat()
 	a.metrics.WatchSchedules(countIn(schedules))
 	leader := beat.New(beat.Config{
-		Journal: schedules, Store: schedules, Queues: queues, Types: types, Schedules: configured(cfg.Schedules), Logger: a.logger, Meter: meter,
+		Journal: schedules, Store: schedules, Queues: queues, Types: a.types, Schedules: configured(cfg.Schedules), Logger: a.logger, Meter: meter,
 	})
 	elector := lease.NewElector(redisstore.NewLease(rdb), self(), cfg.Beat.LeaseTTL, a.logger, lease.SystemClock())
 
@@ -44,8 +40,6 @@ func (a *App) addBeat(cfg *config.Config, dial dialer) error {
 		})
 	})
 	tick := newBackground(clock.Run)
-	follower := a.follower(cfg, rdb, types, lookInterval)
-	follow := newBackground(follower.Run)
 	a.addAdmin("beat admin", cfg.Beat.AdminAddr, rdb)
 	a.add(part{
 		name: "beat",
@@ -53,23 +47,17 @@ func (a *App) addBeat(cfg *config.Config, dial dialer) error {
 			if err := startClock(ctx, rdb, clock, a); err != nil {
 				return err
 			}
-			// Before it leads: a schedule of a type that is not known is set aside.
-			if err := follower.Load(ctx); err != nil {
-				return err
-			}
-			_ = follow.start(ctx)
+			a.awaitTypes(ctx)
 			_ = tick.start(ctx)
 			return lead.start(ctx)
 		},
 		stop: func() {
 			lead.stop()
 			tick.stop()
-			follow.stop()
 			client.Close()
 			_ = rdb.Close() // nothing more to be done with it
 		},
 	})
-	return nil
 }
 
 // startClock waits until Redis has told the time: no tick is to be early by the local clock.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/backbeat-go/backbeat"
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/telemetry"
 )
 
@@ -15,10 +16,13 @@ type App struct {
 	name    string
 	options options
 	logger  *slog.Logger
+	types   *catalog.Catalog
 	metrics *telemetry.Metrics
 	client  *backbeat.Client
-	parts   []part
-	ready   chan struct{} // closed when all parts have started
+	// typesLoaded is closed when types has for the first time those of workers.
+	typesLoaded <-chan struct{}
+	parts       []part
+	ready       chan struct{} // closed when all parts have started
 	// failed receives what keeps a started part from going on.
 	failed chan error
 	mount  *mount

@@ -15,17 +15,12 @@ const (
 )
 
 // measure makes the metrics that the programs of this process share.
-func (a *App) measure(cfg *config.Config) error {
-	known, err := a.options.types(cfg)
-	if err != nil {
-		return err
-	}
+func (a *App) measure(cfg *config.Config) {
 	var types []string
-	for _, t := range known.Types() {
+	for _, t := range a.types.Types() {
 		types = append(types, t.Name)
 	}
 	a.metrics = telemetry.NewMetrics(Version(), types, cfg.Queues.Names(), a.logger)
-	return nil
 }
 
 // countIn returns how many schedules a store has.

@@ -3,6 +3,7 @@ package program
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"regexp"
 
 	"github.com/labstack/echo/v4"
@@ -119,14 +120,9 @@ func (o *options) handlers(cfg *config.Config, q client.Enqueuer) (map[string]*t
 			}
 		}
 	}
-	byName, err := catalog.Handlers(sets...)
-	use := append([]task.Middleware{client.Middleware(q)}, o.middleware...)
-	for name, h := range byName {
-		if h.Type.Debug && !cfg.DebugTasks {
-			delete(byName, name)
-			continue
-		}
-		byName[name] = &task.Handler{Type: h.Type, Run: task.Wrap(h.Run, use...)}
+	byName, err := catalog.Handlers(append([]task.Middleware{client.Middleware(q)}, o.middleware...), sets...)
+	if !cfg.DebugTasks {
+		maps.DeleteFunc(byName, func(_ string, h *task.Handler) bool { return h.Type.Debug })
 	}
 	return byName, err
 }

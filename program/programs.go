@@ -7,6 +7,7 @@ import (
 	"github.com/backbeat-go/backbeat"
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/enqueue"
 	"github.com/backbeat-go/backbeat/internal/localredis"
 	"github.com/backbeat-go/backbeat/internal/telemetry"
 	"github.com/backbeat-go/backbeat/task"
@@ -39,50 +40,42 @@ func (a *App) addProgram(p Program, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := a.measure(cfg); err != nil {
+	if a.types, err = a.options.types(cfg); err != nil {
 		return err
 	}
-	if err := a.addClient(cfg, dial); err != nil {
-		return err
-	}
+	a.measure(cfg)
+	a.addClient(p, cfg, dial)
 	switch p {
 	case Worker:
 		return a.addWorker(cfg, dial)
 	case Beat:
-		return a.addBeat(cfg, dial)
+		a.addBeat(cfg, dial)
+		return nil
 	case API:
 		return a.addAPI(cfg, dial)
 	default: // a worker first and the API last: who gets an answer finds everything running
 		if err := a.addWorker(cfg, dial); err != nil {
 			return err
 		}
-		if err := a.addBeat(cfg, dial); err != nil {
-			return err
-		}
+		a.addBeat(cfg, dial)
 		return a.addAPI(cfg, dial)
 	}
 }
 
-// addClient adds the client that handlers and the program's owner enqueue with.
-func (a *App) addClient(cfg *config.Config, dial dialer) error {
-	types, err := a.options.types(cfg)
-	if err != nil {
-		return err
-	}
-	opts := []backbeat.ClientOption{
-		backbeat.WithQueues(cfg.Queues.Names()...), backbeat.WithRetention(cfg.Retention), backbeat.WithTypes(types.Types()...),
-	}
-	if len(cfg.Callback.Secrets) > 0 {
-		opts = append(opts, backbeat.WithCallbacks())
-	}
+// addClient adds the client that handlers and the program's owner enqueue with, and what keeps the types up to date by which it
+// checks requests.
+func (a *App) addClient(p Program, cfg *config.Config, dial dialer) {
 	rdb := dial.apiClient()
-	a.client = backbeat.NewClient(rdb, opts...)
+	a.client = backbeat.NewClient(rdb, backbeat.WithQueues(cfg.Queues.Names()...), a.sharedTypes)
 	a.add(part{name: "client", stop: func() {
 		a.client.Close()
 		_ = rdb.Close() // nothing more to be done with it
 	}})
-	return nil
+	a.addTypes(p, cfg, rdb)
 }
+
+// sharedTypes lets a client check requests by the catalog of the program.
+func (a *App) sharedTypes(o *enqueue.Options) { o.Catalog = a.types }
 
 // ownRedis starts a Redis for standalone. Once its address is known, the programs on it follow as further parts.
 func (a *App) ownRedis(cfg *config.Config) part {

@@ -1,31 +1,48 @@
 package program
 
 import (
+	"context"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/config"
-	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/typestore"
 	"github.com/backbeat-go/backbeat/task"
 )
 
 const (
-	// lookInterval is how often programs that check requests look for new types: one is known within a second.
-	lookInterval = 500 * time.Millisecond
-	// workerLookInterval is how often workers do, which need types only for what they enqueue themselves.
-	workerLookInterval = 5 * time.Second
+	// followInterval is how often a program reads which types workers have registered: a new one is known within a second.
+	followInterval = 500 * time.Millisecond
+	// workerFollowInterval is that of a program that is only a worker: it needs them for what its handlers enqueue.
+	workerFollowInterval = 5 * time.Second
+	// loadWait bounds how long a beat waits for them before it leads.
+	loadWait = 10 * time.Second
 )
 
-// addTypes adds a part that keeps the catalog up to date with the types that workers register. The client is not its to close.
-func (a *App) addTypes(cfg *config.Config, rdb redis.UniversalClient, types *catalog.Catalog, every time.Duration) {
-	follow := newBackground(a.follower(cfg, rdb, types, every).Run)
+// addTypes adds the part that keeps the program's catalog up to date with the types that workers register.
+func (a *App) addTypes(p Program, cfg *config.Config, rdb redis.UniversalClient) {
+	every := followInterval
+	if p == Worker {
+		every = workerFollowInterval
+	}
+	follower := typestore.NewFollower(rdb, typestore.FollowerConfig{Types: a.types, TTL: cfg.Types.TTL, Interval: every, Logger: a.logger})
+	follow := newBackground(follower.Run)
 	a.add(part{name: "task types", start: follow.start, stop: follow.stop})
+	a.typesLoaded = follower.Loaded()
 }
 
-func (a *App) follower(cfg *config.Config, rdb redis.UniversalClient, types *catalog.Catalog, every time.Duration) *typestore.Follower {
-	return typestore.NewFollower(rdb, typestore.FollowerConfig{Types: types, TTL: cfg.Types.TTL, Interval: every, Logger: a.logger})
+// awaitTypes waits until the catalog has the types that workers have registered, for a while: without them a beat does not
+// know their queues and their defaults.
+func (a *App) awaitTypes(ctx context.Context) {
+	timer := time.NewTimer(loadWait)
+	defer timer.Stop()
+	select {
+	case <-a.typesLoaded:
+	case <-timer.C:
+		a.logger.Warn("the task types of workers are still not known; going on without them", "waited", loadWait)
+	case <-ctx.Done():
+	}
 }
 
 // registration returns what keeps the types of a worker registered.

@@ -13,17 +13,13 @@ import (
 )
 
 func (a *App) addWorker(cfg *config.Config, dial dialer) error {
-	types, err := a.options.types(cfg)
-	if err != nil {
-		return err
-	}
 	handlers, err := a.options.handlers(cfg, a.client)
 	if err != nil {
 		return err
 	}
 	rdb := dial.workerClient()
 	server := broker.NewServer(rdb, broker.ServerConfig{
-		Types:           types,
+		Types:           a.types,
 		Handlers:        handlers,
 		Failed:          a.options.failed,
 		Queues:          brokerQueues(cfg.Worker.Queues),
@@ -40,7 +36,6 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 		return err
 	}
 	register := newBackground(registered.Run)
-	follow := newBackground(a.follower(cfg, rdb, types, workerLookInterval).Run)
 	a.addAdmin("worker admin", cfg.Worker.AdminAddr, rdb)
 	a.add(part{
 		name: "worker",
@@ -49,15 +44,12 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 				return err
 			}
 			registered.Start(ctx)
-			_ = register.start(context.WithoutCancel(ctx))
-			return follow.start(ctx)
+			return register.start(context.WithoutCancel(ctx))
 		},
 		stop: func() {
 			register.cancel() // nobody is to count on a worker that takes no more tasks
-			follow.cancel()
 			server.Stop()
 			register.stop()
-			follow.stop()
 			select {
 			case <-server.Drained():
 				_ = rdb.Close() // nothing more to be done with it

@@ -17,6 +17,8 @@ const defaultRetention = 24 * time.Hour
 
 // Options say what an Enqueuer accepts.
 type Options struct {
+	// Catalog is used as it is, in place of one of what else is here but Queues; its owner keeps it up to date. Default: nil.
+	Catalog   *catalog.Catalog
 	Queues    map[string]int // weights by name
 	Retention time.Duration
 	Callbacks bool
@@ -26,8 +28,8 @@ type Options struct {
 // Defaults are the options of which nobody has changed any.
 func Defaults() Options { return Options{Queues: DefaultQueues(), Retention: defaultRetention} }
 
-// Catalog returns a catalog with the types. Errors are those of Catalog.Add.
-func (o *Options) Catalog() (*catalog.Catalog, error) {
+// NewCatalog returns a catalog with the types. Errors are those of Catalog.Add.
+func (o *Options) NewCatalog() (*catalog.Catalog, error) {
 	c := catalog.New(slices.Sorted(maps.Keys(o.Queues)), o.Retention)
 	if o.Callbacks {
 		c.AllowCallbacks()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -43,13 +44,18 @@ type Follower struct {
 	refreshAt time.Time
 	// known holds what was read, by hash, for as long as it is known, though Redis lose its data. Type is nil where a document
 	// cannot be read.
-	known map[string]*catalog.Registered
+	known  map[string]*catalog.Registered
+	loaded chan struct{}
+	first  sync.Once
 }
 
 // NewFollower returns a follower that has read nothing yet.
 func NewFollower(rdb redis.UniversalClient, cfg FollowerConfig) *Follower {
-	return &Follower{rdb: rdb, cfg: cfg, known: make(map[string]*catalog.Registered)}
+	return &Follower{rdb: rdb, cfg: cfg, known: make(map[string]*catalog.Registered), loaded: make(chan struct{})}
 }
+
+// Loaded is closed when the catalog has for the first time what workers have registered.
+func (f *Follower) Loaded() <-chan struct{} { return f.loaded }
 
 // Run reads what workers have registered at once and then whenever it has changed, until ctx ends.
 func (f *Follower) Run(ctx context.Context) {
@@ -87,6 +93,7 @@ func (f *Follower) Load(ctx context.Context) error {
 	}
 	f.version, f.refreshAt = list.version, time.Now().Add(refreshInterval)
 	f.update(list)
+	f.first.Do(func() { close(f.loaded) })
 	return nil
 }
 

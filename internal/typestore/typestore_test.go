@@ -215,6 +215,24 @@ func TestRegistrationComesBackAfterRedisHasLostItsData(t *testing.T) {
 	newReader(rdb).want(t, "mail 1")
 }
 
+func TestLoadedWaitsForRedis(t *testing.T) {
+	server := redistest.Start(t)
+	r := newReader(server.Connect(t))
+	server.Kill()
+	if err := r.Load(t.Context()); err == nil {
+		t.Fatal("it has loaded without Redis")
+	}
+	select {
+	case <-r.Loaded():
+		t.Error("it says to have loaded without Redis")
+	default:
+	}
+	server.Restart()
+	poll(t, "it has loaded", func() bool { return r.Load(t.Context()) == nil })
+	<-r.Loaded()
+	r.want(t) // and again, which closes nothing twice
+}
+
 func flush(t *testing.T, rdb redis.UniversalClient) {
 	t.Helper()
 	keys := []string{"docs", "sets", "runs", "workers", "seen", "version"}

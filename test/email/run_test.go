@@ -27,7 +27,7 @@ func newHandler(t *testing.T, opts tasks.Options) *task.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handlers, err := catalog.Handlers(set)
+	handlers, err := catalog.Handlers(nil, set)
 	if err != nil || handlers["email.send"] == nil {
 		t.Fatalf("no handler of email.send: %v", err)
 	}
