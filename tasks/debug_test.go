@@ -146,7 +146,7 @@ func exitAsAsked(payload string) {
 		panic(err)
 	}
 	defer os.Exit(0) // runs after a panic as well, which is not what was asked for
-	handlers, _ := catalog.Handlers(set)
+	handlers, _ := catalog.Handlers(nil, set)
 	_, _ = handlers["debug.fail"].Run(start(context.Background()), []byte(payload))
 }
 

@@ -35,7 +35,7 @@ func newSet(t *testing.T, opts tasks.Options) tasks.Set {
 // handler returns what runs the tasks of a type.
 func handler(t *testing.T, set tasks.Set, name string) task.Func {
 	t.Helper()
-	handlers, err := catalog.Handlers(set)
+	handlers, err := catalog.Handlers(nil, set)
 	if err != nil || handlers[name] == nil {
 		t.Fatalf("no handler of %s: %v", name, err)
 	}
@@ -79,7 +79,7 @@ func checkFailure(t *testing.T, err error, kind task.ErrorKind, words ...string)
 // faultsOf returns what is wrong with a payload, as a caller is told it: "location: message".
 func faultsOf(t *testing.T, name, payload string) []string {
 	t.Helper()
-	handlers, err := catalog.Handlers(tasks.Builtin())
+	handlers, err := catalog.Handlers(nil, tasks.Builtin())
 	if err != nil || handlers[name] == nil {
 		t.Fatalf("no type %s: %v", name, err)
 	}

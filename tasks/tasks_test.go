@@ -11,7 +11,7 @@ import (
 )
 
 func TestBuiltinTypes(t *testing.T) {
-	handlers, err := catalog.Handlers(tasks.Builtin())
+	handlers, err := catalog.Handlers(nil, tasks.Builtin())
 	if err != nil {
 		t.Fatal(err)
 	}
