@@ -17,7 +17,7 @@ const (
 	ActionDelete Action = "delete"
 )
 
-// AppliesTo reports whether the action can be taken on a task in the state.
+// AppliesTo reports whether the action is allowed for a task in the state.
 func (a Action) AppliesTo(s task.State) bool {
 	switch a {
 	case ActionCancel:
@@ -31,19 +31,19 @@ func (a Action) AppliesTo(s task.State) bool {
 	}
 }
 
-// Bulk is a change of all tasks that a filter selects.
+// Bulk is a change to all tasks that a filter selects.
 type Bulk struct {
 	Action Action
 	Filter Filter
-	// OlderThan leaves out tasks that ended, or if they have not ended were created, less than this ago; 0 selects
-	// tasks of any age.
+	// OlderThan excludes tasks younger than this. The age counts from the end of a finished task, and from the creation
+	// of any other; 0 selects tasks of any age.
 	OlderThan time.Duration
-	// DryRun only counts.
+	// DryRun counts the tasks and changes nothing.
 	DryRun bool
 }
 
-// Check returns the faults of the change: a filter that selects everything, which nobody means, and a state that does
-// not allow the action.
+// Check returns an error for a filter that selects everything, which is surely a mistake, and for a state that does not
+// allow the action.
 func (b *Bulk) Check() []task.ValidationError {
 	f := b.Filter
 	if len(f.Queues)+len(f.States)+len(f.Types) == 0 {
@@ -59,7 +59,7 @@ func (b *Bulk) Check() []task.ValidationError {
 
 // BulkResult counts the tasks of a bulk change.
 type BulkResult struct {
-	Matched int // what the filter selected
+	Matched int // selected by the filter
 	Changed int
-	Skipped int // selected, and in a state that does not allow the action, perhaps only by the time it was to be taken
+	Skipped int // selected, but in a state that does not allow the action, perhaps since the selection
 }

@@ -6,21 +6,21 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// Filter selects the tasks that are in one of the queues, in one of the states and of one of the types. Empty fields
-// select all.
+// Filter selects the tasks that are in one of the queues, in one of the states and of one of the types. An empty field
+// does not restrict the selection.
 type Filter struct {
 	Queues []string
 	States []task.State
 	Types  []string
 }
 
-// HasType reports whether tasks of the type can be selected.
+// HasType reports whether the filter can select tasks of the type.
 func (f Filter) HasType(name string) bool { return len(f.Types) == 0 || slices.Contains(f.Types, name) }
 
 // Page is one page of a list.
 type Page struct {
 	Tasks []*task.Task
-	// NextCursor is where the next page begins; "" at the end. It is opaque and needs no safekeeping: a
-	// made-up one is answered with CodeInvalid.
+	// NextCursor is the start of the next page; "" on the last page. It is opaque. An invalid cursor causes an error
+	// with CodeInvalid.
 	NextCursor string
 }

@@ -2,10 +2,10 @@ package fleet
 
 import "time"
 
-// QueueStatus is what a queue holds at one moment.
+// QueueStatus is a snapshot of a queue.
 type QueueStatus struct {
 	Name string
-	// Weight is the queue's share where queues compete for workers, or its rank with strict priority.
+	// Weight is the queue's share of the workers' capacity, or its rank with strict priority.
 	Weight int
 	Paused bool
 
@@ -18,10 +18,10 @@ type QueueStatus struct {
 	Canceled    int
 	Expired     int
 	Succeeded   int
-	// Archived is how many tasks asynq's archive holds: all that ended without success.
+	// Archived counts the tasks in asynq's archive: all that ended without success.
 	Archived int
 
-	// Latency is how long the oldest pending task has waited.
+	// Latency is the waiting time of the oldest pending task.
 	Latency time.Duration
 	// ProcessedToday and FailedToday count attempts that ended since midnight UTC.
 	ProcessedToday int

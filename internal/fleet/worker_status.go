@@ -2,9 +2,9 @@ package fleet
 
 import "time"
 
-// WorkerStatus is a live worker and what it runs.
+// WorkerStatus is a live worker and its running tasks.
 type WorkerStatus struct {
-	ID          string // host:pid:random, the same as Task.Worker
+	ID          string // host:pid:random, as in Task.Worker
 	Host        string
 	PID         int
 	Queues      map[string]int // name to weight

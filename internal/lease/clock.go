@@ -2,13 +2,13 @@ package lease
 
 import "time"
 
-// Instant is a moment as two clocks tell it.
+// Instant is a time on two clocks.
 type Instant struct {
-	Mono time.Duration // since the process started, or so; does not count the time for which the machine is suspended
-	Wall time.Time     // may be set by anybody at any time
+	Mono time.Duration // monotonic, from about the start of the process; may stop while the machine is suspended
+	Wall time.Time     // wall clock; may be set at any time
 }
 
-// Clock tells the time.
+// Clock returns the current time.
 type Clock func() Instant
 
 // SystemClock returns the clocks of this machine.
@@ -16,7 +16,7 @@ func SystemClock() Clock {
 	start := time.Now()
 	return func() Instant {
 		now := time.Now()
-		return Instant{Mono: now.Sub(start), Wall: now.Round(0)} // Round takes the monotonic reading away
+		return Instant{Mono: now.Sub(start), Wall: now.Round(0)} // Round strips the monotonic reading
 	}
 }
 
@@ -24,7 +24,7 @@ func (i Instant) add(d time.Duration) Instant {
 	return Instant{Mono: i.Mono + d, Wall: i.Wall.Add(d)}
 }
 
-// left returns how long it is from i to the deadline by the clock that is nearer to it.
+// left returns the time from i to the deadline, by the clock on which it is shorter.
 func (i Instant) left(deadline Instant) time.Duration {
 	return min(deadline.Mono-i.Mono, deadline.Wall.Sub(i.Wall))
 }

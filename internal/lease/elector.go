@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Elector makes a process lead whenever it may.
+// Elector makes its process the leader whenever it gets the lease.
 type Elector struct {
 	store  Store
 	self   Holder
@@ -16,13 +16,13 @@ type Elector struct {
 	logger *slog.Logger
 	clock  Clock
 
-	wake chan struct{} // the lease may be free
-	seen int64         // the highest term heard of
-	away bool          // the store did not answer when last asked
+	wake chan struct{} // receives when the lease may be free
+	seen int64         // the highest term seen
+	down bool          // the last request to the store failed
 }
 
-// NewElector returns an elector for self, of which ID, Host and PID count. If the leader dies, another leads within
-// about one ttl. All electors of a store should be given the same.
+// NewElector returns an elector for self, of which only ID, Host and PID are used. If the leader dies, another process
+// leads within about one ttl. All electors of a store should have the same ttl.
 func NewElector(store Store, self Holder, ttl time.Duration, logger *slog.Logger, clock Clock) *Elector {
 	return &Elector{
 		store:  store,
@@ -34,12 +34,12 @@ func NewElector(store Store, self Holder, ttl time.Duration, logger *slog.Logger
 	}
 }
 
-// Run calls lead for each term of this process, one after another, until ctx ends. The context that lead gets ends as
-// soon as the lease can no longer be trusted, and lead is then to return: nothing else happens before it does. Should it
-// return earlier, somebody else may lead. Run resigns before it returns. It must not run twice at a time.
+// Run calls lead for each term of this process, one after another, until ctx ends. The context passed to lead ends as
+// soon as the lease can no longer be trusted; lead must then return, and Run waits until it does. If lead returns
+// earlier, another process may lead. Run resigns the lease before it returns. It must not be called concurrently.
 func (e *Elector) Run(ctx context.Context, lead func(ctx context.Context, t Term)) {
 	var watching sync.WaitGroup
-	watching.Go(func() { e.store.Watch(ctx, e.ring) })
+	watching.Go(func() { e.store.Watch(ctx, e.notify) })
 	defer watching.Wait()
 	for {
 		term, until, ok := e.campaign(ctx)
@@ -48,21 +48,21 @@ func (e *Elector) Run(ctx context.Context, lead func(ctx context.Context, t Term
 		}
 		e.serve(ctx, term, until, lead)
 	}
-	e.resign(ctx, 0) // of any term: the answer to the last question may have been lost
+	e.resign(ctx, 0) // any term: the answer to the last request may have been lost
 }
 
-func (e *Elector) ring() {
+func (e *Elector) notify() {
 	select {
 	case e.wake <- struct{}{}:
 	default:
 	}
 }
 
-// campaign stands by until this process leads, and returns its term and until when that may be trusted. It returns
-// false when ctx has ended.
+// campaign stands by until this process leads, and returns its term and the time until which the lease can be trusted.
+// It returns false when ctx has ended.
 func (e *Elector) campaign(ctx context.Context) (term int64, until Instant, ok bool) {
 	for ctx.Err() == nil {
-		grant, until, err := e.ask(ctx, 0)
+		grant, until, err := e.acquire(ctx, 0)
 		if err == nil && grant.Leads && e.clock().left(until) > 0 {
 			return grant.Term, until, true
 		}
@@ -79,25 +79,25 @@ func (e *Elector) campaign(ctx context.Context) (term int64, until Instant, ok b
 	return 0, Instant{}, false
 }
 
-// leeway is how long after the end of another's lease a standby tries to take it. It also bounds how often one tries
-// should that end not come.
+// leeway is the time between the end of another process's lease and the attempt of a standby to take it. It also bounds
+// the rate of attempts if the lease does not end as expected.
 const leeway = 10 * time.Millisecond
 
-// pause returns how long to wait before the next try. It differs from one try to the next so that many standbys spread.
+// pause returns the random time to wait before the next attempt. The jitter spreads the attempts of many standbys.
 func (e *Elector) pause() time.Duration {
 	longest := min(e.ttl/5, time.Second)
 	return longest/2 + rand.N(longest/2+1)
 }
 
-// ask asks for the lease once, as the leader of the term held or as a standby. It returns until when a lease that is
-// granted may be trusted.
-func (e *Elector) ask(ctx context.Context, held int64) (Grant, Instant, error) {
+// acquire requests the lease once, as the leader of the term held, or as a standby if held is 0. It also returns the
+// time until which a granted lease can be trusted.
+func (e *Elector) acquire(ctx context.Context, held int64) (Grant, Instant, error) {
 	until := e.clock().add(e.ttl - e.ttl/5)
 	c := Candidate{Holder: e.self, Seen: e.seen}
 	c.Term = held
-	asking, cancel := context.WithTimeout(ctx, e.ttl/4)
+	attempt, cancel := context.WithTimeout(ctx, e.ttl/4)
 	defer cancel()
-	grant, err := e.store.Acquire(asking, c, e.ttl)
+	grant, err := e.store.Acquire(attempt, c, e.ttl)
 	if ctx.Err() == nil {
 		e.noteOutage(err)
 	}
@@ -107,15 +107,15 @@ func (e *Elector) ask(ctx context.Context, held int64) (Grant, Instant, error) {
 	return grant, until, err
 }
 
-// noteOutage logs when the store goes away and when it is back.
+// noteOutage logs the first failure of the store and its recovery.
 func (e *Elector) noteOutage(err error) {
-	switch away := err != nil; {
-	case away && !e.away:
-		e.logger.Warn("the lease store does not answer; trying again and again", "error", err)
-	case !away && e.away:
+	switch down := err != nil; {
+	case down && !e.down:
+		e.logger.Warn("the lease store does not answer; retrying", "error", err)
+	case !down && e.down:
 		e.logger.Info("the lease store answers again")
 	}
-	e.away = err != nil
+	e.down = err != nil
 }
 
 // serve leads one term.
@@ -126,19 +126,19 @@ func (e *Elector) serve(ctx context.Context, number int64, until Instant, lead f
 	e.logger.Info("leading", "term", number)
 
 	returned := make(chan struct{})
-	var keeping sync.WaitGroup
-	keeping.Go(func() { e.keep(leading, term, returned) })
+	var renewing sync.WaitGroup
+	renewing.Go(func() { e.renewUntil(leading, term, returned) })
 	lead(leading, term)
 	early := leading.Err() == nil
 	close(returned)
-	keeping.Wait()
+	renewing.Wait()
 
 	term.trust.revoke(nil)
 	if !early {
 		e.logger.Info("no longer leading", "term", number, "reason", context.Cause(leading))
 		return
 	}
-	e.logger.Warn("no longer leading: the work of the leader has ended by itself", "term", number)
+	e.logger.Warn("no longer leading: the leader's work ended before its term", "term", number)
 	e.resign(ctx, number)
 	select {
 	case <-ctx.Done():
@@ -146,8 +146,8 @@ func (e *Elector) serve(ctx context.Context, number int64, until Instant, lead f
 	}
 }
 
-// keep renews the lease until the term is over and lead has returned.
-func (e *Elector) keep(ctx context.Context, term Term, returned <-chan struct{}) {
+// renewUntil renews the lease until the term is over and lead has returned.
+func (e *Elector) renewUntil(ctx context.Context, term Term, returned <-chan struct{}) {
 	tick := time.NewTicker(e.ttl / 4)
 	defer tick.Stop()
 	for {
@@ -164,9 +164,9 @@ func (e *Elector) keep(ctx context.Context, term Term, returned <-chan struct{})
 }
 
 func (e *Elector) renew(ctx context.Context, term Term) {
-	grant, until, err := e.ask(ctx, term.Number)
+	grant, until, err := e.acquire(ctx, term.Number)
 	switch {
-	case err != nil: // the next try may have more luck, and the trust ends by itself
+	case err != nil: // the next attempt may succeed; if none does, the trust expires
 	case grant.Leads && grant.Term == term.Number:
 		term.trust.extend(until)
 	default:
@@ -174,7 +174,7 @@ func (e *Elector) renew(ctx context.Context, term Term) {
 	}
 }
 
-// awaitReturn waits for lead after the end of its context, and says so when that takes long.
+// awaitReturn waits for lead to return after its context has ended, and logs an error if that takes long.
 func (e *Elector) awaitReturn(term Term, returned <-chan struct{}) {
 	late := time.NewTimer(e.ttl)
 	defer late.Stop()
@@ -183,18 +183,18 @@ func (e *Elector) awaitReturn(term Term, returned <-chan struct{}) {
 		return
 	case <-late.C:
 	}
-	e.logger.Error("the work of a leader goes on after its term has ended; this process leads no other before it stops",
+	e.logger.Error("the leader's work continues after its term has ended; this process cannot lead again until it stops",
 		"term", term.Number)
 	<-returned
 }
 
-// resign gives the lease of a term up, even when ctx has ended.
+// resign resigns the lease of a term, even if ctx has ended.
 func (e *Elector) resign(ctx context.Context, term int64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.ttl/4)
 	defer cancel()
 	self := e.self
 	self.Term = term
 	if err := e.store.Resign(ctx, self); err != nil {
-		e.logger.Warn("the lease could not be resigned; if this process had it, it ends by itself", "ttl", e.ttl, "error", err)
+		e.logger.Warn("cannot resign the lease; if this process holds it, it expires within the ttl", "ttl", e.ttl, "error", err)
 	}
 }

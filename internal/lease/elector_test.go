@@ -16,24 +16,24 @@ import (
 
 const ttl = 5 * time.Second
 
-// reign is one call of lead.
+// reign is one call of lead: a term as its leader sees it.
 type reign struct {
 	lease.Term
 	ctx     context.Context
 	id      string
 	began   time.Time
 	release chan struct{} // closed to let lead return
-	stay    bool          // lead does not return when its context ends
+	stay    bool          // lead does not return before release is closed
 }
 
-// court runs electors in a bubble.
+// court runs electors in a synctest bubble.
 type court struct {
 	*testing.T
 	store  *memory
 	log    *syncBuffer
 	reigns chan *reign
-	stay   bool            // for reigns to come
-	ctx    context.Context // ends with the test
+	stay   bool            // stay of the following reigns
+	ctx    context.Context // ends when the test ends
 	wg     sync.WaitGroup
 }
 
@@ -54,7 +54,7 @@ func (b *syncBuffer) count(line string) int {
 	return strings.Count(b.buf.String(), line)
 }
 
-// inBubble runs the test in a bubble, in which time passes only while everybody waits.
+// inBubble runs the test in a synctest bubble, where time advances only while all goroutines are blocked.
 func inBubble(t *testing.T, test func(c *court)) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &court{T: t, store: newMemory(), log: &syncBuffer{}, reigns: make(chan *reign, 1000)}
@@ -66,7 +66,7 @@ func inBubble(t *testing.T, test func(c *court)) {
 	})
 }
 
-// join starts an elector, which ends with the test or when the returned function is called.
+// join starts an elector, which stops when the test ends or the returned function is called.
 func (c *court) join(id string, clock lease.Clock) (leave func()) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	e := lease.NewElector(c.store, lease.Holder{ID: id}, ttl, slog.New(slog.NewTextHandler(c.log, nil)), clock)
@@ -96,12 +96,12 @@ func (r *reign) last() {
 	}
 }
 
-// wantEnd waits for the end of a reign and tells whether it came when it should have.
+// wantEnd waits for the end of a reign, and checks its time and cause.
 func (c *court) wantEnd(r *reign, at time.Time, cause error) {
 	c.Helper()
 	<-r.ctx.Done()
 	if now := time.Now(); !now.Equal(at) {
-		c.Errorf("the term ended %v from when it should have", now.Sub(at))
+		c.Errorf("the term ended %v after the expected time", now.Sub(at))
 	}
 	if got := context.Cause(r.ctx); !errors.Is(got, cause) {
 		c.Errorf("the term ended because %v, want %v", got, cause)
@@ -118,17 +118,17 @@ func TestLeaderStaysLeader(t *testing.T) {
 		c.join("b", lease.SystemClock())
 		time.Sleep(time.Hour)
 		if !r.Valid() || r.ctx.Err() != nil || len(c.reigns) > 0 {
-			t.Error("the leader did not stay what it was")
+			t.Error("the leader did not remain the leader")
 		}
 	})
 }
 
-func TestTrustCountsFromTheQuestion(t *testing.T) {
+func TestTrustCountsFromTheRequest(t *testing.T) {
 	inBubble(t, func(c *court) {
 		answers := make(chan struct{})
 		c.store.after = func(context.Context, lease.Candidate) error {
 			select {
-			case <-answers: // those to renewals do not come
+			case <-answers: // renewals get no answer
 				<-answers
 			default:
 				time.Sleep(time.Second)
@@ -151,7 +151,7 @@ func TestTrustCountsFromTheQuestion(t *testing.T) {
 	})
 }
 
-// A renewal that hangs, and does not even heed its context, does not keep the term from ending.
+// A renewal that hangs and ignores its context does not prevent the end of the term.
 func TestHangingRenewal(t *testing.T) {
 	inBubble(t, func(c *court) {
 		hung := make(chan struct{})
@@ -168,7 +168,7 @@ func TestHangingRenewal(t *testing.T) {
 	})
 }
 
-// The answer to a renewal that comes after the end of the term does not revive it.
+// The answer to a renewal that arrives after the end of the term does not revive the term.
 func TestLateRenewal(t *testing.T) {
 	inBubble(t, func(c *court) {
 		c.join("a", lease.SystemClock())
@@ -221,7 +221,7 @@ func TestClocks(t *testing.T) {
 				mu.Lock()
 				mono, wall = tt.mono, tt.wall
 				mu.Unlock()
-				// No time has passed for timers.
+				// Timers have not fired: no time has passed in the bubble.
 				if got := r.Valid(); got != tt.valid {
 					t.Errorf("valid: %t, want %t", got, tt.valid)
 				}
@@ -246,7 +246,7 @@ func TestOutage(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		if len(c.reigns) > 0 {
-			t.Error("somebody leads without a store")
+			t.Error("a process leads without a store")
 		}
 		c.store.set(func(m *memory) { m.before = nil })
 		back := time.Now()
@@ -256,12 +256,12 @@ func TestOutage(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		if gone, back := c.log.count("does not answer"), c.log.count("answers again"); gone != 2 || back != 2 {
-			t.Errorf("two processes logged %d times that the store was gone and %d times that it was back", gone, back)
+			t.Errorf("two processes logged the outage %d times and the recovery %d times", gone, back)
 		}
 	})
 }
 
-// A leader that is killed asks no more and resigns nothing.
+// A leader that is killed sends no more requests and does not resign.
 func TestKilledLeader(t *testing.T) {
 	inBubble(t, func(c *court) {
 		c.join("a", lease.SystemClock())
@@ -317,7 +317,7 @@ func TestSuperseded(t *testing.T) {
 		c.wantEnd(r, r.began.Add(ttl/4), lease.ErrSuperseded)
 		second := <-c.reigns
 		if want := r.Number + 2; second.Number != want {
-			t.Errorf("then it led term %d, want %d", second.Number, want)
+			t.Errorf("the next term was %d, want %d", second.Number, want)
 		}
 	})
 }
@@ -355,9 +355,9 @@ func TestLeadDoesNotReturn(t *testing.T) {
 		c.store.set(func(m *memory) { m.before = nil })
 		time.Sleep(time.Hour)
 		if len(c.reigns) > 0 {
-			t.Error("it leads twice at a time")
+			t.Error("lead runs twice at the same time")
 		}
-		if n := c.log.count("goes on after its term"); n != 1 {
+		if n := c.log.count("continues after its term"); n != 1 {
 			t.Errorf("%d lines in the log", n)
 		}
 		c.stay = false
@@ -368,7 +368,7 @@ func TestLeadDoesNotReturn(t *testing.T) {
 	})
 }
 
-// The lease is not for others before lead has returned.
+// No other process gets the lease before lead has returned.
 func TestResignsAfterLead(t *testing.T) {
 	inBubble(t, func(c *court) {
 		c.stay = true
@@ -405,7 +405,7 @@ func TestLostAnswer(t *testing.T) {
 	})
 }
 
-// Whoever ends while the answer to its question is lost may have the lease without knowing.
+// A process that stops while the answer to its request is lost may hold the lease without knowing it.
 func TestLastAnswerLost(t *testing.T) {
 	inBubble(t, func(c *court) {
 		c.store.after = func(context.Context, lease.Candidate) error { return errAway }
@@ -418,7 +418,7 @@ func TestLastAnswerLost(t *testing.T) {
 	})
 }
 
-// A grant that arrives when it can no longer be trusted is none.
+// A grant that arrives when it can no longer be trusted is ignored.
 func TestGrantTooLate(t *testing.T) {
 	inBubble(t, func(c *court) {
 		c.store.after = func(context.Context, lease.Candidate) error {
@@ -433,8 +433,8 @@ func TestGrantTooLate(t *testing.T) {
 	})
 }
 
-// Standbys ask at least once a second, and not much more often.
-func TestStandbyAsks(t *testing.T) {
+// Standbys request the lease at least once a second, and not much more often.
+func TestStandbyRequestRate(t *testing.T) {
 	inBubble(t, func(c *court) {
 		leaveA := c.join("a", lease.SystemClock())
 		<-c.reigns
@@ -449,7 +449,7 @@ func TestStandbyAsks(t *testing.T) {
 			}
 		}
 		if asked < 600 || asked > 1200 {
-			t.Errorf("a standby asked %d times in 10 minutes", asked)
+			t.Errorf("a standby requested the lease %d times in 10 minutes", asked)
 		}
 	})
 }

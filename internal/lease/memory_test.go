@@ -9,22 +9,22 @@ import (
 	"github.com/backbeat-go/backbeat/internal/lease"
 )
 
-// memory is a Store in memory, for the bubble of a test, whose time is not real.
+// memory is a Store in memory, for synctest bubbles, whose time is not real.
 type memory struct {
 	mu     sync.Mutex
 	leader lease.Holder
 	ends   time.Time
 	term   int64
-	asked  []string // who has asked, in order
+	asked  []string // the IDs of the candidates of all requests, in order
 	wakes  map[int]func()
 
-	// before is called before each question is looked at, and may delay it or refuse to answer.
+	// before is called before each request is handled, and may delay it or fail it.
 	before hook
-	// after is called before the answer is given.
+	// after is called before the answer is returned.
 	after hook
 }
 
-// hook is a fault of a store.
+// hook simulates a failure of the store.
 type hook func(ctx context.Context, c lease.Candidate) error
 
 func (h hook) call(ctx context.Context, c lease.Candidate) error {

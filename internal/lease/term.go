@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Why the context of a term ends, other than that Run is told to end: see context.Cause.
+// The causes of the end of a term's context, as context.Cause returns them, besides the end of Run's context.
 var (
 	ErrExpired    = errors.New("the lease could not be renewed in time")
 	ErrSuperseded = errors.New("the lease was lost to another")
@@ -19,11 +19,12 @@ type Term struct {
 	trust  *trust
 }
 
-// Valid reports whether the lease can be trusted. Once false, it stays false. It is cheap enough to be asked before each
-// step that only a leader may do.
+// Valid reports whether the lease can be trusted. Once it has returned false, it always does. It is cheap enough to call
+// before each step that only a leader may do.
 func (t Term) Valid() bool { return t.trust.holds() }
 
-// trust is the belief that a lease is held. It ends at a deadline, which renewals move, and never comes back.
+// trust is the period in which the process can rely on its lease. It ends at a deadline, which renewals extend. Once
+// ended, it cannot be extended.
 type trust struct {
 	clock Clock
 	end   context.CancelCauseFunc // ends the term's context
@@ -48,7 +49,7 @@ func (t *trust) holds() bool {
 	return t.left() > 0
 }
 
-// expire is what the timer calls.
+// expire is called by the timer.
 func (t *trust) expire() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -67,7 +68,7 @@ func (t *trust) extend(until Instant) {
 	}
 }
 
-// left returns how much longer the trust lasts. Whoever finds that its time has passed ends it.
+// left returns the remaining time of the trust, and ends the trust if there is none. t.mu must be held.
 func (t *trust) left() time.Duration {
 	if t.ended {
 		return 0
@@ -79,7 +80,7 @@ func (t *trust) left() time.Duration {
 	return left
 }
 
-// revoke ends the trust before its time.
+// revoke ends the trust before its deadline.
 func (t *trust) revoke(cause error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package ratelimit says what a rate limit is: a bucket of tokens that fills at a steady rate, and of which each request takes
-// some. Where the buckets are kept is not its business.
+// Package ratelimit defines rate limits as token buckets. A bucket fills at a steady rate, and each request takes tokens out
+// of it. Other packages store the buckets.
 package ratelimit
 
 import (
@@ -13,7 +13,7 @@ import (
 // Max is the largest limit and the largest burst.
 const Max = 1_000_000
 
-// Rate is how much a caller may ask for. The zero Rate is no limit.
+// Rate is the rate limit of a caller. The zero Rate is no limit.
 type Rate struct {
 	Limit  int           // tokens that the bucket gains in a Period
 	Period time.Duration // a second, a minute or an hour
@@ -25,12 +25,12 @@ var (
 	periods = map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}
 )
 
-// Parse reads a rate: 100/s, 6000/m or 360000/h, with " burst=200" after it where the bucket is to hold something else than what
-// it gains in one such period.
+// Parse reads a rate, such as 100/s, 6000/m or 360000/h, optionally followed by " burst=200". The default burst is the limit
+// for one period. Limit and burst must be from 1 to Max.
 func Parse(text string) (Rate, error) {
 	parts := form.FindStringSubmatch(text)
 	if parts == nil {
-		return Rate{}, errors.New("must be a number a second, minute or hour, such as 100/s, 6000/m or 100/s burst=200")
+		return Rate{}, errors.New("must be a number per second, minute or hour, such as 100/s, 6000/m or 100/s burst=200")
 	}
 	if parts[3] == "" {
 		parts[3] = parts[1]
@@ -38,39 +38,37 @@ func Parse(text string) (Rate, error) {
 	limit, limitErr := strconv.Atoi(parts[1])
 	burst, burstErr := strconv.Atoi(parts[3])
 	if limitErr != nil || burstErr != nil || limit < 1 || limit > Max || burst < 1 || burst > Max {
-		return Rate{}, fmt.Errorf("rate and burst must be 1 to %d", Max)
+		return Rate{}, fmt.Errorf("rate and burst must be from 1 to %d", Max)
 	}
 	return Rate{Limit: limit, Period: periods[parts[2]], Burst: burst}, nil
 }
 
-// Limits reports whether there is a limit at all.
+// Limits reports whether there is a limit.
 func (r Rate) Limits() bool { return r.Limit > 0 }
 
-// PerSecond is how many tokens the bucket gains in a second.
+// PerSecond returns the number of tokens that the bucket gains per second.
 func (r Rate) PerSecond() float64 { return float64(r.Limit) / r.Period.Seconds() }
 
-// Until returns how long it takes a bucket of so many tokens to hold that many; 0 if it does.
+// Until returns the time until a bucket that holds tokens holds want; 0 if it already does.
 func (r Rate) Until(tokens float64, want int) time.Duration {
 	return max(0, time.Duration((float64(want)-tokens)/r.PerSecond()*float64(time.Second)))
 }
 
-// Charge is what a request takes out of a bucket.
+// Charge is the price of a request, in tokens.
 type Charge struct {
-	Cost int
-	// Need is what the bucket must hold for that. What it lacks of Cost it owes.
-	Need int
+	Cost int // taken out of the bucket, which may become negative
+	Need int // the least number of tokens that the bucket must hold
 }
 
-// Request is the charge of any request.
+// Request returns the charge for any request.
 func (r Rate) Request() Charge { return Charge{Cost: 1, Need: 1} }
 
-// Rest is what a request is charged that asks for n things, beyond the one that it was charged as a request. The bucket
-// must hold them. If there are more than it can ever hold, it must be full but for that one.
+// Rest returns the additional charge for a request of n items, the first of which Request has charged. The bucket must hold
+// a token for each other item or, if it can never hold so many, be full except for that first token.
 func (r Rate) Rest(n int) Charge { return Charge{Cost: n - 1, Need: min(n, r.Burst) - 1} }
 
-// Decision is what became of a charge.
+// Decision is the result of a charge.
 type Decision struct {
 	Allowed bool
-	// Tokens is what the bucket holds now. It is below 0 if it owes some.
-	Tokens float64
+	Tokens  float64 // in the bucket after the charge; may be negative
 }

@@ -26,7 +26,7 @@ func TestParse(t *testing.T) {
 		"100/s burst=0", "100/s burst=1000001", "100/s burst=-1", "100/sburst=1", " 100/s", "100/s ", "100/s burst=1 burst=2",
 	} {
 		if got, err := ratelimit.Parse(text); err == nil || got.Limits() {
-			t.Errorf("%q is taken: %+v", text, got)
+			t.Errorf("%q is accepted: %+v", text, got)
 		}
 	}
 }
