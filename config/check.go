@@ -5,8 +5,8 @@ import (
 	"net/netip"
 )
 
-// check finds faults that lie in several keys together.
-func check(p Program, cfg *Config) (faults []Fault) {
+// check finds errors that involve several keys.
+func check(p Program, cfg *Config) (found []ValidationError) {
 	if !p.serves() {
 		return nil
 	}
@@ -19,20 +19,20 @@ func check(p Program, cfg *Config) (faults []Fault) {
 	}
 	switch {
 	case sources > 1:
-		faults = append(faults, Fault{Key: "api.jwt", Message: "takes one of secret, public_key_file and jwks_url"})
+		found = append(found, ValidationError{Key: "api.jwt", Message: "takes exactly one of secret, public_key_file and jwks_url"})
 	case sources == 0 && jwt != (JWT{}):
-		// To serve openly while somebody believes that tokens protect it would be the worst of all.
-		faults = append(faults, Fault{Key: "api.jwt", Message: "needs secret, public_key_file or jwks_url to check tokens with"})
+		// The user expects tokens to protect the API. It must not start without authentication.
+		found = append(found, ValidationError{Key: "api.jwt", Message: "needs secret, public_key_file or jwks_url to verify tokens"})
 	}
 	protected := len(cfg.API.Keys) > 0 || sources > 0
 	if !protected && !cfg.API.Insecure && !Loopback(cfg.API.Addr) {
-		faults = append(faults, Fault{Key: "api.addr", Message: "is not a loopback address, and the API has no authentication: " +
-			"anybody who reaches it could run tasks; set api.keys or api.jwt, listen on 127.0.0.1, or set api.insecure if something else protects it"})
+		found = append(found, ValidationError{Key: "api.addr", Message: "is not a loopback address, and the API has no authentication: " +
+			"every client that can connect could run tasks; set api.keys or api.jwt, listen on 127.0.0.1, or set api.insecure if something else protects it"})
 	}
-	return faults
+	return found
 }
 
-// Loopback reports whether only this machine reaches host:port.
+// Loopback reports whether addr, host:port, is reachable from this machine only.
 func Loopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {

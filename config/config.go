@@ -1,5 +1,5 @@
-// Package config is what the programs can be told: defaults, then a YAML file, then the environment, then flags.
-// Every fault of every source is found at once and named with its key, and secrets are never printed.
+// Package config loads the configuration of the programs: defaults, overridden by a YAML file, then by environment
+// variables, then by flags. Load reports all errors of all sources at once, each with its key. Secrets are never printed.
 package config
 
 import (
@@ -9,13 +9,13 @@ import (
 	"github.com/backbeat-go/backbeat/internal/ratelimit"
 )
 
-// Config is the configuration of all programs; each reads its part.
+// Config is the configuration of all programs. Each program uses only its own part.
 type Config struct {
 	Redis          Redis
 	Queues         Queues
 	StrictPriority bool
 	Retention      time.Duration
-	MaxResultBytes int // of the result of a task; a larger one fails it
+	MaxResultBytes int // the size limit of a task's result; a larger result fails the task
 	DebugTasks     bool
 	Types          Types
 	HTTPTask       HTTPTask
@@ -25,67 +25,67 @@ type Config struct {
 	API            API
 	Worker         Worker
 	Beat           Beat
-	// Schedules are those of the file.
+	// Schedules are defined in the file.
 	Schedules []Schedule
 }
 
-// Redis says where the tasks are.
+// Redis is the Redis that stores the tasks.
 type Redis struct {
-	// URL is one of redis://, rediss://, redis-socket://, redis-sentinel://, redis-cluster://. In standalone it is
-	// empty unless somebody set it.
+	// URL has the scheme redis, rediss, redis-socket, redis-sentinel or redis-cluster. It is empty in standalone unless it
+	// is set.
 	URL Secret
 }
 
-// Types says how programs know the types that others run.
+// Types configures the registry of task types.
 type Types struct {
-	TTL time.Duration // how long a type is known after its last live worker
+	TTL time.Duration // how long a type stays known after its last live worker
 }
 
-// HTTPTask limits http.request and callbacks.
+// HTTPTask restricts http.request and callbacks.
 type HTTPTask struct {
-	// AllowCIDRs are addresses that http.request and callbacks may call besides public ones.
+	// AllowCIDRs are the addresses that http.request and callbacks may connect to besides public ones.
 	AllowCIDRs []netip.Prefix
 }
 
-// Callback says how callbacks are signed.
+// Callback configures the signatures of callbacks.
 type Callback struct {
-	// Secrets are as Standard Webhooks writes them: whsec_ and base64. Every callback is signed with each, the first one
-	// first. Without any, tasks can have no callbacks.
+	// Secrets have the form of Standard Webhooks: whsec_ and base64. Every callback is signed with all of them, in order.
+	// Without secrets, callbacks are disabled.
 	Secrets []Secret
 }
 
-// SMTP says how email.send delivers.
+// SMTP configures the mail server of email.send.
 type SMTP struct {
 	URL  Secret // smtp://user:password@host:587 or smtps://host:465; empty: email.send fails
-	From string // the sender where a task names none
+	From string // the default sender
 }
 
-// Log says what is logged, and how.
+// Log configures logging.
 type Log struct {
 	Level  string // debug, info, warn or error
-	Format string // text, json, or empty for text on a terminal and else json
+	Format string // text or json; empty: text on a terminal, json otherwise
 }
 
-// API is the HTTP API.
+// API configures the HTTP API.
 type API struct {
 	Addr         string
 	Keys         []Key
 	JWT          JWT
 	Insecure     bool
-	AllowedHosts []string // names that an API without authentication answers to, besides localhost; in lower case
+	AllowedHosts []string // lower-case names, besides localhost, that an API without authentication accepts as the Host of requests
 	MaxBodyBytes int64
-	RateLimit    ratelimit.Rate // what each caller is held to
-	MaxWaiters   int
+	RateLimit    ratelimit.Rate // applies to each caller
+	MaxWaiters   int            // the most requests of one process that wait for a task or follow it
 }
 
-// Key is an API key with what it may do.
+// Key is an API key with its scopes.
 type Key struct {
 	Name   string
 	Secret Secret
 	Scopes []string
 }
 
-// JWT says which tokens are accepted. One of Secret, PublicKeyFile and JWKSURL is set, or none.
+// JWT says which tokens are accepted. At most one of Secret, PublicKeyFile and JWKSURL is set.
 type JWT struct {
 	Secret        Secret
 	PublicKeyFile string
@@ -94,7 +94,7 @@ type JWT struct {
 	Audience      string
 }
 
-// Worker runs tasks.
+// Worker configures a worker, which runs tasks.
 type Worker struct {
 	Concurrency     int
 	Queues          Queues
@@ -102,7 +102,7 @@ type Worker struct {
 	AdminAddr       string
 }
 
-// Beat fires schedules.
+// Beat configures a beat, which fires schedules.
 type Beat struct {
 	AdminAddr string
 	LeaseTTL  time.Duration
@@ -121,7 +121,7 @@ const (
 
 func (p Program) serves() bool { return p == APIProgram || p == Standalone }
 
-// Default returns the configuration of a program that nobody has told anything.
+// Default returns the default configuration of a program.
 func Default(p Program) *Config {
 	cfg := &Config{
 		Redis:          Redis{URL: "redis://127.0.0.1:6379/0"},

@@ -7,11 +7,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// exact is a value of YAML whose numbers keep their text. What YAML takes for a number or a time and JSON does not
-// take for a number, such as 2026-12-01, 01234 or 1_000, is the string that is written.
+// exact is a YAML value whose numbers keep their text. A scalar that is a number or a time in YAML but not a number in
+// JSON, such as 2026-12-01, 01234 or 1_000, becomes a string.
 type exact struct{ value any }
 
-// UnmarshalYAML reads mappings and lists by pointers, because YAML leaves a null out of a list of structs.
+// UnmarshalYAML decodes mappings and lists into pointers, because the YAML package drops a null from a list of structs.
 func (e *exact) UnmarshalYAML(n *yaml.Node) error {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -36,7 +36,7 @@ func (e *exact) readScalar(n *yaml.Node) error {
 			e.value = json.Number(n.Value)
 			return nil
 		}
-		if strings.ContainsAny(n.Value, "0123456789") { // .inf and .nan have none, and are refused as JSON
+		if strings.ContainsAny(n.Value, "0123456789") { // .inf and .nan contain no digit; encoding them as JSON fails
 			e.value = n.Value
 			return nil
 		}
@@ -47,7 +47,7 @@ func (e *exact) readScalar(n *yaml.Node) error {
 // MarshalJSON writes the value.
 func (e *exact) MarshalJSON() ([]byte, error) { return json.Marshal(e.value) }
 
-// exactTasks reads the tasks of the schedules of a file, by their places.
+// exactTasks returns the tasks of the schedules in a file, by the index of the schedule.
 func exactTasks(data []byte) (map[int]*exact, error) {
 	var file struct {
 		Schedules []*exact `yaml:"schedules"`

@@ -14,54 +14,55 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Fault is one thing wrong with the configuration.
-type Fault struct {
+// ValidationError is one error in the configuration.
+type ValidationError struct {
 	Key     string // as in the file: api.addr
-	Source  string // where it was set: a file, BACKBEAT_API_ADDR, --api-addr; empty for what follows from several
+	Source  string // a file, BACKBEAT_API_ADDR or --api-addr; empty if the error involves several keys
 	Message string
 }
 
-// Error holds every fault of a configuration.
+// Error holds all errors of a configuration.
 type Error struct {
-	Faults []Fault
+	Errors []ValidationError
 }
 
-// Error gives a line for each fault.
+// Error returns a line for each error.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString("the configuration has faults:")
-	for _, f := range e.Faults {
-		fmt.Fprintf(&b, "\n  %s: %s", f.Key, f.Message)
-		if f.Source != "" {
-			fmt.Fprintf(&b, " (from %s)", f.Source)
+	b.WriteString("the configuration is invalid:")
+	for _, invalid := range e.Errors {
+		fmt.Fprintf(&b, "\n  %s: %s", invalid.Key, invalid.Message)
+		if invalid.Source != "" {
+			fmt.Fprintf(&b, " (from %s)", invalid.Source)
 		}
 	}
 	return b.String()
 }
 
-// Check finds faults in the configuration of a program.
-type Check func(Program, *Config) []Fault
+// Check finds errors in the configuration of a program.
+type Check func(Program, *Config) []ValidationError
 
-// What a user may ask for instead of a run.
+// Errors that Load returns for --help and --version.
 var (
 	ErrHelp    = errors.New("help requested")
 	ErrVersion = errors.New("version requested")
 )
 
-// value is what a source says about a key.
+// value is the value of a key in a source.
 type value struct {
 	text   string
 	source string
 }
 
-// newValue drops the line ends after a text: a secret that comes from a file often has one.
+// newValue trims line breaks at the end: a secret that was read from a file often has one.
 func newValue(text, source string) value {
 	return value{strings.TrimRight(text, "\r\n"), source}
 }
 
 // Load reads the configuration of a program from its arguments, without the program's name, and its environment,
-// in the form of os.Environ. It returns ErrHelp or ErrVersion if that was asked for, and an *Error with every
-// fault otherwise. The checks add what only others can find; settings at fault have their defaults there.
+// in the form of os.Environ. It returns ErrHelp for --help, ErrVersion for --version, and an *Error with all errors of an
+// invalid configuration. The checks add errors that this package cannot find; they see the default in place of an invalid
+// setting.
 func Load(p Program, args, environ []string, checks ...Check) (*Config, error) {
 	l := &loader{program: p, values: make(map[string]value), checks: append([]Check{check}, checks...)}
 	flags := newFlags(p)
@@ -69,13 +70,13 @@ func Load(p Program, args, environ []string, checks ...Check) (*Config, error) {
 		if errors.Is(err, pflag.ErrHelp) {
 			return nil, ErrHelp
 		}
-		l.fault("flags", "", "%v; --help lists them", err)
+		l.errorf("flags", "", "%v; --help lists them", err)
 	}
-	if asked, _ := flags.GetBool("version"); asked {
+	if version, _ := flags.GetBool("version"); version {
 		return nil, ErrVersion
 	}
 	for _, arg := range flags.Args() {
-		l.fault("flags", "", "argument %q is not understood; --help tells what is", arg)
+		l.errorf("flags", "", "unexpected argument %q; --help lists the flags", arg)
 	}
 	env := l.readEnviron(environ)
 	file, _ := flags.GetString("config")
@@ -94,22 +95,22 @@ type loader struct {
 	program   Program
 	values    map[string]value
 	schedules []Schedule
-	faults    []Fault
+	errors    []ValidationError
 	checks    []Check
 }
 
-func (l *loader) fault(key, source, format string, args ...any) {
-	l.faults = append(l.faults, Fault{key, source, fmt.Sprintf(format, args...)})
+func (l *loader) errorf(key, source, format string, args ...any) {
+	l.errors = append(l.errors, ValidationError{key, source, fmt.Sprintf(format, args...)})
 }
 
 func newFlags(p Program) *pflag.FlagSet {
 	flags := pflag.NewFlagSet(string(p), pflag.ContinueOnError)
-	flags.Usage = func() {} // Usage writes it
+	flags.Usage = func() {} // the program prints Usage
 	flags.SortFlags = false
 	flags.String("config", "", "read this YAML file")
 	flags.Bool("version", false, "print the version")
 	for _, s := range settings {
-		if s.secret || !s.concerns(p) {
+		if s.secret || !s.appliesTo(p) {
 			continue
 		}
 		flags.String(s.flag(), "", s.usage)
@@ -120,10 +121,10 @@ func newFlags(p Program) *pflag.FlagSet {
 	return flags
 }
 
-// readEnviron picks out our variables and finds those that mean nothing.
+// readEnviron returns the BACKBEAT_ variables, and reports unknown ones.
 func (l *loader) readEnviron(environ []string) map[string]string {
 	env := make(map[string]string)
-	// The client reads the last three, maybe in the same shell.
+	// The command line client reads the last three, perhaps in the same shell.
 	known := map[string]bool{"BACKBEAT_CONFIG": true, "BACKBEAT_SERVER": true, "BACKBEAT_KEY": true, "BACKBEAT_PROFILE": true}
 	for _, s := range settings {
 		known[s.env()] = true
@@ -134,7 +135,7 @@ func (l *loader) readEnviron(environ []string) map[string]string {
 			continue
 		}
 		if !known[name] {
-			l.fault(name, "environment", "is not a variable of Backbeat; --help lists them")
+			l.errorf(name, "environment", "is not a variable of Backbeat; --help lists them")
 			continue
 		}
 		env[name] = text
@@ -142,7 +143,7 @@ func (l *loader) readEnviron(environ []string) map[string]string {
 	return env
 }
 
-// take uses the variables that are not empty: an empty one is how many a compose file says "not set".
+// take sets the values of the variables that are not empty: many Compose files pass an unset variable as an empty one.
 func (l *loader) take(env map[string]string) {
 	for _, s := range settings {
 		if v := newValue(env[s.env()], s.env()); v.text != "" {
@@ -162,12 +163,12 @@ func (l *loader) takeFlags(flags *pflag.FlagSet) {
 func (l *loader) readFile(path string) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		l.fault("config", path, "cannot be read: %v", errors.Unwrap(err))
+		l.errorf("config", path, "cannot be read: %v", errors.Unwrap(err))
 		return
 	}
 	k := koanf.New(".")
 	if err := k.Load(rawbytes.Provider(data), yaml.Parser()); err != nil {
-		l.fault("config", path, "is not YAML: %v", err)
+		l.errorf("config", path, "is not YAML: %v", err)
 		return
 	}
 	for _, s := range settings {
@@ -177,7 +178,7 @@ func (l *loader) readFile(path string) {
 		}
 		text, err := flatten(s.key, found)
 		if err != nil {
-			l.fault(s.key, path, "%v", err)
+			l.errorf(s.key, path, "%v", err)
 			continue
 		}
 		l.values[s.key] = newValue(text, path)
@@ -194,9 +195,9 @@ func (l *loader) findUnknown(k *koanf.Koanf, path string) {
 			continue
 		}
 		if k.Get(key) == nil && slices.ContainsFunc(settings, func(s setting) bool { return strings.HasPrefix(s.key, key+".") }) {
-			continue // a section that is still empty
+			continue // an empty section
 		}
-		l.fault(key, path, "is not a key of the configuration; --help lists them")
+		l.errorf(key, path, "is not a key of the configuration; --help lists them")
 	}
 }
 
@@ -205,7 +206,7 @@ func (s setting) holds(key string) bool {
 	return key == s.key || strings.HasSuffix(s.key, "queues") && strings.HasPrefix(key, s.key+".")
 }
 
-// flatten writes a YAML value the way the environment would.
+// flatten writes a YAML value in the form of an environment variable.
 func flatten(key string, v any) (string, error) {
 	switch v := v.(type) {
 	case []any:
@@ -248,10 +249,10 @@ func flattenQueues(weights map[string]any) string {
 }
 
 func (l *loader) reported(key string) bool {
-	return slices.ContainsFunc(l.faults, func(f Fault) bool { return f.Key == key })
+	return slices.ContainsFunc(l.errors, func(e ValidationError) bool { return e.Key == key })
 }
 
-// finish applies what was found and checks it as a whole.
+// finish sets the values and runs the checks.
 func (l *loader) finish() (*Config, error) {
 	cfg := Default(l.program)
 	cfg.Schedules = l.schedules
@@ -263,7 +264,7 @@ func (l *loader) finish() (*Config, error) {
 		before := *cfg
 		if err := s.set(cfg, v.text); err != nil {
 			*cfg = before
-			l.fault(s.key, v.source, "%v", err)
+			l.errorf(s.key, v.source, "%v", err)
 		}
 	}
 	if len(cfg.Worker.Queues) == 0 {
@@ -271,11 +272,11 @@ func (l *loader) finish() (*Config, error) {
 	}
 	for _, check := range l.checks {
 		found := check(l.program, cfg)
-		found = slices.DeleteFunc(found, func(f Fault) bool { return l.reported(f.Key) })
-		l.faults = append(l.faults, found...)
+		found = slices.DeleteFunc(found, func(e ValidationError) bool { return l.reported(e.Key) })
+		l.errors = append(l.errors, found...)
 	}
-	if len(l.faults) > 0 {
-		return nil, &Error{l.faults}
+	if len(l.errors) > 0 {
+		return nil, &Error{l.errors}
 	}
 	return cfg, nil
 }

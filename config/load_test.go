@@ -36,16 +36,16 @@ func load(t *testing.T, p config.Program, args []string, environ ...string) *con
 	return cfg
 }
 
-// faults loads a configuration that has some, and returns them by key.
-func faults(t *testing.T, p config.Program, args []string, environ ...string) map[string]config.Fault {
+// validationErrors loads an invalid configuration, and returns its errors by key.
+func validationErrors(t *testing.T, p config.Program, args []string, environ ...string) map[string]config.ValidationError {
 	t.Helper()
 	_, err := config.Load(p, args, environ)
 	e, ok := errors.AsType[*config.Error](err)
 	if !ok {
-		t.Fatalf("got %v, want faults", err)
+		t.Fatalf("got %v, want an *Error", err)
 	}
-	byKey := make(map[string]config.Fault)
-	for _, f := range e.Faults {
+	byKey := make(map[string]config.ValidationError)
+	for _, f := range e.Errors {
 		byKey[f.Key] = f
 	}
 	return byKey
@@ -67,7 +67,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// Every key, as it stands in a file and in the environment.
+// everything lists every key with its value in a file and in the environment.
 var everything = []struct{ key, env, yaml, text string }{
 	{"redis.url", "BACKBEAT_REDIS_URL", `"redis://u:p@h:1234/5"`, "redis://u:p@h:1234/5"},
 	{"queues", "BACKBEAT_QUEUES", "{b: 2, a: 9}", "a=9,b=2"},
@@ -144,8 +144,8 @@ func TestEveryKeyBySource(t *testing.T) {
 	}
 }
 
-// TestVariablesOfTheClient are none of the programs', and may be set where one of them is started.
-func TestVariablesOfTheClient(t *testing.T) {
+// The variables of the command line client may be set in the environment of a program.
+func TestClientVariablesAreIgnored(t *testing.T) {
 	for _, name := range []string{"BACKBEAT_SERVER", "BACKBEAT_KEY", "BACKBEAT_PROFILE"} {
 		if _, err := config.Load(config.APIProgram, nil, []string{name + "=x"}); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -162,12 +162,12 @@ func TestPrecedence(t *testing.T) {
 	}
 	other := write(t, "retention: 5h\n")
 	if cfg := load(t, config.WorkerProgram, []string{"--config", other}, "BACKBEAT_CONFIG="+file); cfg.Retention != 5*time.Hour {
-		t.Errorf("--config yields to BACKBEAT_CONFIG: %s", cfg.Retention)
+		t.Errorf("--config does not override BACKBEAT_CONFIG: %s", cfg.Retention)
 	}
 }
 
-// testdata has a file a defect; its first line says which key is at fault, and a word of the message.
-func TestDefects(t *testing.T) {
+// Each file in testdata has one error. Its first line names the key and a part of the message.
+func TestInvalidFiles(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no testdata: %v", err)
@@ -183,41 +183,41 @@ func TestDefects(t *testing.T) {
 			if !ok {
 				t.Fatalf("the first line must be: # key: message")
 			}
-			found := faults(t, config.Standalone, []string{"--config", path})
+			found := validationErrors(t, config.Standalone, []string{"--config", path})
 			f, ok := found[key]
 			if !ok || len(found) != 1 || !strings.Contains(f.Message, message) {
 				t.Errorf("got %+v, want one of %s: …%s…", found, key, message)
 			}
 			if f.Source != "" && f.Source != path {
-				t.Errorf("the fault is said to be of %s", f.Source)
+				t.Errorf("the source is %s", f.Source)
 			}
 		})
 	}
 }
 
-func TestEveryFaultAtOnce(t *testing.T) {
+func TestAllErrorsAreReported(t *testing.T) {
 	file := write(t, "retention: soon\nno_such_key: 1\nschedules: {}\n")
-	found := faults(t, config.APIProgram, []string{"--config", file, "--api-max-body-bytes", "0", "stray"},
+	found := validationErrors(t, config.APIProgram, []string{"--config", file, "--api-max-body-bytes", "0", "stray"},
 		"BACKBEAT_QUEUES=a=0", "BACKBEAT_API_ADDR=:80", "BACKBEAT_APl_KEYS=x", "UNRELATED=1")
 	for _, key := range []string{"retention", "no_such_key", "schedules", "api.max_body_bytes", "flags", "queues", "api.addr", "BACKBEAT_APl_KEYS"} {
 		if _, ok := found[key]; !ok {
-			t.Errorf("%s is not named", key)
+			t.Errorf("no error for %s", key)
 		}
 	}
 	if got := found["queues"].Source; got != "BACKBEAT_QUEUES" {
-		t.Errorf("the fault of queues is said to be of %q", got)
+		t.Errorf("the source of queues is %q", got)
 	}
 	if got := found["api.max_body_bytes"].Source; got != "--api-max-body-bytes" {
-		t.Errorf("the fault of api.max_body_bytes is said to be of %q", got)
+		t.Errorf("the source of api.max_body_bytes is %q", got)
 	}
 	_, err := config.Load(config.APIProgram, []string{"--config", file, "--no-such-flag"}, nil)
 	if lines := strings.Split(err.Error(), "\n"); len(lines) < 4 || !strings.Contains(err.Error(), "--no-such-flag") {
-		t.Errorf("the error has no line for each: %v", err)
+		t.Errorf("not every error has a line: %v", err)
 	}
 }
 
 func TestMissingFile(t *testing.T) {
-	found := faults(t, config.BeatProgram, []string{"--config", filepath.Join(t.TempDir(), "none.yaml")})
+	found := validationErrors(t, config.BeatProgram, []string{"--config", filepath.Join(t.TempDir(), "none.yaml")})
 	if f := found["config"]; !strings.Contains(f.Message, "no such file") {
 		t.Errorf("%+v", found)
 	}
@@ -235,16 +235,16 @@ func TestHelpAndVersion(t *testing.T) {
 	usage := config.Usage(config.Standalone)
 	for _, e := range everything {
 		if !strings.Contains(usage, e.env) {
-			t.Errorf("help does not tell of %s", e.env)
+			t.Errorf("help does not list %s", e.env)
 		}
 	}
 	for _, secret := range []string{"--api-keys", "--smtp-url", "--api-jwt-secret", "--callback-secrets"} {
 		if strings.Contains(usage, secret) {
-			t.Errorf("%s is a flag, which the list of processes shows", secret)
+			t.Errorf("%s is a flag, so the process list shows the secret", secret)
 		}
 	}
 	if strings.Contains(config.Usage(config.BeatProgram), "BACKBEAT_WORKER_CONCURRENCY") {
-		t.Error("beat's help tells of the worker's settings")
+		t.Error("beat's help lists the worker's settings")
 	}
 }
 
@@ -256,16 +256,16 @@ func TestUnprotectedAPI(t *testing.T) {
 			load(t, p, nil, "BACKBEAT_API_ADDR="+addr)
 		}
 		for _, addr := range open {
-			if f := faults(t, p, nil, "BACKBEAT_API_ADDR="+addr)["api.addr"]; !strings.Contains(f.Message, "api.insecure") {
+			if f := validationErrors(t, p, nil, "BACKBEAT_API_ADDR="+addr)["api.addr"]; !strings.Contains(f.Message, "api.insecure") {
 				t.Errorf("%s on %s: %+v", p, addr, f)
 			}
 			load(t, p, nil, "BACKBEAT_API_ADDR="+addr, "BACKBEAT_API_INSECURE=true")
 		}
 	}
-	load(t, config.WorkerProgram, nil, "BACKBEAT_API_ADDR=0.0.0.0:80") // which does not listen there
+	load(t, config.WorkerProgram, nil, "BACKBEAT_API_ADDR=0.0.0.0:80") // the worker does not listen there
 }
 
-// Where somebody can tell who calls, the API may listen anywhere.
+// With authentication, the API may listen on any address.
 func TestAuthenticationAllowsAnyAddress(t *testing.T) {
 	for _, env := range []string{
 		"BACKBEAT_API_KEYS=ci:s3cret:tasks.read+tasks.write", "BACKBEAT_API_JWT_SECRET=s3cret",
@@ -277,18 +277,18 @@ func TestAuthenticationAllowsAnyAddress(t *testing.T) {
 	}
 }
 
-// An API that ignored what somebody set about tokens would be open to everybody.
-func TestHalfOfAuthenticationIsAFault(t *testing.T) {
+// If an incomplete JWT configuration were ignored, the API would be open to everyone.
+func TestIncompleteJWTConfigurationIsAnError(t *testing.T) {
 	for env, want := range map[string]string{
 		"BACKBEAT_API_JWT_ISSUER=https://issuer.example": "needs secret",
 		"BACKBEAT_API_JWT_AUDIENCE=backbeat":             "needs secret",
 	} {
-		if f := faults(t, config.APIProgram, nil, env)["api.jwt"]; !strings.Contains(f.Message, want) {
+		if f := validationErrors(t, config.APIProgram, nil, env)["api.jwt"]; !strings.Contains(f.Message, want) {
 			t.Errorf("%s: %+v", env, f)
 		}
 	}
 	both := []string{"BACKBEAT_API_JWT_SECRET=s3cret", "BACKBEAT_API_JWT_PUBLIC_KEY_FILE=key.pem"}
-	if f := faults(t, config.APIProgram, nil, both...)["api.jwt"]; !strings.Contains(f.Message, "takes one of") {
+	if f := validationErrors(t, config.APIProgram, nil, both...)["api.jwt"]; !strings.Contains(f.Message, "takes exactly one of") {
 		t.Errorf("%+v", f)
 	}
 }
@@ -317,12 +317,12 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 		for _, p := range []config.Program{config.APIProgram, config.WorkerProgram} {
 			_, err := config.Load(p, nil, []string{source, "BACKBEAT_RETENTION=bad"})
 			if strings.Contains(fmt.Sprint(err), secret) {
-				t.Errorf("%s: the error tells it: %v", source, err)
+				t.Errorf("%s: the error contains it: %v", source, err)
 			}
 			cfg, err := config.Load(p, nil, []string{source})
 			if err != nil {
 				if strings.Contains(err.Error(), secret) {
-					t.Errorf("%s: the error tells it: %v", source, err)
+					t.Errorf("%s: the error contains it: %v", source, err)
 				}
 				continue
 			}
@@ -346,7 +346,7 @@ func FuzzFile(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		_, _ = config.Load(config.Standalone, []string{"--config", write(t, text)}, nil) // any answer but a panic
+		_, _ = config.Load(config.Standalone, []string{"--config", write(t, text)}, nil) // must not panic
 	})
 }
 
@@ -357,12 +357,12 @@ func FuzzRedisURL(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		opts, err := config.Redis{URL: config.Secret(text)}.Options()
 		if err == nil && len(opts.Addrs) == 0 {
-			t.Errorf("%q is taken, and names no address", text)
+			t.Errorf("%q is accepted, and has no address", text)
 		}
 	})
 }
 
-// FuzzKeys: whatever an API key looks like, what is said of it does not depend on its secret.
+// FuzzKeys checks that the error for an API key does not depend on its secret.
 func FuzzKeys(f *testing.F) {
 	for _, seed := range [][3]string{
 		{"ci", "hunter2-hunter2", "tasks.read+admin"}, {"ci", "hunter2", "*"}, {"", "hunter2", "*"}, {"ci", "hunter2", ""}, {"ci", "hunter2", "hunter2"},
@@ -376,11 +376,11 @@ func FuzzKeys(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name, secret, scopes string) {
 		if secret == "" || strings.ContainsAny(secret, ":,") {
-			return // it is not one secret
+			return // not a single secret
 		}
 		cfg, said := load(name, secret, scopes)
 		if _, other := load(name, "another", scopes); said != other {
-			t.Errorf("of one secret it says %q, of another %q", said, other)
+			t.Errorf("the error is %q for one secret, and %q for another", said, other)
 		}
 		if cfg != nil && len(cfg.API.Keys) == 1 {
 			if key := cfg.API.Keys[0]; key.Secret.Reveal() != secret || !strings.HasSuffix(name, key.Name) || len(key.Scopes) == 0 {
@@ -392,13 +392,13 @@ func FuzzKeys(f *testing.F) {
 
 func TestAllowedHostsAreNames(t *testing.T) {
 	for _, text := range []string{"https://a.example", "a.example:80", "*", "a..example", ".", "a b", "a,,b", "[::1]"} {
-		if f := faults(t, config.APIProgram, nil, "BACKBEAT_API_ALLOWED_HOSTS="+text)["api.allowed_hosts"]; f.Message == "" {
-			t.Errorf("%q is taken", text)
+		if f := validationErrors(t, config.APIProgram, nil, "BACKBEAT_API_ALLOWED_HOSTS="+text)["api.allowed_hosts"]; f.Message == "" {
+			t.Errorf("%q is accepted", text)
 		}
 	}
 }
 
-func TestLineEndsAfterValuesAreDropped(t *testing.T) {
+func TestTrailingLineBreaksAreTrimmed(t *testing.T) {
 	secret := strings.Repeat("s", 32)
 	file := write(t, "redis: {url: \"redis://h:1/0\\n\"}\napi:\n  jwt:\n    secret: |\n      "+secret+"\n    issuer: \"i\\r\\n\"\n")
 	fromFile := load(t, config.APIProgram, []string{"--config", file, "--api-jwt-audience", "a\n"}, "BACKBEAT_API_INSECURE=\n")

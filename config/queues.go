@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Queue is a queue with its weight.
+// Queue is a queue with its weight, 1 to 1000.
 type Queue struct {
 	Name   string
 	Weight int
@@ -19,10 +19,10 @@ type Queues []Queue
 
 const maxWeight = 1000
 
-// Names stand in Redis keys, where braces choose the hash slot, and in URLs.
+// Names are part of Redis keys, where braces choose the hash slot, and of URLs.
 var queueName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// String writes the form of the environment: critical=6,default=3.
+// String returns the form of the environment variable: critical=6,default=3.
 func (q Queues) String() string {
 	parts := make([]string, len(q))
 	for i, one := range q {
@@ -48,8 +48,8 @@ func (q Queues) weight(name string) (int, bool) {
 	return q[i].Weight, true
 }
 
-// parseQueues reads name=weight, with a comma between queues. A name without a weight takes the one it has in
-// known; nil known demands weights.
+// parseQueues reads comma-separated queues of the form name=weight. A queue without a weight gets its weight in known. If
+// known is nil, weights are required.
 func parseQueues(text string, known Queues) (Queues, error) {
 	var queues Queues
 	for part := range strings.SplitSeq(text, ",") {
@@ -57,8 +57,8 @@ func parseQueues(text string, known Queues) (Queues, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, twice := queues.weight(queue.Name); twice {
-			return nil, fmt.Errorf("queue %q is named twice", queue.Name)
+		if _, duplicate := queues.weight(queue.Name); duplicate {
+			return nil, fmt.Errorf("queue %q is listed twice", queue.Name)
 		}
 		queues = append(queues, queue)
 	}
@@ -73,14 +73,14 @@ func parseQueue(text string, known Queues) (Queue, error) {
 	}
 	weight, exists := known.weight(name)
 	if known != nil && !exists {
-		return Queue{}, fmt.Errorf("queue %q is not among queues (%s)", name, strings.Join(known.Names(), ", "))
+		return Queue{}, fmt.Errorf("queue %q is not one of queues (%s)", name, strings.Join(known.Names(), ", "))
 	}
 	if !hasWeight && exists {
 		return Queue{name, weight}, nil
 	}
 	weight, err := strconv.Atoi(weightText)
 	if err != nil || weight < 1 || weight > maxWeight {
-		return Queue{}, fmt.Errorf("queue %q needs a weight of 1 to %d, as in %s=3", name, maxWeight, name)
+		return Queue{}, fmt.Errorf("queue %q needs a weight from 1 to %d, as in %s=3", name, maxWeight, name)
 	}
 	return Queue{name, weight}, nil
 }

@@ -20,19 +20,19 @@ const redisForms = "redis://host:port/db, rediss://host:port/db, redis-socket://
 var errUnescaped = errors.New("is not a URL; special characters of a user, password or parameter must be percent-encoded, " +
 	"as in %23 for #, %2F for /, %3F for ? and %40 for @")
 
-// Options reads the URL. User and password stand in the usual place, before an @. Errors never quote the URL,
-// which may hold a password.
+// Options parses the URL. User and password come before an @, as in any URL. Errors never quote the URL, which may
+// contain a password.
 func (r Redis) Options() (*redis.UniversalOptions, error) {
 	scheme, rest, ok := strings.Cut(r.URL.Reveal(), "://")
 	if !ok {
 		return nil, errors.New("must be one of " + redisForms)
 	}
-	// Several hosts are no host to net/url; they are cut out first.
+	// net/url does not accept several hosts, so they are cut out first.
 	authority, path := rest, ""
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		authority, path = rest[:i], rest[i:]
 	}
-	// A URL has no @ behind its hosts, and no # here: both are of a user or password that holds a /, ? or #.
+	// An @ or # after the hosts comes from a user or password with an unescaped /, ? or #.
 	if strings.ContainsAny(path, "@#") {
 		return nil, errUnescaped
 	}
@@ -47,9 +47,9 @@ func (r Redis) Options() (*redis.UniversalOptions, error) {
 	opts := &redis.UniversalOptions{
 		Username:    u.User.Username(),
 		DialTimeout: 5 * time.Second,
-		// The programs try again in their own time, and the API answers that Redis is away.
+		// The programs retry on their own schedule, and the API responds that Redis is unavailable.
 		DialerRetries: 1,
-		// asynq and the scripts take no long replies; a Redis that is silent for so long is away.
+		// No command of asynq or of the scripts takes this long, so Redis is unavailable after it.
 		ReadTimeout:  5 * time.Second,
 		WriteTimeout: 5 * time.Second,
 	}
@@ -66,7 +66,7 @@ func apply(opts *redis.UniversalOptions, scheme, hosts string, u *url.URL) error
 	switch scheme {
 	case "redis", "rediss":
 		if strings.Contains(hosts, ",") {
-			return errors.New("names several hosts; use redis-sentinel:// or redis-cluster:// for that")
+			return errors.New("has several hosts; use redis-sentinel:// or redis-cluster:// for that")
 		}
 	case "redis-socket":
 		if hosts != "" || u.Path == "" {
@@ -79,7 +79,7 @@ func apply(opts *redis.UniversalOptions, scheme, hosts string, u *url.URL) error
 		if opts.MasterName == "" {
 			return errors.New("redis-sentinel:// needs ?master=NAME")
 		}
-		// Sentinels have users of their own, and mostly none.
+		// Sentinels have their own users, and mostly need none.
 		opts.SentinelUsername, opts.SentinelPassword = query.Get("sentinel_username"), query.Get("sentinel_password")
 	case "redis-cluster":
 		opts.IsClusterMode = true
@@ -104,13 +104,13 @@ func apply(opts *redis.UniversalOptions, scheme, hosts string, u *url.URL) error
 	return setDB(opts, db)
 }
 
-// redisParameters are the parameters that each form of the URL knows.
+// redisParameters lists the query parameters of each scheme.
 var redisParameters = map[string][]string{
 	"redis-socket":   {"db"},
 	"redis-sentinel": {"master", "sentinel_username", "sentinel_password"},
 }
 
-// parameters reads the parameters of the URL. A plus is a plus: passwords have such, and forms are not sent here.
+// parameters reads the query parameters of the URL. A plus sign is not decoded as a space: passwords may contain it.
 func parameters(scheme string, u *url.URL) (url.Values, error) {
 	query, err := url.ParseQuery(strings.ReplaceAll(u.RawQuery, "+", "%2B"))
 	if err != nil {
@@ -123,8 +123,8 @@ func parameters(scheme string, u *url.URL) (url.Values, error) {
 			return nil, errors.New("takes the database in its path, as in redis://host:6379/3")
 		case len(known) == 0:
 			return nil, errors.New("takes no parameters")
-		case !slices.Contains(known, name): // the name may be a part of a password, and is not quoted
-			return nil, fmt.Errorf("has an unknown parameter; there are %s", strings.Join(known, ", "))
+		case !slices.Contains(known, name): // the name is not quoted: it may be part of a password
+			return nil, fmt.Errorf("has an unknown parameter; the known ones are %s", strings.Join(known, ", "))
 		case len(values) > 1:
 			return nil, fmt.Errorf("has the parameter %s twice", name)
 		}
@@ -143,7 +143,7 @@ func setAddrs(opts *redis.UniversalOptions, scheme, hosts string) error {
 			name, given = strings.Trim(host, "[]"), port
 		}
 		if n, err := strconv.Atoi(given); name == "" || err != nil || n < 1 || n > 65535 {
-			return errors.New("needs a host, and a port of 1 to 65535 if it names one")
+			return errors.New("needs a host, and a port from 1 to 65535 if there is one")
 		}
 		opts.Addrs = append(opts.Addrs, net.JoinHostPort(name, given))
 	}

@@ -53,12 +53,12 @@ func TestRedisURL(t *testing.T) {
 		"redis-sentinel://a?master=m&db=1", "redis-sentinel://a?master=m&master=n", "redis-sentinel://a?master=m&sentinel_password=%zz", "redis://h/0#1",
 	} {
 		if opts, err := (config.Redis{URL: config.Secret(bad)}).Options(); err == nil {
-			t.Errorf("%q is taken: %+v", bad, opts)
+			t.Errorf("%q is accepted: %+v", bad, opts)
 		}
 	}
 }
 
-// A password with special characters is refused with advice, which does not quote it.
+// The error for an unescaped password says how to escape it, and does not quote it.
 func TestRedisURLWithUnescapedPassword(t *testing.T) {
 	for _, password := range []string{"hun#ter2", "hun/ter2", "hun?ter2", "#hunter2", "hunter2#", "hun ter2", "hun%ter2", "hun[ter2", `hun\ter2`} {
 		for _, form := range []string{"redis://u:%s@h:1/0", "redis-cluster://u:%s@h:1,i", "redis-sentinel://u:%s@h/0?master=m"} {

@@ -12,54 +12,54 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// Schedule is a schedule of the file. Its task is checked against the task types by who knows them.
+// Schedule is a schedule of the file. Its task is not checked against the task types, which this package does not know.
 type Schedule struct {
 	ID     string
 	Spec   schedule.Spec
 	Paused bool
 }
 
-// readSchedules reads the list of schedules, which are written as for the API, each with its id.
-// Their tasks are read from the data of the file, in which numbers are exact.
+// readSchedules reads the list of schedules. Each is the document that the API takes, with an id. The tasks are read from
+// data, the content of the file, so that numbers stay exact.
 func (l *loader) readSchedules(found any, data []byte, path string) {
 	if found == nil {
 		return
 	}
 	list, ok := found.([]any)
 	if !ok {
-		l.fault("schedules", path, "must be a list")
+		l.errorf("schedules", path, "must be a list")
 		return
 	}
 	tasks, err := exactTasks(data)
 	if err != nil {
-		l.fault("schedules", path, "cannot be read: %v", err)
+		l.errorf("schedules", path, "cannot be read: %v", err)
 		return
 	}
-	places := make(map[string]string)
+	keys := make(map[string]string) // by id
 	for i, entry := range list {
-		place := fmt.Sprintf("schedules[%d]", i)
+		key := fmt.Sprintf("schedules[%d]", i)
 		fields, ok := entry.(map[string]any)
 		if !ok {
-			l.fault(place, path, "must be a schedule")
-			l.schedules = append(l.schedules, Schedule{}) // those that follow keep their places
+			l.errorf(key, path, "must be a schedule")
+			l.schedules = append(l.schedules, Schedule{}) // keeps the indexes of the following ones
 			continue
 		}
-		s, faults := readSchedule(fields, tasks[i])
-		if first, taken := places[s.ID]; taken {
-			faults = append(faults, task.ValidationError{Location: "id", Message: "is taken by " + first})
+		s, found := readSchedule(fields, tasks[i])
+		if first, taken := keys[s.ID]; taken {
+			found = append(found, task.ValidationError{Location: "id", Message: "is already used by " + first})
 		} else if s.ID != "" {
-			places[s.ID] = place
+			keys[s.ID] = key
 		}
-		for _, f := range faults {
-			l.fault(strings.TrimSuffix(place+"."+f.Location, "."), path, "%s", f.Message)
+		for _, e := range found {
+			l.errorf(strings.TrimSuffix(key+"."+e.Location, "."), path, "%s", e.Message)
 		}
 		l.schedules = append(l.schedules, s)
 	}
 }
 
-func readSchedule(fields map[string]any, exactTask *exact) (s Schedule, faults []task.ValidationError) {
+func readSchedule(fields map[string]any, exactTask *exact) (s Schedule, found []task.ValidationError) {
 	s.ID, _ = fields["id"].(string)
-	faults = faultsOf(schedule.CheckID(s.ID))
+	found = errorsOf(schedule.CheckID(s.ID))
 	fields = maps.Clone(fields)
 	delete(fields, "id")
 	if exactTask != nil {
@@ -67,13 +67,13 @@ func readSchedule(fields map[string]any, exactTask *exact) (s Schedule, faults [
 	}
 	data, err := json.Marshal(fields)
 	if err != nil {
-		return s, append(faults, task.ValidationError{Message: "has a value that JSON does not know, such as .inf or a key that is no text"})
+		return s, append(found, task.ValidationError{Message: "has a value that is not possible in JSON, such as .inf or a key that is not a string"})
 	}
 	s.Spec, s.Paused, err = schedule.ReadDefinition(data, nil, time.Now())
-	return s, append(faults, faultsOf(err)...)
+	return s, append(found, errorsOf(err)...)
 }
 
-func faultsOf(err error) []task.ValidationError {
+func errorsOf(err error) []task.ValidationError {
 	if e, ok := errors.AsType[*task.Error](err); ok {
 		return e.Faults
 	}

@@ -48,7 +48,7 @@ schedules:
 	}
 }
 
-func TestEveryFaultOfSchedulesAtOnce(t *testing.T) {
+func TestAllErrorsOfSchedulesAreReported(t *testing.T) {
 	file := write(t, `
 schedules:
   - {id: a, every: 90s, task: {type: t}}
@@ -56,17 +56,17 @@ schedules:
   - {every: 1, jitter: 25h, task: {payload: 1}}
   - {id: b, every: 1h, at: 2026-12-01T09:00:00Z, task: {type: t, delay: 1s}}
 `)
-	found := faults(t, config.BeatProgram, []string{"--config", file})
+	found := validationErrors(t, config.BeatProgram, []string{"--config", file})
 	want := "schedules[1].id schedules[1].cron schedules[1].timezone schedules[1].colour schedules[1].task.max_retries " +
 		"schedules[2].id schedules[2].every schedules[2].jitter schedules[2].task.type schedules[3] schedules[3].task.delay"
 	for key := range strings.FieldsSeq(want) {
 		if f, ok := found[key]; !ok || f.Source != file || f.Message == "" {
-			t.Errorf("%s is not named: %+v", key, f)
+			t.Errorf("no error for %s: %+v", key, f)
 		}
 		delete(found, key)
 	}
 	if len(found) > 0 {
-		t.Errorf("and %+v", found)
+		t.Errorf("more errors: %+v", found)
 	}
 }
 

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// Secret is a string that prints without what is secret in it: as a URL without its password, and otherwise not
-// at all.
+// Secret is a string that is redacted when it is printed, logged or encoded. A URL is printed without its password and
+// query; any other value is printed as ***.
 type Secret string
 
-// String hides the secret.
+// String returns the redacted form.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -22,13 +22,13 @@ func (s Secret) String() string {
 	return "***"
 }
 
-// GoString hides it from %#v.
+// GoString redacts the secret in %#v.
 func (s Secret) GoString() string { return `"` + s.String() + `"` }
 
-// LogValue hides it from logs.
+// LogValue redacts the secret in logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText hides it from JSON and YAML.
+// MarshalText redacts the secret in JSON and YAML.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Reveal returns the secret itself.

@@ -20,11 +20,11 @@ import (
 type setting struct {
 	key    string
 	usage  string
-	secret bool // has no flag: flags show in the list of processes
+	secret bool // has no flag, because the process list shows flags
 	parts  []Program
-	// set reads a value. Its errors say what a value must be; they quote it only where it is no secret.
+	// set parses a value. Its errors say what a value must be, and quote it only if it is not secret.
 	set func(cfg *Config, value string) error
-	// get writes the value the way set reads it, for the help text.
+	// get returns the value in the form that set parses, for the help text.
 	get func(cfg *Config) string
 }
 
@@ -34,7 +34,7 @@ func (s setting) env() string {
 
 func (s setting) flag() string { return strings.NewReplacer(".", "-", "_", "-").Replace(s.key) }
 
-func (s setting) concerns(p Program) bool {
+func (s setting) appliesTo(p Program) bool {
 	return p == Standalone || len(s.parts) == 0 || slices.Contains(s.parts, p)
 }
 
@@ -46,10 +46,10 @@ var (
 	onlyBeat   = []Program{BeatProgram}
 )
 
-// settings lists every key, in the order of the help text. queues stands before worker.queues, which refers to it.
+// settings lists every key, in the order of the help text. queues comes before worker.queues, which refers to it.
 var settings = []setting{
 	{
-		key: "redis.url", usage: "where the tasks are: redis://, rediss://, redis-socket://, redis-sentinel:// or redis-cluster://",
+		key: "redis.url", usage: "Redis that stores the tasks: redis://, rediss://, redis-socket://, redis-sentinel:// or redis-cluster://",
 		set: func(c *Config, v string) error { c.Redis.URL = Secret(v); _, err := c.Redis.Options(); return err },
 		get: func(c *Config) string { return c.Redis.URL.String() },
 	},
@@ -59,37 +59,37 @@ var settings = []setting{
 		get: func(c *Config) string { return c.Queues.String() },
 	},
 	{
-		key: "strict_priority", usage: "empty queues of higher weight first, instead of sharing by weight",
+		key: "strict_priority", usage: "always take tasks from the queue of the highest weight first, instead of in proportion to the weights",
 		set: func(c *Config, v string) error { return setBool(&c.StrictPriority, v) },
 		get: func(c *Config) string { return strconv.FormatBool(c.StrictPriority) },
 	},
 	{
-		key: "retention", usage: "how long a finished task and its result stay",
+		key: "retention", usage: "how long a finished task and its result are kept",
 		set: func(c *Config, v string) error { return setDuration(&c.Retention, v, 0) },
 		get: func(c *Config) string { return c.Retention.String() },
 	},
 	{
-		key: "max_result_bytes", usage: "how large the result of a task may be, in bytes; a larger one fails its task", parts: onlyWorker,
+		key: "max_result_bytes", usage: "largest result of a task, in bytes; a larger one fails the task", parts: onlyWorker,
 		set: func(c *Config, v string) error { return setInt(&c.MaxResultBytes, v, 1, 256<<20) },
 		get: func(c *Config) string { return strconv.Itoa(c.MaxResultBytes) },
 	},
 	{
-		key: "debug_tasks", usage: "know the debug.* task types",
+		key: "debug_tasks", usage: "enable the debug.* task types",
 		set: func(c *Config, v string) error { return setBool(&c.DebugTasks, v) },
 		get: func(c *Config) string { return strconv.FormatBool(c.DebugTasks) },
 	},
 	{
-		key: "types.ttl", usage: "how long a task type is known after the last live worker that runs it; the same for all programs",
+		key: "types.ttl", usage: "how long a task type stays known after its last live worker; the same for all programs",
 		set: func(c *Config, v string) error { return setDuration(&c.Types.TTL, v, time.Second) },
 		get: func(c *Config) string { return c.Types.TTL.String() },
 	},
 	{
-		key: "http_task.allow_cidrs", usage: "addresses that http.request and callbacks may call besides public ones, such as 10.0.0.0/8", parts: onlyWorker,
+		key: "http_task.allow_cidrs", usage: "addresses that http.request and callbacks may connect to besides public ones, such as 10.0.0.0/8", parts: onlyWorker,
 		set: func(c *Config, v string) (err error) { c.HTTPTask.AllowCIDRs, err = parsePrefixes(v); return err },
 		get: func(*Config) string { return "" },
 	},
 	{
-		key: "callback.secrets", usage: "secrets that sign callbacks: whsec_ and the base64 of 24 to 64 random bytes, with a comma between several; the same for all programs", secret: true,
+		key: "callback.secrets", usage: "secrets that sign callbacks: whsec_ and the base64 of 24 to 64 random bytes, comma-separated; the same for all programs", secret: true,
 		set: func(c *Config, v string) (err error) { c.Callback.Secrets, err = parseWebhookSecrets(v); return err },
 		get: func(*Config) string { return "" },
 	},
@@ -100,7 +100,7 @@ var settings = []setting{
 		get: func(*Config) string { return "" },
 	},
 	{
-		key: "smtp.from", usage: "sender of mails whose task names none", parts: onlyWorker,
+		key: "smtp.from", usage: "default sender of email.send", parts: onlyWorker,
 		set: func(c *Config, v string) error { return setIf(&c.SMTP.From, v, checkAddress(v)) },
 		get: func(*Config) string { return "" },
 	},
@@ -110,7 +110,7 @@ var settings = []setting{
 		get: func(c *Config) string { return c.Log.Level },
 	},
 	{
-		key: "log.format", usage: "text or json; text on a terminal and else json if not set",
+		key: "log.format", usage: "text or json; if not set, text on a terminal and json otherwise",
 		set: func(c *Config, v string) error { return setOneOf(&c.Log.Format, v, "text", "json") },
 		get: func(*Config) string { return "" },
 	},
@@ -120,12 +120,12 @@ var settings = []setting{
 		get: func(c *Config) string { return c.API.Addr },
 	},
 	{
-		key: "api.keys", usage: "API keys: name:secret:scope+scope, with a comma between keys; * is every scope", secret: true, parts: onlyAPI,
+		key: "api.keys", usage: "API keys: name:secret:scope+scope, comma-separated; * is every scope", secret: true, parts: onlyAPI,
 		set: func(c *Config, v string) (err error) { c.API.Keys, err = parseKeys(v); return err },
 		get: func(*Config) string { return "" },
 	},
 	{
-		key: "api.jwt.secret", usage: "secret of JWTs signed with HS256, 32 bytes at least", secret: true, parts: onlyAPI,
+		key: "api.jwt.secret", usage: "secret of JWTs signed with HS256, at least 32 bytes", secret: true, parts: onlyAPI,
 		set: func(c *Config, v string) error { c.API.JWT.Secret = Secret(v); return nil },
 		get: func(*Config) string { return "" },
 	},
@@ -135,17 +135,17 @@ var settings = []setting{
 		get: func(*Config) string { return "" },
 	},
 	{
-		key: "api.jwt.jwks_url", usage: "where the public keys of JWTs are", parts: onlyAPI,
+		key: "api.jwt.jwks_url", usage: "URL of the key set that verifies JWTs", parts: onlyAPI,
 		set: func(c *Config, v string) error { return setIf(&c.API.JWT.JWKSURL, v, checkHTTP(v)) },
 		get: func(*Config) string { return "" },
 	},
 	{
-		key: "api.jwt.issuer", usage: "issuer that JWTs must name", parts: onlyAPI,
+		key: "api.jwt.issuer", usage: "required issuer (iss) of JWTs", parts: onlyAPI,
 		set: func(c *Config, v string) error { c.API.JWT.Issuer = v; return nil },
 		get: func(*Config) string { return "" },
 	},
 	{
-		key: "api.jwt.audience", usage: "audience that JWTs must name", parts: onlyAPI,
+		key: "api.jwt.audience", usage: "required audience (aud) of JWTs", parts: onlyAPI,
 		set: func(c *Config, v string) error { c.API.JWT.Audience = v; return nil },
 		get: func(*Config) string { return "" },
 	},
@@ -155,37 +155,37 @@ var settings = []setting{
 		get: func(c *Config) string { return strconv.FormatBool(c.API.Insecure) },
 	},
 	{
-		key: "api.allowed_hosts", usage: "host names, with a comma between them, that an API without authentication answers to besides localhost and IP addresses", parts: onlyAPI,
+		key: "api.allowed_hosts", usage: "host names, comma-separated, that requests to an API without authentication may use besides localhost and IP addresses", parts: onlyAPI,
 		set: func(c *Config, v string) (err error) { c.API.AllowedHosts, err = parseHosts(v); return err },
 		get: func(*Config) string { return "" },
 	},
 	{
-		key: "api.max_body_bytes", usage: "largest request body", parts: onlyAPI,
+		key: "api.max_body_bytes", usage: "largest request body, in bytes", parts: onlyAPI,
 		set: func(c *Config, v string) error { return setInt(&c.API.MaxBodyBytes, v, 1, 1<<30) },
 		get: func(c *Config) string { return strconv.FormatInt(c.API.MaxBodyBytes, 10) },
 	},
 	{
-		key: "api.rate_limit", usage: "requests that each caller may make, such as 100/s, 6000/m or 100/s burst=200; no limit if not set", parts: onlyAPI,
+		key: "api.rate_limit", usage: "request rate limit of each caller, such as 100/s, 6000/m or 100/s burst=200; no limit if not set", parts: onlyAPI,
 		set: func(c *Config, v string) (err error) { c.API.RateLimit, err = ratelimit.Parse(v); return err },
 		get: func(*Config) string { return "" },
 	},
 	{
-		key: "api.max_waiters", usage: "requests that wait for a task or follow one at once, in one process; more are answered with 429", parts: onlyAPI,
+		key: "api.max_waiters", usage: "how many requests to one process may wait for a task or follow it at the same time; more get 429", parts: onlyAPI,
 		set: func(c *Config, v string) error { return setInt(&c.API.MaxWaiters, v, 1, 1_000_000) },
 		get: func(c *Config) string { return strconv.Itoa(c.API.MaxWaiters) },
 	},
 	{
-		key: "worker.concurrency", usage: "tasks that one worker runs at once", parts: onlyWorker,
+		key: "worker.concurrency", usage: "how many tasks one worker runs at the same time", parts: onlyWorker,
 		set: func(c *Config, v string) error { return setInt(&c.Worker.Concurrency, v, 1, 10_000) },
 		get: func(c *Config) string { return strconv.Itoa(c.Worker.Concurrency) },
 	},
 	{
-		key: "worker.queues", usage: "queues that the worker serves, with weights of their own if given; all of queues if not set", parts: onlyWorker,
+		key: "worker.queues", usage: "queues that the worker takes tasks from, with or without weights of their own; if not set, all of queues", parts: onlyWorker,
 		set: func(c *Config, v string) (err error) { c.Worker.Queues, err = parseQueues(v, c.Queues); return err },
 		get: func(*Config) string { return "" },
 	},
 	{
-		key: "worker.shutdown_timeout", usage: "how long running tasks may take to finish before they are handed back", parts: onlyWorker,
+		key: "worker.shutdown_timeout", usage: "how long running tasks may take to finish before they are requeued", parts: onlyWorker,
 		set: func(c *Config, v string) error { return setDuration(&c.Worker.ShutdownTimeout, v, time.Millisecond) },
 		get: func(c *Config) string { return c.Worker.ShutdownTimeout.String() },
 	},
@@ -195,7 +195,7 @@ var settings = []setting{
 		get: func(*Config) string { return "" },
 	},
 	{
-		key: "beat.lease_ttl", usage: "how long a dead leader goes unnoticed", parts: onlyBeat,
+		key: "beat.lease_ttl", usage: "how long it takes at most until a dead leader is replaced", parts: onlyBeat,
 		set: func(c *Config, v string) error { return setDuration(&c.Beat.LeaseTTL, v, time.Second) },
 		get: func(c *Config) string { return c.Beat.LeaseTTL.String() },
 	},
@@ -222,22 +222,22 @@ func setBool(to *bool, value string) error {
 	return nil
 }
 
-func setDuration(to *time.Duration, value string, least time.Duration) error {
+func setDuration(to *time.Duration, value string, minimum time.Duration) error {
 	d, err := time.ParseDuration(value)
 	if err != nil {
 		return fmt.Errorf("must be a duration such as 90s or 1h30m, not %q", value)
 	}
-	if d < least {
-		return fmt.Errorf("must be at least %s, not %s", least, value)
+	if d < minimum {
+		return fmt.Errorf("must be at least %s, not %s", minimum, value)
 	}
 	*to = d
 	return nil
 }
 
-func setInt[T int | int64](to *T, value string, least, most T) error {
+func setInt[T int | int64](to *T, value string, minimum, maximum T) error {
 	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil || T(n) < least || T(n) > most {
-		return fmt.Errorf("must be a number of %d to %d, not %q", least, most, value)
+	if err != nil || T(n) < minimum || T(n) > maximum {
+		return fmt.Errorf("must be a number from %d to %d, not %q", minimum, maximum, value)
 	}
 	*to = T(n)
 	return nil
@@ -279,7 +279,7 @@ func checkAddress(value string) error {
 func checkSMTP(value string) error {
 	u, err := url.Parse(value)
 	if err != nil || (u.Scheme != "smtp" && u.Scheme != "smtps") || u.Hostname() == "" {
-		return errors.New("must be smtp://host:port or smtps://host:port, with user:password@ before the host where needed")
+		return errors.New("must be smtp://host:port or smtps://host:port, with user:password@ before the host if needed")
 	}
 	if mode := u.Query().Get("tls"); !slices.Contains([]string{"", "required", "opportunistic", "none"}, mode) {
 		return fmt.Errorf("tls must be required, opportunistic or none, not %q", mode)
@@ -289,7 +289,7 @@ func checkSMTP(value string) error {
 
 var hostName = regexp.MustCompile(`^[a-z0-9_-]+(\.[a-z0-9_-]+)*$`)
 
-// parseHosts reads host names with a comma between them.
+// parseHosts reads comma-separated host names.
 func parseHosts(value string) ([]string, error) {
 	var hosts []string
 	for part := range strings.SplitSeq(value, ",") {

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// Standard Webhooks asks for secrets of 24 to 64 bytes.
+// Standard Webhooks requires secrets of 24 to 64 bytes.
 const (
 	webhookSecretPrefix = "whsec_"
 	minWebhookSecret    = 24
 	maxWebhookSecret    = 64
 )
 
-// parseWebhookSecrets reads secrets with a comma between them. Its errors name them by their places.
+// parseWebhookSecrets reads comma-separated secrets. Its errors identify them by position.
 func parseWebhookSecrets(text string) ([]Secret, error) {
 	var secrets []Secret
 	for i, part := range strings.Split(text, ",") {

@@ -23,7 +23,7 @@ func TestCallbackSecrets(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{secret(23), secret(65), "whsec_", "whsec_!", strings.TrimPrefix(secret(32), "whsec_"), secret(32) + ","} {
-		if f := faults(t, config.WorkerProgram, nil, "BACKBEAT_CALLBACK_SECRETS="+bad)["callback.secrets"]; !strings.Contains(f.Message, "24 to 64 bytes") {
+		if f := validationErrors(t, config.WorkerProgram, nil, "BACKBEAT_CALLBACK_SECRETS="+bad)["callback.secrets"]; !strings.Contains(f.Message, "24 to 64 bytes") {
 			t.Errorf("%q: %+v", bad, f)
 		}
 	}

@@ -30,7 +30,7 @@ func authenticator(cfg *config.Config, logger *slog.Logger) (callers, error) {
 	if err != nil {
 		invalid := &config.Error{}
 		for problem := range strings.SplitSeq(err.Error(), "\n") {
-			invalid.Faults = append(invalid.Faults, config.Fault{Key: "api", Message: problem})
+			invalid.Errors = append(invalid.Errors, config.ValidationError{Key: "api", Message: problem})
 		}
 		return callers{}, invalid
 	}

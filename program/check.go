@@ -10,18 +10,18 @@ import (
 )
 
 // check finds what the configuration cannot find by itself: it knows no task types, and reads no files that it names.
-func (o *options) check(p Program, cfg *config.Config) (faults []config.Fault) {
+func (o *options) check(p Program, cfg *config.Config) (found []config.ValidationError) {
 	ownRedis := p == Standalone && cfg.Redis.URL == ""
 	if _, err := cfg.Redis.Options(); err != nil && !ownRedis {
-		faults = append(faults, config.Fault{Key: "redis.url", Message: err.Error()})
+		found = append(found, config.ValidationError{Key: "redis.url", Message: err.Error()})
 	}
 	if p == API || p == Standalone {
-		faults = append(faults, faultsOf(checkAuthenticator(cfg))...)
+		found = append(found, errorsOf(checkAuthenticator(cfg))...)
 	}
 	if p == Beat || p == Standalone {
-		faults = append(faults, o.checkSchedules(cfg)...)
+		found = append(found, o.checkSchedules(cfg)...)
 	}
-	return faults
+	return found
 }
 
 // checkAuthenticator returns the error that authenticator would return.
@@ -31,29 +31,29 @@ func checkAuthenticator(cfg *config.Config) error {
 	return err
 }
 
-func faultsOf(err error) []config.Fault {
+func errorsOf(err error) []config.ValidationError {
 	if invalid, ok := errors.AsType[*config.Error](err); ok {
-		return invalid.Faults
+		return invalid.Errors
 	}
 	return nil
 }
 
 // checkSchedules holds the tasks of the file's schedules against the task types.
-func (o *options) checkSchedules(cfg *config.Config) (faults []config.Fault) {
+func (o *options) checkSchedules(cfg *config.Config) (found []config.ValidationError) {
 	if len(cfg.Schedules) == 0 {
 		return nil
 	}
 	types, err := o.types(cfg)
 	if err != nil {
-		return []config.Fault{{Key: "queues", Message: err.Error()}}
+		return []config.ValidationError{{Key: "queues", Message: err.Error()}}
 	}
 	for i, s := range cfg.Schedules {
 		if s.Spec.Task.Type == "" {
 			continue // the configuration says so
 		}
 		for _, f := range s.Spec.CheckTask(types, time.Now()) {
-			faults = append(faults, config.Fault{Key: fmt.Sprintf("schedules[%d].%s", i, f.Location), Message: f.Message})
+			found = append(found, config.ValidationError{Key: fmt.Sprintf("schedules[%d].%s", i, f.Location), Message: f.Message})
 		}
 	}
-	return faults
+	return found
 }

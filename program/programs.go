@@ -17,8 +17,8 @@ import (
 // not fit the task types of sets, or its API could not authenticate anybody. It changes nothing that belongs to the process.
 func New(cfg *config.Config, p Program, sets ...task.Set) (*App, error) {
 	o := newOptions(sets)
-	if faults := o.check(p, cfg); len(faults) > 0 {
-		return nil, &config.Error{Faults: faults}
+	if found := o.check(p, cfg); len(found) > 0 {
+		return nil, &config.Error{Errors: found}
 	}
 	if err := o.checkPrefix(); err != nil {
 		return nil, err
