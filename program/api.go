@@ -9,7 +9,6 @@ import (
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
-	"github.com/backbeat-go/backbeat/internal/lease"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 )
 
@@ -26,7 +25,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	// Another client for schedules: a change that is sent twice would find that somebody else was quicker.
 	store := dial.beatClient()
 	tasks := broker.BeatClient{Client: client}
-	clock := redisstore.NewClock(store, lease.SystemClock(), a.logger)
+	clock := redisstore.NewClock(store, dial.localClock(), a.logger)
 	// A scrape asks by the client that heeds a time-out at once: Prometheus does not wait as long as callers do.
 	watched := broker.NewClient(store, brokerQueues(cfg.Queues))
 	a.metrics.WatchQueues(watched.Queues)

@@ -20,7 +20,7 @@ func (a *App) addBeat(cfg *config.Config, dial dialer) {
 	client := broker.NewClient(rdb, brokerQueues(cfg.Queues))
 	client.Measure(a.metrics.Client(sourceBeat))
 	queues := broker.BeatClient{Client: client}
-	clock := redisstore.NewClock(rdb, lease.SystemClock(), a.logger)
+	clock := redisstore.NewClock(rdb, dial.localClock(), a.logger)
 	schedules := redisstore.NewSchedules(rdb, clock, queues)
 	meter := a.metrics.Beat()
 	a.metrics.WatchSchedules(countIn(schedules))

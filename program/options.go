@@ -12,6 +12,7 @@ import (
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
+	"github.com/backbeat-go/backbeat/internal/testclock"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -63,6 +64,7 @@ type options struct {
 	logger     *slog.Logger
 	prefix     string
 	routes     []httpapi.Routes
+	clock      *testclock.Clock // nil unless a test moves the program's time
 }
 
 var prefixPattern = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
@@ -77,9 +79,12 @@ func (o *options) checkPrefix() error {
 func newOptions(sets []task.Set) options {
 	var o options
 	for _, set := range sets {
-		if change, ok := set.(Option); ok {
-			change(&o)
-		} else {
+		switch set := set.(type) {
+		case Option:
+			set(&o)
+		case *testclock.Clock:
+			o.clock = set
+		default:
 			o.sets = append(o.sets, set)
 		}
 	}

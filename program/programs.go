@@ -36,7 +36,7 @@ func New(cfg *config.Config, p Program, sets ...task.Set) (*App, error) {
 }
 
 func (a *App) addProgram(p Program, cfg *config.Config) error {
-	dial, err := newDialer(cfg.Redis)
+	dial, err := a.newDialer(cfg.Redis)
 	if err != nil {
 		return err
 	}
