@@ -33,7 +33,8 @@ func Prefix(path string) Option { return func(o *options) { o.prefix = path } }
 // Routes adds routes of the caller's own to the API, below the same prefix and behind the same authentication: callers need
 // scope, which is one of the scopes of api.keys, or one of your own that JWTs have; "" means admin. Their requests have ids,
 // are logged, measured, limited in rate and in the size of bodies, and their errors are answered as problems: those of
-// echo.NewHTTPError by their status, those of package task by their code, any other as 500. They are not in the OpenAPI
+// echo.NewHTTPError by their status, those of package task by their code, any other as 500. Requests that are not GET, HEAD,
+// OPTIONS or TRACE are audited, as route.post and so on with their path as the target. The routes are not in the OpenAPI
 // document. Middleware is for routes, or for groups of g with a path. The paths /v1, /docs and /monitor, all below them, and
 // those that the API has are taken: New panics then.
 func Routes(scope string, add func(g *echo.Group)) Option {

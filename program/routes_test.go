@@ -62,8 +62,9 @@ func TestRoutesAreBehindTheAuthentication(t *testing.T) {
 		{readKey, "GET", "/invalid", "", 422, "query.id"},
 		{readKey, "GET", "/secret", "", 500, "X-Request-Id"},
 		{readKey, "GET", "/panic", "", 500, "X-Request-Id"},
-		{readKey, "GET", "/no-such-path", "", 403, "admin"},
-		{adminKey, "GET", "/no-such-path", "", 404, "/backbeat/docs"},
+		{"", "GET", "/no-such-path", "", 401, "Authorization"},
+		{readKey, "GET", "/no-such-path", "", 404, "/backbeat/docs"},
+		{adminKey, "GET", "/orders/17/lines", "", 403, "tasks.read"}, // for the middleware of its group
 		{adminKey, "PUT", "/teapot", "", 405, "allows"},
 	} {
 		var header []string

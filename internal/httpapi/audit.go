@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/backbeat-go/backbeat/internal/audit"
+	"github.com/backbeat-go/backbeat/internal/auth"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -19,38 +21,6 @@ type AuditLog interface {
 	Record(ctx context.Context, e *audit.Entry) error
 	// Entries returns a page, newest first, and the cursor of the next, "" if there is none.
 	Entries(ctx context.Context, cursor string, limit int) (entries []audit.Entry, next string, err error)
-}
-
-// route is a route as the router knows it.
-type route struct{ method, path string }
-
-// audited are the calls that change something, but for those that hand tasks in. All changes by the dashboard are.
-var audited = map[route]string{
-	{http.MethodPost, "/v1/tasks/bulk"}:            "task.bulk",
-	{http.MethodPost, "/v1/tasks/:id/cancel"}:      "task.cancel",
-	{http.MethodPost, "/v1/tasks/:id/retry"}:       "task.retry",
-	{http.MethodPost, "/v1/tasks/:id/run"}:         "task.run",
-	{http.MethodDelete, "/v1/tasks/:id"}:           "task.delete",
-	{http.MethodPost, "/v1/queues/:queue/pause"}:   "queue.pause",
-	{http.MethodPost, "/v1/queues/:queue/resume"}:  "queue.resume",
-	{http.MethodPut, "/v1/schedules/:id"}:          "schedule.put",
-	{http.MethodPatch, "/v1/schedules/:id"}:        "schedule.patch",
-	{http.MethodDelete, "/v1/schedules/:id"}:       "schedule.delete",
-	{http.MethodPost, "/v1/schedules/:id/pause"}:   "schedule.pause",
-	{http.MethodPost, "/v1/schedules/:id/resume"}:  "schedule.resume",
-	{http.MethodPost, "/v1/schedules/:id/trigger"}: "schedule.trigger",
-}
-
-// actionOf names what a request is to change, "" for nothing that is audited.
-func actionOf(c echo.Context) string {
-	method := c.Request().Method
-	switch {
-	case method == http.MethodGet:
-		return ""
-	case c.Path() == "/monitor/*":
-		return "monitor." + strings.ToLower(method)
-	}
-	return audited[route{method, c.Path()}]
 }
 
 // auditNote is what a handler adds to the entry of its request.
@@ -72,16 +42,17 @@ func noteOf(ctx context.Context) *auditNote {
 // is left out too, for it is not to cost anything.
 func (a *api) audit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if action := actionOf(c); action != "" {
-			return a.recordChange(c, action, next)
+		r := a.table.match(c)
+		if r == nil || r.Action == "" {
+			return next(c)
 		}
-		return next(c)
+		return a.recordChange(c, r, next)
 	}
 }
 
-func (a *api) recordChange(c echo.Context, action string, next echo.HandlerFunc) error {
+func (a *api) recordChange(c echo.Context, route *Route, next echo.HandlerFunc) error {
 	r, start := c.Request(), time.Now()
-	note := &auditNote{target: targetOf(c)}
+	note := &auditNote{target: targetOf(c, route)}
 	c.SetRequest(r.WithContext(context.WithValue(r.Context(), auditNoteKey{}, note)))
 	if err := next(c); err != nil {
 		c.Error(err)
@@ -91,7 +62,7 @@ func (a *api) recordChange(c echo.Context, action string, next echo.HandlerFunc)
 		return nil
 	}
 	a.record(r.Context(), &audit.Entry{
-		Time: start, RequestID: requestID(r.Context()), Principal: cut(caller), Action: action, Target: cut(note.target),
+		Time: start, RequestID: requestID(r.Context()), Principal: cut(caller), Action: route.Action, Target: cut(note.target),
 		Detail: note.detail, Status: c.Response().Status, RemoteAddr: hostOf(r.RemoteAddr),
 	})
 	return nil
@@ -120,14 +91,12 @@ func (a *api) record(ctx context.Context, e *audit.Entry) {
 	}
 }
 
-func targetOf(c echo.Context) string {
-	if id := c.Param("id"); id != "" {
-		return id
+// targetOf returns the id or the queue that a request names, and the path where the route is not one of ours.
+func targetOf(c echo.Context, r *Route) string {
+	if r.isOwn {
+		return c.Request().URL.Path
 	}
-	if queue := c.Param("queue"); queue != "" {
-		return queue
-	}
-	return c.Request().URL.Path
+	return cmp.Or(c.Param("id"), c.Param("queue"), c.Request().URL.Path)
 }
 
 // cut bounds what a client has chosen.
@@ -143,13 +112,13 @@ func hostOf(hostport string) string {
 	return hostport
 }
 
-func (a *api) addAudit() {
-	register(a, huma.Operation{
+func (a *api) auditRoutes() []Route {
+	return []Route{Handle(Route{Scope: auth.Admin, StoreTime: storeTime, Operation: huma.Operation{
 		OperationID: "list-audit", Method: http.MethodGet, Path: "/v1/audit", Tags: []string{"Audit"},
 		Summary: "See who changed what",
 		Description: "Newest first: changes of schedules and queues, and of tasks that were there, with those that were refused. " +
 			"Handing tasks in is not recorded. The newest 10,000 are kept; the log has them all.",
-	}, a.listAudit)
+	}}, a.listAudit)}
 }
 
 type listAuditInput struct {

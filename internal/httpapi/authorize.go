@@ -17,41 +17,10 @@ type Authenticator interface {
 	Authenticate(ctx context.Context, authorization string) (auth.Principal, error)
 }
 
-// open is the scope of what anybody may ask for.
-const open = ""
-
-// scopeOf returns what a caller must be allowed to do for a call. What nobody has thought of is for admins.
-func scopeOf(method, path string) string {
-	write := method != http.MethodGet && method != http.MethodHead
-	either := func(read, written string) string {
-		if write {
-			return written
-		}
-		return read
-	}
-	under := func(root string) bool { return path == root || strings.HasPrefix(path, root+"/") }
-	switch {
-	case path == "/" || path == "/healthz" || path == "/readyz" || path == "/openapi.json" || under("/docs"):
-		return open
-	case path == "/v1/schedules/preview" && method == http.MethodPost:
-		return auth.SchedulesRead // it changes nothing
-	case under("/v1/tasks"):
-		return either(auth.TasksRead, auth.TasksWrite)
-	case under("/v1/task-types"):
-		return either(auth.TasksRead, auth.Admin)
-	case under("/v1/schedules"), under("/v1/beat"):
-		return either(auth.SchedulesRead, auth.SchedulesWrite)
-	case under("/v1/queues"), under("/v1/workers"):
-		return either(auth.QueuesRead, auth.QueuesWrite)
-	default:
-		return auth.Admin
-	}
-}
-
 // authorize lets a request pass if its caller may make it. Without an Authenticator everybody may.
 func (a *api) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if scope := a.neededScope(c); a.Auth != nil && scope != open {
+		if scope := a.table.scope(c); a.Auth != nil && scope != Public {
 			if err := a.admit(c, scope); err != nil {
 				return err
 			}
@@ -60,7 +29,7 @@ func (a *api) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// admit returns the problem to answer a request with whose caller may not make it.
+// admit returns the problem to answer a request with whose caller may not make it. An empty scope is for any caller.
 func (a *api) admit(c echo.Context, scope string) error {
 	r := c.Request()
 	principal, err := a.authenticate(c)
@@ -69,7 +38,7 @@ func (a *api) admit(c echo.Context, scope string) error {
 	}
 	c.Set(callerKey, principal)
 	c.SetRequest(r.WithContext(context.WithValue(r.Context(), callerContextKey{}, callerOf(c))))
-	if !principal.May(scope) {
+	if scope != "" && !principal.May(scope) {
 		c.Response().Header().Set("WWW-Authenticate", `Bearer realm="backbeat", error="insufficient_scope", scope="`+scope+`"`)
 		return newProblem(http.StatusForbidden, "the credentials do not have the scope "+scope)
 	}

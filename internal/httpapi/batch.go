@@ -12,25 +12,29 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/backbeat-go/backbeat/internal/auth"
 	"github.com/backbeat-go/backbeat/task"
 )
 
 // maxBatch is how many tasks one request may hand in.
 const maxBatch = 1000
 
-func (a *api) addBatch() {
-	const path = "/v1/tasks/batch"
-	register(a, huma.Operation{
-		OperationID: "create-tasks", Method: http.MethodPost, Path: path, Tags: []string{"Tasks"},
+func (a *api) batchRoutes() []Route {
+	return []Route{Handle(Route{Scope: auth.TasksWrite, Complete: a.completeBatch, Operation: huma.Operation{
+		OperationID: "create-tasks", Method: http.MethodPost, Path: "/v1/tasks/batch", Tags: []string{"Tasks"},
 		Summary: "Hand many tasks in",
 		Description: "Each is checked and enqueued as by itself: one that is at fault does not hinder the others. " +
 			"The answer has a result for each, in order. Under a rate limit a batch costs as much as its tasks would one by one; a batch " +
 			"larger than the limit's burst is taken when nothing of that burst has been used, and what it costs beyond is waited for afterwards.",
 		SkipValidateBody: true, // requestReader does it, task by task
 		Errors:           []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
-	}, a.createTasks)
+	}}, a.createTasks)}
+}
+
+// completeBatch adds the schema of the body.
+func (a *api) completeBatch(op *huma.Operation) {
 	one, most := 1, maxBatch
-	a.OpenAPI().Paths[path].Post.RequestBody.Content["application/json"].Schema = &huma.Schema{
+	op.RequestBody.Content["application/json"].Schema = &huma.Schema{
 		Type: huma.TypeObject, Required: []string{"tasks"}, AdditionalProperties: false,
 		Properties: map[string]*huma.Schema{"tasks": {
 			Type: huma.TypeArray, Items: a.requests.schema, MinItems: &one, MaxItems: &most, Description: "The tasks.",
@@ -112,7 +116,7 @@ func splitBatch(data []byte) ([]json.RawMessage, error) {
 
 // refused is the result of a task that was not taken. Its faults are located in the whole body.
 func (a *api) refused(ctx context.Context, place int, err error) batchResult {
-	p, _ := errors.AsType[*problem](a.problemOf(ctx, err)) // whatever it makes of an error is one, with headers or without
+	p, _ := errors.AsType[*problem](problemOf(ctx, a.Logger, err)) // whatever it makes of an error is one, with headers or without
 	for i, f := range p.Errors {
 		p.Errors[i].Location = fmt.Sprintf("body.tasks[%d]", place) + strings.TrimPrefix(f.Location, "body")
 	}

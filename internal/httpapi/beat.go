@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/backbeat-go/backbeat/internal/auth"
 	"github.com/backbeat-go/backbeat/internal/lease"
 )
 
@@ -50,11 +51,11 @@ type beatAnswer struct {
 	Body beatDocument
 }
 
-func (a *api) addBeat() {
-	register(a, huma.Operation{
+func (a *api) beatRoutes() []Route {
+	return []Route{Handle(Route{Scope: auth.SchedulesRead, StoreTime: storeTime, Operation: huma.Operation{
 		OperationID: "get-beat", Method: http.MethodGet, Path: "/v1/beat", Tags: []string{"Schedules"},
 		Summary: "Ask who fires schedules", Description: "One process leads and fires; the others stand by.",
-	}, a.getBeat)
+	}}, a.getBeat)}
 }
 
 func (a *api) getBeat(ctx context.Context, _ *struct{}) (*beatAnswer, error) {

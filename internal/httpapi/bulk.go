@@ -10,14 +10,15 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 
+	"github.com/backbeat-go/backbeat/internal/auth"
 	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/task"
 )
 
-func (a *api) addBulk() {
-	const path = "/v1/tasks/bulk"
-	register(a, huma.Operation{
-		OperationID: "change-tasks", Method: http.MethodPost, Path: path, Tags: []string{"Tasks"},
+func (a *api) bulkRoutes() []Route {
+	complete := func(op *huma.Operation) { op.RequestBody.Content["application/json"].Schema = a.bulks.schema }
+	return []Route{Handle(Route{Scope: auth.TasksWrite, Action: "task.bulk", Complete: complete, Operation: huma.Operation{
+		OperationID: "change-tasks", Method: http.MethodPost, Path: "/v1/tasks/bulk", Tags: []string{"Tasks"},
 		Summary: "Cancel, retry or delete many tasks",
 		Description: "Does to each task that the filter selects what the call for one task does, and counts them. Give at least one of " +
 			"queue, state and type. Tasks that come meanwhile are left alone. The answer comes when all is done: seconds for 100,000 tasks. " +
@@ -25,8 +26,7 @@ func (a *api) addBulk() {
 		SkipValidateBody: true, // bodyReader does it
 		Errors:           []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
 		Middlewares:      huma.Middlewares{withoutWriteDeadline},
-	}, a.changeTasks)
-	a.OpenAPI().Paths[path].Post.RequestBody.Content["application/json"].Schema = a.bulks.schema
+	}}, a.changeTasks)}
 }
 
 // withoutWriteDeadline lets an answer take its time. It ends when the client hangs up or the program stops.

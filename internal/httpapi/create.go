@@ -9,11 +9,12 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/backbeat-go/backbeat/internal/auth"
 	"github.com/backbeat-go/backbeat/task"
 )
 
-func (a *api) addCreation() {
-	register(a, huma.Operation{
+func (a *api) creationRoutes() []Route {
+	return []Route{Handle(Route{Scope: auth.TasksWrite, Complete: a.completeCreate, Operation: huma.Operation{
 		OperationID: "create-task", Method: http.MethodPost, Path: "/v1/tasks", Tags: []string{"Tasks"},
 		Summary: "Hand a task in",
 		Description: "Checks the task against its type and puts it into its queue. The answer is the task as it stands, with its id. " +
@@ -26,11 +27,14 @@ func (a *api) addCreation() {
 		}},
 		SkipValidateBody: true, // requestReader does it
 		Errors:           []int{http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
-	}, a.createTask)
-	// huma knows only that the body is bytes, and only of one status that there are headers.
-	post := a.OpenAPI().Paths["/v1/tasks"].Post
-	post.RequestBody.Content["application/json"].Schema = a.requests.schema
-	post.Responses["200"].Headers = maps.Clone(post.Responses["202"].Headers)
+	}}, a.createTask)}
+}
+
+// completeCreate adds the schema of the body, of which huma knows only that it is bytes, and the headers of 200, which it
+// knows of one status only.
+func (a *api) completeCreate(op *huma.Operation) {
+	op.RequestBody.Content["application/json"].Schema = a.requests.schema
+	op.Responses["200"].Headers = maps.Clone(op.Responses["202"].Headers)
 }
 
 type createTaskInput struct {

@@ -93,6 +93,16 @@ func describeAnswers(doc *huma.OpenAPI) {
 	}
 }
 
+// operationOf returns a route's operation, which huma has added.
+func operationOf(doc *huma.OpenAPI, method, path string) *huma.Operation {
+	for _, op := range operationsOf(doc.Paths[path]) {
+		if op.Method == method {
+			return op
+		}
+	}
+	panic("huma has no operation " + method + " " + path)
+}
+
 func operationsOf(item *huma.PathItem) []*huma.Operation {
 	all := []*huma.Operation{item.Get, item.Put, item.Post, item.Delete, item.Options, item.Head, item.Patch, item.Trace}
 	return slices.DeleteFunc(all, func(op *huma.Operation) bool { return op == nil })

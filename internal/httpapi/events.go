@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 	"github.com/labstack/echo/v4"
 
+	"github.com/backbeat-go/backbeat/internal/auth"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -33,8 +34,8 @@ const eventsDescription = "A stream of Server-Sent Events, which ends when the t
 	"it has the end, which tells browsers not to come back. Every 15 s without an event there is a comment. Who does not take what is sent is " +
 	"cut off."
 
-func (a *api) addEvents() {
-	register(a, huma.Operation{
+func (a *api) eventRoutes() []Route {
+	return []Route{Handle(Route{Scope: auth.TasksRead, Operation: huma.Operation{
 		OperationID: "follow-task", Method: http.MethodGet, Path: "/v1/tasks/{id}/events", Tags: []string{"Tasks"},
 		Summary: "Follow a task", Description: eventsDescription,
 		Responses: map[string]*huma.Response{
@@ -49,7 +50,7 @@ func (a *api) addEvents() {
 			"204": {Description: "The task is over, and the client has its last event."},
 		},
 		Errors: []int{http.StatusNotFound, http.StatusTooManyRequests},
-	}, a.followTask)
+	}}, a.followTask)}
 }
 
 type followInput struct {

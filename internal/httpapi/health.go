@@ -18,22 +18,22 @@ type statusAnswer struct {
 	Body statusDocument
 }
 
-func (a *api) addHealth() {
-	register(a, huma.Operation{
-		OperationID: "healthz", Method: http.MethodGet, Path: "/healthz", Tags: []string{"Health"},
-		Summary: "Is the API alive?", Description: "It does not look at Redis.",
-	}, func(context.Context, *struct{}) (*statusAnswer, error) {
-		return &statusAnswer{statusDocument{"ok"}}, nil
-	})
-	register(a, huma.Operation{
-		OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Tags: []string{"Health"},
-		Summary: "Does Redis answer?", Description: "503 while it does not.",
-	}, func(ctx context.Context, _ *struct{}) (*statusAnswer, error) {
-		ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-		defer cancel()
-		if err := a.Tasks.Ping(ctx); err != nil {
-			return nil, err
-		}
-		return &statusAnswer{statusDocument{"ok"}}, nil
-	})
+func (a *api) healthRoutes() []Route {
+	return []Route{
+		Handle(Route{Scope: Public, Operation: huma.Operation{
+			OperationID: "healthz", Method: http.MethodGet, Path: "/healthz", Tags: []string{"Health"},
+			Summary: "Is the API alive?", Description: "It does not look at Redis.",
+		}}, func(context.Context, *struct{}) (*statusAnswer, error) {
+			return &statusAnswer{statusDocument{"ok"}}, nil
+		}),
+		Handle(Route{Scope: Public, StoreTime: readyTimeout, Operation: huma.Operation{
+			OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Tags: []string{"Health"},
+			Summary: "Does Redis answer?", Description: "503 while it does not.",
+		}}, func(ctx context.Context, _ *struct{}) (*statusAnswer, error) {
+			if err := a.Tasks.Ping(ctx); err != nil {
+				return nil, err
+			}
+			return &statusAnswer{statusDocument{"ok"}}, nil
+		}),
+	}
 }

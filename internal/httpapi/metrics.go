@@ -1,16 +1,17 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
-	"regexp"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 	"github.com/labstack/echo/v4"
+
+	"github.com/backbeat-go/backbeat/internal/auth"
 )
 
 // RequestMeter is told of requests, so that they can be counted. What it is told of each is one of a few values,
@@ -28,56 +29,40 @@ const (
 	otherMethod = "other"
 )
 
-// addMetrics has all requests told to the meter, and serves what the program measures.
-func (a *api) addMetrics(e *echo.Echo) {
-	if a.Meter != nil {
-		e.Pre(a.measure(e)) // around all else
-	}
+// metricsRoutes returns the route of the program's metrics, none without Config.Metrics.
+func (a *api) metricsRoutes() []Route {
 	if a.Metrics == nil {
-		return
+		return nil
 	}
-	register(a, huma.Operation{
-		OperationID: "metrics", Method: http.MethodGet, Path: "/metrics", Tags: []string{"Health"},
-		Summary: "What the program measures, for Prometheus",
-		Responses: map[string]*huma.Response{"200": {
-			Description: "The text format of Prometheus, or another that was asked for.",
-			Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
-		}},
+	return []Route{Handle(Route{
+		Scope: auth.Admin,
+		Operation: huma.Operation{
+			OperationID: "metrics", Method: http.MethodGet, Path: "/metrics", Tags: []string{"Health"},
+			Summary: "What the program measures, for Prometheus",
+			Responses: map[string]*huma.Response{"200": {
+				Description: "The text format of Prometheus, or another that was asked for.",
+				Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
+			}},
+		},
 	}, func(context.Context, *struct{}) (*huma.StreamResponse, error) {
 		return &huma.StreamResponse{Body: func(c huma.Context) {
 			echo := humaecho.Unwrap(c)
 			a.Metrics.ServeHTTP(echo.Response(), echo.Request())
 		}}, nil
-	})
+	})}
 }
 
-func (a *api) measure(e *echo.Echo) echo.MiddlewareFunc {
-	routes := sync.OnceValue(func() map[string]string { return routeTemplates(e.Routes()) }) // not all are there yet
-	return func(next echo.HandlerFunc) echo.HandlerFunc {
-		return func(c echo.Context) error {
-			start := time.Now()
-			a.Meter.Began()
-			defer func() {
-				route, ok := routes()[c.Path()]
-				if !ok {
-					route = unmatched
-				}
-				a.Meter.Ended(knownMethod(c.Request().Method), route, c.Response().Status, time.Since(start))
-			}()
-			return next(c) // which has answered, whatever it returns
-		}
+// measure counts a request and its duration.
+func (a *api) measure(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := time.Now()
+		a.Meter.Began()
+		defer func() {
+			route := cmp.Or(a.table.template(c), unmatched)
+			a.Meter.Ended(knownMethod(c.Request().Method), route, c.Response().Status, time.Since(start))
+		}()
+		return next(c) // which has answered, whatever it returns
 	}
-}
-
-var echoParameter = regexp.MustCompile(`:(\w+)`)
-
-// routeTemplates returns the routes by their paths in echo's notation, in that of OpenAPI.
-func routeTemplates(routes []*echo.Route) map[string]string {
-	templates := make(map[string]string, len(routes))
-	for _, r := range routes {
-		templates[r.Path] = echoParameter.ReplaceAllString(r.Path, "{$1}")
-	}
-	return templates
 }
 
 var methods = []string{

@@ -7,9 +7,13 @@ import (
 	"net/http"
 	"regexp"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v4"
 	"github.com/swaggest/swgui"
 	"github.com/swaggest/swgui/v5emb"
+
+	"github.com/backbeat-go/backbeat/internal/auth"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 //go:embed index.html
@@ -26,29 +30,40 @@ const (
 // be escaped.
 var ownKeyword = regexp.MustCompile(`,"patternDescription":"(?:[^"\\]|\\.)*"`)
 
-// addPages adds what people look at: the page of links, the documentation and the dashboard. It comes after the
-// operations, which the documentation tells of.
-func (a *api) addPages(e *echo.Echo) {
-	spec, err := json.Marshal(a.OpenAPI())
-	if err != nil {
-		panic(err) // an operation is described with something that JSON does not know
-	}
-	spec = ownKeyword.ReplaceAll(spec, nil)
-	document := &typedDocument{base: spec, types: a.Types.Types}
-	e.GET("/openapi.json", func(c echo.Context) error {
-		text, err := document.read()
-		if err != nil {
-			return err
-		}
-		return c.Blob(http.StatusOK, "application/openapi+json", text)
-	})
+// pageRoutes returns what people look at: the page of links, the documentation and the dashboard.
+func (a *api) pageRoutes() []Route {
 	index := bytes.ReplaceAll(indexPage, []byte(`href="/`), []byte(`href="`+a.Prefix+"/"))
-	e.GET("/", func(c echo.Context) error {
-		c.Response().Header().Set("Content-Security-Policy", indexPolicy)
-		return c.HTMLBlob(http.StatusOK, index)
-	})
-	// The assets of Swagger UI are part of the program: the page works without the internet.
-	docs := v5emb.NewWithConfig(swgui.Config{
+	docs := a.docs()
+	routes := []Route{
+		Page(http.MethodGet, "/", Public, func(c echo.Context) error {
+			c.Response().Header().Set("Content-Security-Policy", indexPolicy)
+			return c.HTMLBlob(http.StatusOK, index)
+		}),
+		Page(http.MethodGet, "/docs", Public, docs),
+		Page(http.MethodGet, "/docs/*", Public, docs),
+	}
+	if a.Monitor == nil {
+		return routes
+	}
+	for _, method := range allMethods {
+		for _, path := range []string{"/monitor", "/monitor/*"} {
+			page := Page(method, path, auth.Admin, a.withPrefix(a.Monitor))
+			page.Action = actionOf("monitor", method)
+			routes = append(routes, page)
+		}
+	}
+	return routes
+}
+
+// allMethods are those that echo.Any adds routes for.
+var allMethods = []string{
+	http.MethodConnect, http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPatch, http.MethodPost,
+	echo.PROPFIND, http.MethodPut, http.MethodTrace, echo.REPORT,
+}
+
+// docs serves Swagger UI. Its assets are part of the program: the page works without the internet.
+func (a *api) docs() echo.HandlerFunc {
+	ui := v5emb.NewWithConfig(swgui.Config{
 		HideCurl:         false,
 		InternalBasePath: "/docs",
 		SettingsUI: map[string]string{
@@ -60,15 +75,26 @@ func (a *api) addPages(e *echo.Echo) {
 			"filter":                   "true",
 		},
 	})("Backbeat API", a.Prefix+"/openapi.json", a.Prefix+"/docs")
-	serveDocs := func(c echo.Context) error {
+	return func(c echo.Context) error {
 		c.Response().Header().Set("Content-Security-Policy", docsPolicy)
-		docs.ServeHTTP(c.Response(), c.Request())
+		ui.ServeHTTP(c.Response(), c.Request())
 		return nil
 	}
-	e.GET("/docs", serveDocs)
-	e.GET("/docs/*", serveDocs)
-	if a.Monitor != nil {
-		e.Any("/monitor", a.withPrefix(a.Monitor))
-		e.Any("/monitor/*", a.withPrefix(a.Monitor))
+}
+
+// openAPIRoute returns the route of the OpenAPI document, to which all operations have been added.
+func openAPIRoute(doc *huma.OpenAPI, types func() []*task.Type) Route {
+	spec, err := json.Marshal(doc)
+	if err != nil {
+		panic(err) // an operation is described with something that JSON does not know
 	}
+	spec = ownKeyword.ReplaceAll(spec, nil)
+	document := &typedDocument{base: spec, types: types}
+	return Page(http.MethodGet, "/openapi.json", Public, func(c echo.Context) error {
+		text, err := document.read()
+		if err != nil {
+			return err
+		}
+		return c.Blob(http.StatusOK, "application/openapi+json", text)
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -63,8 +64,8 @@ var statuses = map[task.Code]int{
 	task.CodeUnavailable: http.StatusServiceUnavailable,
 }
 
-// problemOf makes a problem of an error. Its cause is logged and never told.
-func (a *api) problemOf(ctx context.Context, err error) error {
+// problemOf makes a problem of an error. The cause is logged and never part of the answer.
+func problemOf(ctx context.Context, log *slog.Logger, err error) error {
 	if _, ok := errors.AsType[huma.StatusError](err); ok {
 		return err
 	}
@@ -73,10 +74,10 @@ func (a *api) problemOf(ctx context.Context, err error) error {
 	case !ok && ctx.Err() != nil:
 		return tryAgain("the request was given up") // by its client, or by a server that is about to stop
 	case !ok:
-		a.Logger.Error("request failed", "request_id", requestID(ctx), "error", err)
+		log.Error("request failed", "request_id", requestID(ctx), "error", err)
 		return newProblem(http.StatusInternalServerError, "something went wrong inside; the log knows more under this X-Request-Id")
 	case e.Code == task.CodeUnavailable:
-		a.Logger.Warn("store not available", "request_id", requestID(ctx), "error", e.Cause)
+		log.Warn("store not available", "request_id", requestID(ctx), "error", e.Cause)
 		return tryAgain(e.Message + "; try again")
 	}
 	p := newProblem(statuses[e.Code], e.Message)
@@ -105,7 +106,7 @@ func (a *api) handleError(err error, c echo.Context) {
 	if !errors.Is(err, context.Canceled) {
 		ctx = context.WithoutCancel(ctx) // a panic is logged, whether its client waits or not
 	}
-	err = a.problemOf(ctx, err)
+	err = problemOf(ctx, a.Logger, err)
 	if more, ok := errors.AsType[huma.HeadersError](err); ok {
 		maps.Copy(c.Response().Header(), more.GetHeaders())
 	}

@@ -4,9 +4,10 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/backbeat-go/backbeat/internal/fleet"
-
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/backbeat-go/backbeat/internal/auth"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 )
 
 type queueDocument struct {
@@ -59,25 +60,27 @@ type queueAnswer struct {
 	Body queueDocument
 }
 
-func (a *api) addQueues() {
+func (a *api) queueRoutes() []Route {
 	tags := []string{"Queues"}
-	register(a, huma.Operation{
-		OperationID: "list-queues", Method: http.MethodGet, Path: "/v1/queues", Tags: tags,
-		Summary: "List queues", Description: "The configured ones first, then those that other asynq clients have made.",
-	}, a.listQueues)
-	register(a, huma.Operation{
-		OperationID: "get-queue", Method: http.MethodGet, Path: "/v1/queues/{queue}", Tags: tags,
-		Summary: "Ask what a queue holds", Description: "Counts of its tasks, by state.", Errors: []int{http.StatusNotFound},
-	}, a.getQueue)
-	register(a, huma.Operation{
-		OperationID: "pause-queue", Method: http.MethodPost, Path: "/v1/queues/{queue}/pause", Tags: tags,
-		Summary: "Pause a queue", Description: "Workers take no more tasks out of it. Those that run go on.",
-		Errors: []int{http.StatusNotFound},
-	}, a.pauseQueue)
-	register(a, huma.Operation{
-		OperationID: "resume-queue", Method: http.MethodPost, Path: "/v1/queues/{queue}/resume", Tags: tags,
-		Summary: "Resume a queue", Description: "Ends a pause.", Errors: []int{http.StatusNotFound},
-	}, a.resumeQueue)
+	return []Route{
+		Handle(Route{Scope: auth.QueuesRead, Operation: huma.Operation{
+			OperationID: "list-queues", Method: http.MethodGet, Path: "/v1/queues", Tags: tags,
+			Summary: "List queues", Description: "The configured ones first, then those that other asynq clients have made.",
+		}}, a.listQueues),
+		Handle(Route{Scope: auth.QueuesRead, Operation: huma.Operation{
+			OperationID: "get-queue", Method: http.MethodGet, Path: "/v1/queues/{queue}", Tags: tags,
+			Summary: "Ask what a queue holds", Description: "Counts of its tasks, by state.", Errors: []int{http.StatusNotFound},
+		}}, a.getQueue),
+		Handle(Route{Scope: auth.QueuesWrite, Action: "queue.pause", Operation: huma.Operation{
+			OperationID: "pause-queue", Method: http.MethodPost, Path: "/v1/queues/{queue}/pause", Tags: tags,
+			Summary: "Pause a queue", Description: "Workers take no more tasks out of it. Those that run go on.",
+			Errors: []int{http.StatusNotFound},
+		}}, a.pauseQueue),
+		Handle(Route{Scope: auth.QueuesWrite, Action: "queue.resume", Operation: huma.Operation{
+			OperationID: "resume-queue", Method: http.MethodPost, Path: "/v1/queues/{queue}/resume", Tags: tags,
+			Summary: "Resume a queue", Description: "Ends a pause.", Errors: []int{http.StatusNotFound},
+		}}, a.resumeQueue),
+	}
 }
 
 func (a *api) listQueues(ctx context.Context, _ *struct{}) (*queuesAnswer, error) {

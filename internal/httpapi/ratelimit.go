@@ -37,7 +37,7 @@ type accountKey struct{}
 // for is not counted: load balancers must always get an answer.
 func (a *api) limitRate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if a.RateLimit.Limits() && a.neededScope(c) != open {
+		if a.RateLimit.Limits() && a.table.scope(c) != Public {
 			if err := a.chargeRequest(c); err != nil {
 				return err
 			}

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/labstack/echo/v4"
 
 	"github.com/backbeat-go/backbeat/internal/auth"
@@ -22,31 +24,41 @@ type Routes struct {
 
 // addRoutes adds routes beside those of the API, which come first. It panics if they are in each other's way, as the router of
 // net/http does.
-func (a *api) addRoutes(e *echo.Echo) {
-	a.scopes = make(map[route]string)
-	taken := make(map[route]bool)
-	for _, r := range e.Routes() {
-		taken[route{r.Method, r.Path}] = true
-	}
-	for _, routes := range a.Routes {
-		own := make(map[route]bool)
-		// echo replaces a route that there is already without a word.
-		e.OnAddRouteHandler = func(_ string, r echo.Route, _ echo.HandlerFunc, _ []echo.MiddlewareFunc) {
-			at := route{r.Method, r.Path}
-			switch {
-			case r.Method == echo.RouteNotFound && strings.Trim(r.Path, "/*") == "":
-				panic("middleware of the whole group would answer for all paths: give it to routes, or to a g.Group with a path")
-			case taken[at] || own[at] || isReserved(r.Path):
-				panic(fmt.Sprintf("route %s %s belongs to the API, or is there twice", r.Method, r.Path))
-			}
-			own[at] = true
+func (a *api) addRoutes(routes Routes) {
+	e := a.table.echo
+	scope := cmp.Or(routes.Scope, auth.Admin)
+	// echo replaces a route that is there already without a word.
+	e.OnAddRouteHandler = func(_ string, added echo.Route, _ echo.HandlerFunc, _ []echo.MiddlewareFunc) {
+		r := ownRoute(added, scope)
+		switch {
+		case added.Method == echo.RouteNotFound && strings.Trim(added.Path, "/*") == "":
+			panic("middleware of the whole group would answer for all paths: give it to routes, or to a g.Group with a path")
+		case a.table.has(r) || isReserved(added.Path):
+			panic(fmt.Sprintf("route %s %s belongs to the API, or is there twice", added.Method, added.Path))
 		}
-		routes.Add(e.Group(""))
-		for at := range own {
-			taken[at], a.scopes[at] = true, cmp.Or(routes.Scope, auth.Admin)
-		}
+		a.table.enter(r)
 	}
-	e.OnAddRouteHandler = nil
+	defer func() { e.OnAddRouteHandler = nil }()
+	routes.Add(e.Group(""))
+}
+
+func ownRoute(added echo.Route, scope string) *Route {
+	return &Route{
+		Operation: huma.Operation{Method: added.Method, Path: echoParameter.ReplaceAllString(added.Path, "{$1}")}, path: added.Path,
+		Scope: scope, Action: actionOf("route", added.Method), isOwn: true,
+	}
+}
+
+var echoParameter = regexp.MustCompile(`:(\w+)`)
+
+// actionOf names what requests with a method do to something that is not the API's own, such as route.post; "" for methods
+// that change nothing.
+func actionOf(noun, method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, echo.RouteNotFound:
+		return ""
+	}
+	return noun + "." + strings.ToLower(method)
 }
 
 func isReserved(path string) bool {
@@ -58,19 +70,10 @@ func isReserved(path string) bool {
 	return false
 }
 
-// neededScope returns what a caller must be allowed to do for the request that the router has found a route for.
-func (a *api) neededScope(c echo.Context) string {
-	r := c.Request()
-	if scope, own := a.scopes[route{r.Method, c.Path()}]; own {
-		return scope
-	}
-	return scopeOf(r.Method, r.URL.Path)
-}
-
 // isOwn reports whether the route of a request is one of Routes.
 func (a *api) isOwn(c echo.Context) bool {
-	_, own := a.scopes[route{c.Request().Method, c.Path()}]
-	return own
+	r := a.table.match(c)
+	return r != nil && r.isOwn
 }
 
 // boundBody bounds the body of a route that is not the API's own, however it is encoded.

@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
+	"github.com/backbeat-go/backbeat/internal/auth"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/task"
 )
@@ -21,109 +23,120 @@ const (
 	patchType    = "application/merge-patch+json"
 )
 
-func (a *api) addSchedules() {
-	a.addScheduleEditing()
-	a.addScheduleReading()
-	a.addScheduleSteering()
+func (a *api) scheduleRoutes() []Route {
+	return slices.Concat(a.scheduleEditRoutes(), a.scheduleReadRoutes(), a.scheduleControlRoutes())
 }
 
-func (a *api) addScheduleEditing() {
+func (a *api) scheduleEditRoutes() []Route {
 	tags := []string{"Schedules"}
 	badBody := []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
 	changing := append([]int{http.StatusConflict, http.StatusPreconditionFailed}, badBody...)
-	definition := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[schedule.Definition](), true, "")
+	return []Route{
+		Handle(Route{Scope: auth.SchedulesWrite, Action: "schedule.put", StoreTime: storeTime, Complete: a.completePut, Operation: huma.Operation{
+			OperationID: "put-schedule", Method: http.MethodPut, Path: scheduleURL, Tags: tags,
+			Summary: "Create or replace a schedule",
+			Description: "Takes exactly one trigger (cron, every or at) and a task. 201 if the schedule is new, 200 if it was there: then it keeps " +
+				"its counters, and an interval goes on from where it was unless the trigger or start_at changes. What GET answers can be sent back: " +
+				"its read-only fields are passed over, and what changes nothing leaves the ETag and updated_at as they are. A schedule of the " +
+				"configuration file cannot be replaced: 409.",
+			DefaultStatus: http.StatusOK, SkipValidateBody: true, // schedule.ReadDefinition does it
+			Errors: changing,
+			Responses: map[string]*huma.Response{
+				"201": {Description: "Created", Content: map[string]*huma.MediaType{jsonType: {
+					Schema: a.schemas.Schema(reflect.TypeFor[scheduleDocument](), true, ""),
+				}}},
+			},
+		}}, a.putSchedule),
+		Handle(Route{Scope: auth.SchedulesWrite, Action: "schedule.patch", StoreTime: storeTime, Complete: completePatch, Operation: huma.Operation{
+			OperationID: "patch-schedule", Method: http.MethodPatch, Path: scheduleURL, Tags: tags,
+			Summary: "Change fields of a schedule",
+			Description: "Takes a JSON merge patch (RFC 7396) of what PUT takes: fields that are given change, null brings a field's default " +
+				"back, and the others stay. A trigger takes the place of the one that was there. The fields of task are merged too.",
+			SkipValidateBody: true, // schedule.ReadPatch does it
+			Errors:           append([]int{http.StatusNotFound}, changing...),
+		}}, a.patchSchedule),
+		// It has no StoreTime: it waits for the beat.
+		Handle(Route{Scope: auth.SchedulesWrite, Action: "schedule.delete", Operation: huma.Operation{
+			OperationID: "delete-schedule", Method: http.MethodDelete, Path: scheduleURL, Tags: tags,
+			Summary:       "Delete a schedule",
+			Description:   "After the answer no task of it is made any more. Tasks that were made stay. A schedule of the configuration file cannot be deleted: 409.",
+			DefaultStatus: http.StatusNoContent,
+			Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
+		}}, a.deleteSchedule),
+		// It changes nothing.
+		Handle(Route{Scope: auth.SchedulesRead, StoreTime: storeTime, Complete: a.completePreview, Operation: huma.Operation{
+			OperationID: "preview-schedule", Method: http.MethodPost, Path: schedulesURL + "/preview", Tags: tags,
+			Summary:          "See when a trigger would fire",
+			Description:      "The next times of a cron, every or at, strictly after a time, in the trigger's zone and with its offset. An interval counts from start_at, or else from one interval after that time.",
+			SkipValidateBody: true, // schedule.ReadPreview does it
+			Errors:           badBody,
+		}}, a.previewSchedule),
+	}
+}
 
-	register(a, huma.Operation{
-		OperationID: "put-schedule", Method: http.MethodPut, Path: scheduleURL, Tags: tags,
-		Summary: "Create or replace a schedule",
-		Description: "Takes exactly one trigger (cron, every or at) and a task. 201 if the schedule is new, 200 if it was there: then it keeps " +
-			"its counters, and an interval goes on from where it was unless the trigger or start_at changes. What GET answers can be sent back: " +
-			"its read-only fields are passed over, and what changes nothing leaves the ETag and updated_at as they are. A schedule of the " +
-			"configuration file cannot be replaced: 409.",
-		DefaultStatus: http.StatusOK, SkipValidateBody: true, // schedule.ReadDefinition does it
-		Errors: changing,
-		Responses: map[string]*huma.Response{
-			"201": {Description: "Created", Content: map[string]*huma.MediaType{jsonType: {
-				Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[scheduleDocument](), true, ""),
-			}}},
-		},
-	}, a.putSchedule)
-	put := a.OpenAPI().Paths[scheduleURL].Put
-	describeBody(put, definition, exampleDefinition, jsonType)
-	// huma gives the headers to 200, and knows nothing of the other status.
-	created := *put.Responses["200"].Headers["Location"]
+// completePut adds the schema of the body, and the headers of 201: huma gives them to 200 and knows no other status.
+func (a *api) completePut(op *huma.Operation) {
+	describeBody(op, a.schemas.Schema(reflect.TypeFor[schedule.Definition](), true, ""), exampleDefinition, jsonType)
+	headers := op.Responses["200"].Headers
+	created := *headers["Location"]
 	created.Required = true
-	put.Responses["201"].Headers = map[string]*huma.Header{"ETag": put.Responses["200"].Headers["ETag"], "Location": &created}
-	delete(put.Responses["200"].Headers, "Location")
+	op.Responses["201"].Headers = map[string]*huma.Header{"ETag": headers["ETag"], "Location": &created}
+	delete(headers, "Location")
+}
 
-	register(a, huma.Operation{
-		OperationID: "patch-schedule", Method: http.MethodPatch, Path: scheduleURL, Tags: tags,
-		Summary: "Change fields of a schedule",
-		Description: "Takes a JSON merge patch (RFC 7396) of what PUT takes: fields that are given change, null brings a field's default " +
-			"back, and the others stay. A trigger takes the place of the one that was there. The fields of task are merged too.",
-		SkipValidateBody: true, // schedule.ReadPatch does it
-		Errors:           append([]int{http.StatusNotFound}, changing...),
-	}, a.patchSchedule)
+// completePatch adds the schema of the body.
+func completePatch(op *huma.Operation) {
 	patch := &huma.Schema{Type: huma.TypeObject, Description: "Fields of what PUT /v1/schedules/{id} takes.", AdditionalProperties: true}
-	describeBody(a.OpenAPI().Paths[scheduleURL].Patch, patch, examplePatch, patchType, jsonType)
-
-	register(a, huma.Operation{
-		OperationID: "delete-schedule", Method: http.MethodDelete, Path: scheduleURL, Tags: tags,
-		Summary:       "Delete a schedule",
-		Description:   "After the answer no task of it is made any more. Tasks that were made stay. A schedule of the configuration file cannot be deleted: 409.",
-		DefaultStatus: http.StatusNoContent,
-		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
-	}, a.deleteSchedule)
-
-	register(a, huma.Operation{
-		OperationID: "preview-schedule", Method: http.MethodPost, Path: schedulesURL + "/preview", Tags: tags,
-		Summary:          "See when a trigger would fire",
-		Description:      "The next times of a cron, every or at, strictly after a time, in the trigger's zone and with its offset. An interval counts from start_at, or else from one interval after that time.",
-		SkipValidateBody: true, // schedule.ReadPreview does it
-		Errors:           badBody,
-	}, a.previewSchedule)
-	preview := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[schedule.PreviewRequest](), true, "")
-	describeBody(a.OpenAPI().Paths[schedulesURL+"/preview"].Post, preview, examplePreview, jsonType)
+	describeBody(op, patch, examplePatch, patchType, jsonType)
 }
 
-func (a *api) addScheduleReading() {
+// completePreview adds the schema of the body.
+func (a *api) completePreview(op *huma.Operation) {
+	describeBody(op, a.schemas.Schema(reflect.TypeFor[schedule.PreviewRequest](), true, ""), examplePreview, jsonType)
+}
+
+func (a *api) scheduleReadRoutes() []Route {
 	tags := []string{"Schedules"}
-	register(a, huma.Operation{
-		OperationID: "list-schedules", Method: http.MethodGet, Path: schedulesURL, Tags: tags,
-		Summary: "List schedules", Description: "In the order of their ids.",
-	}, a.listSchedules)
-	register(a, huma.Operation{
-		OperationID: "get-schedule", Method: http.MethodGet, Path: scheduleURL, Tags: tags,
-		Summary: "Ask how a schedule is doing", Description: "The ETag is for the If-Match of a change.",
-		Errors: []int{http.StatusNotFound},
-	}, a.getSchedule)
-	register(a, huma.Operation{
-		OperationID: "list-runs", Method: http.MethodGet, Path: scheduleURL + "/runs", Tags: tags,
-		Summary: "List what became of ticks", Description: "Newest first: each tick that fired, and why the others did not. The last 200 are kept.",
-		Errors: []int{http.StatusNotFound},
-	}, a.listRuns)
+	return []Route{
+		Handle(Route{Scope: auth.SchedulesRead, StoreTime: storeTime, Operation: huma.Operation{
+			OperationID: "list-schedules", Method: http.MethodGet, Path: schedulesURL, Tags: tags,
+			Summary: "List schedules", Description: "In the order of their ids.",
+		}}, a.listSchedules),
+		Handle(Route{Scope: auth.SchedulesRead, StoreTime: storeTime, Operation: huma.Operation{
+			OperationID: "get-schedule", Method: http.MethodGet, Path: scheduleURL, Tags: tags,
+			Summary: "Ask how a schedule is doing", Description: "The ETag is for the If-Match of a change.",
+			Errors: []int{http.StatusNotFound},
+		}}, a.getSchedule),
+		Handle(Route{Scope: auth.SchedulesRead, StoreTime: storeTime, Operation: huma.Operation{
+			OperationID: "list-runs", Method: http.MethodGet, Path: scheduleURL + "/runs", Tags: tags,
+			Summary: "List what became of ticks", Description: "Newest first: each tick that fired, and why the others did not. The last 200 are kept.",
+			Errors: []int{http.StatusNotFound},
+		}}, a.listRuns),
+	}
 }
 
-func (a *api) addScheduleSteering() {
+func (a *api) scheduleControlRoutes() []Route {
 	tags := []string{"Schedules"}
 	errors := []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed}
-	register(a, huma.Operation{
-		OperationID: "pause-schedule", Method: http.MethodPost, Path: scheduleURL + "/pause", Tags: tags,
-		Summary: "Pause a schedule", Description: "No tick becomes a task until it is resumed. Tasks that were made run.",
-		Errors: errors,
-	}, a.pauseSchedule)
-	register(a, huma.Operation{
-		OperationID: "resume-schedule", Method: http.MethodPost, Path: scheduleURL + "/resume", Tags: tags,
-		Summary: "Resume a schedule", Description: "It goes on with its first tick after now: what it missed while it was paused does not run.",
-		Errors: errors,
-	}, a.resumeSchedule)
-	register(a, huma.Operation{
-		OperationID: "trigger-schedule", Method: http.MethodPost, Path: scheduleURL + "/trigger", Tags: tags,
-		Summary:       "Run a schedule's task now",
-		Description:   "Makes one task beside the schedule, paused or not. The answer is the task.",
-		DefaultStatus: http.StatusAccepted,
-		Errors:        []int{http.StatusNotFound, http.StatusConflict},
-	}, a.triggerSchedule)
+	return []Route{
+		Handle(Route{Scope: auth.SchedulesWrite, Action: "schedule.pause", StoreTime: storeTime, Operation: huma.Operation{
+			OperationID: "pause-schedule", Method: http.MethodPost, Path: scheduleURL + "/pause", Tags: tags,
+			Summary: "Pause a schedule", Description: "No tick becomes a task until it is resumed. Tasks that were made run.",
+			Errors: errors,
+		}}, a.pauseSchedule),
+		Handle(Route{Scope: auth.SchedulesWrite, Action: "schedule.resume", StoreTime: storeTime, Operation: huma.Operation{
+			OperationID: "resume-schedule", Method: http.MethodPost, Path: scheduleURL + "/resume", Tags: tags,
+			Summary: "Resume a schedule", Description: "It goes on with its first tick after now: what it missed while it was paused does not run.",
+			Errors: errors,
+		}}, a.resumeSchedule),
+		Handle(Route{Scope: auth.SchedulesWrite, Action: "schedule.trigger", StoreTime: storeTime, Operation: huma.Operation{
+			OperationID: "trigger-schedule", Method: http.MethodPost, Path: scheduleURL + "/trigger", Tags: tags,
+			Summary:       "Run a schedule's task now",
+			Description:   "Makes one task beside the schedule, paused or not. The answer is the task.",
+			DefaultStatus: http.StatusAccepted,
+			Errors:        []int{http.StatusNotFound, http.StatusConflict},
+		}}, a.triggerSchedule),
+	}
 }
 
 type scheduleAnswer struct {

@@ -5,11 +5,10 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 	"github.com/labstack/echo/v4"
 
 	"github.com/backbeat-go/backbeat/internal/catalog"
@@ -100,45 +99,52 @@ type Config struct {
 // api holds what the handlers share.
 type api struct {
 	Config
-	huma.API
+	table    *table
+	schemas  huma.Registry // of the OpenAPI document
 	requests *requestReader
 	bulks    *bodyReader[bulkRequest]
 	waits    waits
 	refusals *refusals
-	scopes   map[route]string // of Routes
 }
 
-// New returns the handler of the whole API.
+// New returns the handler of the whole API. It panics if a route is not as the table wants it, or in the way of another.
 func New(cfg Config) http.Handler {
+	return withRequestID(below(cfg.Prefix, drainBodies(secure(cfg, newAPI(cfg).table.echo))))
+}
+
+func newAPI(cfg Config) *api {
 	cfg.MaxWaiters = cmp.Or(cfg.MaxWaiters, defaultMaxWaiters)
 	cfg.Heartbeat = cmp.Or(cfg.Heartbeat, defaultHeartbeat)
 	e := echo.New()
-	described := humaecho.New(e, describe(cfg.Version, cfg.Prefix))
-	schemas := described.OpenAPI().Components.Schemas
+	table := newTable(e, describe(cfg.Version, cfg.Prefix), &cfg)
+	schemas := table.OpenAPI().Components.Schemas
 	a := &api{
-		Config: cfg, API: described, waits: make(waits, cfg.MaxWaiters), refusals: newRefusals(cmp.Or(cfg.RefusalRate, defaultRefusalRate)),
+		Config: cfg, table: table, schemas: schemas,
+		waits: make(waits, cfg.MaxWaiters), refusals: newRefusals(cmp.Or(cfg.RefusalRate, defaultRefusalRate)),
 		requests: newRequestReader(cfg.Types, schemas), bulks: newBodyReader[bulkRequest](schemas, "BulkRequest"),
 	}
 	e.HTTPErrorHandler = a.handleError
+	if cfg.Meter != nil {
+		e.Pre(a.measure) // around all else
+	}
 	e.Use(unescapeParams, a.logRequests, a.audit, recoverPanics, a.authorize, a.limitRate, joinParams, requireForm, a.decodeBody, a.limitBody, a.waitEarly)
-	a.addCreation()
-	a.addTasks()
-	a.addEvents()
-	a.addBatch()
-	a.addBulk()
-	a.addTaskTypes()
-	a.addQueues()
-	a.addSchedules()
-	a.addBeat()
-	a.addWorkers()
-	a.addAudit()
-	a.addHealth()
-	a.addMetrics(e)
-	describeAnswers(a.OpenAPI())
-	describeNulls(a.OpenAPI())
-	a.addPages(e)
-	a.addRoutes(e)
-	return withRequestID(below(cfg.Prefix, drainBodies(secure(cfg, e))))
+	table.add(a.routes()...)
+	describeAnswers(table.OpenAPI())
+	describeNulls(table.OpenAPI())
+	table.add(openAPIRoute(table.OpenAPI(), cfg.Types.Types))
+	for _, routes := range cfg.Routes {
+		a.addRoutes(routes)
+	}
+	table.check()
+	return a
+}
+
+// routes returns all routes but that of the OpenAPI document, which describes them, and those of Config.Routes.
+func (a *api) routes() []Route {
+	return slices.Concat(
+		a.creationRoutes(), a.taskRoutes(), a.eventRoutes(), a.batchRoutes(), a.bulkRoutes(), a.taskTypeRoutes(), a.queueRoutes(),
+		a.scheduleRoutes(), a.beatRoutes(), a.workerRoutes(), a.auditRoutes(), a.healthRoutes(), a.metricsRoutes(), a.pageRoutes(),
+	)
 }
 
 // Server returns an HTTP server for the handler, with limits on what clients may take their time for. Streams of events set
@@ -152,47 +158,4 @@ func Server(handler http.Handler) *http.Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
-}
-
-// register describes a route to huma. Every route can answer with a fault of the client, of the store or of ours.
-func register[I, O any](a *api, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
-	op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusForbidden, http.StatusUnprocessableEntity,
-		http.StatusInternalServerError, http.StatusServiceUnavailable)
-	op.Security = []map[string][]string{} // none, which is more than to say nothing
-	if scope := scopeOf(op.Method, op.Path); scope != open {
-		op.Security = []map[string][]string{{bearerScheme: {scope}}}
-		op.Errors = append(op.Errors, http.StatusUnauthorized, http.StatusUnsupportedMediaType, http.StatusTooManyRequests)
-	}
-	if strings.HasPrefix(op.Path, "/v1/") {
-		op.Errors = append(op.Errors, http.StatusRequestEntityTooLarge, http.StatusRequestTimeout) // of any body, read or not
-	}
-	op.MaxBodyBytes = a.MaxBodyBytes + 1 // huma refuses what is as large as its limit
-	op.BodyReadTimeout = cmp.Or(a.BodyTimeout, 30*time.Second)
-	limit := storeTimeOf(op)
-	huma.Register(a.API, op, func(ctx context.Context, in *I) (*O, error) {
-		if limit > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, limit)
-			defer cancel()
-		}
-		out, err := handler(ctx, in)
-		if err != nil {
-			return nil, a.problemOf(ctx, err)
-		}
-		return out, nil
-	})
-}
-
-// storeTime is how long the store may take for all that a request asks of it.
-const storeTime = 4 * time.Second
-
-// storeTimeOf returns 0 for requests that have bounds of their own: those for tasks, which may wait or concern many, and the
-// deletion of a schedule, which waits for the beat.
-func storeTimeOf(op huma.Operation) time.Duration {
-	for _, prefix := range []string{"/v1/schedules", "/v1/beat", "/v1/audit"} {
-		if strings.HasPrefix(op.Path, prefix) && op.Method != http.MethodDelete {
-			return storeTime
-		}
-	}
-	return 0
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/backbeat-go/backbeat/internal/auth"
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/task"
 )
@@ -34,12 +35,12 @@ type taskTypesAnswer struct {
 	Body taskTypeList
 }
 
-func (a *api) addTaskTypes() {
-	register(a, huma.Operation{
+func (a *api) taskTypeRoutes() []Route {
+	return []Route{Handle(Route{Scope: auth.TasksRead, Operation: huma.Operation{
 		OperationID: "list-task-types", Method: http.MethodGet, Path: "/v1/task-types", Tags: []string{"Task types"},
 		Summary: "List task types", Description: "Each with its defaults and with the JSON Schemas of what it takes and gives. They are those that the API was built with, and those " +
 			"that workers run or have run within types.ttl.",
-	}, a.listTaskTypes)
+	}}, a.listTaskTypes)}
 }
 
 func (a *api) listTaskTypes(context.Context, *struct{}) (*taskTypesAnswer, error) {

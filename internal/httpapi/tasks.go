@@ -10,62 +10,66 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/backbeat-go/backbeat/internal/auth"
 	"github.com/backbeat-go/backbeat/task"
 )
 
 // maxWait is how long a request may wait for a task.
 const maxWait = time.Minute
 
-func (a *api) addTasks() {
+func (a *api) taskRoutes() []Route {
 	tags := []string{"Tasks"}
-	register(a, huma.Operation{
-		OperationID: "list-tasks", Method: http.MethodGet, Path: "/v1/tasks", Tags: tags,
-		Summary: "List tasks",
-		Description: "Queue by queue, in each state by state, and in each state the newest first. A page may be short, or even empty, " +
-			"and have a next_cursor all the same: it holds 8 MiB of payloads and results at most, unless one task has more.",
-	}, a.listTasks)
-	register(a, huma.Operation{
-		OperationID: "get-task", Method: http.MethodGet, Path: "/v1/tasks/{id}", Tags: tags,
-		Summary: "Ask how a task is doing",
-		Description: "With wait, the answer comes as soon as the task is over, or after that time with the task as it then is. " +
-			"304 if that is what the client has.",
-		Responses: map[string]*huma.Response{
-			"200": {Description: "The task.", Content: a.taskContent()},
-			"304": {Description: "The task is as If-None-Match says."},
-		},
-		Errors: []int{http.StatusNotFound, http.StatusTooManyRequests},
-	}, a.getTask)
-	get := a.OpenAPI().Paths["/v1/tasks/{id}"].Get
-	get.Responses["304"].Headers = map[string]*huma.Header{"ETag": get.Responses["200"].Headers["ETag"]} // huma knows it of one status
-	a.addSteering("cancel-task", "cancel", "Cancel a task",
-		"A task that does not run is canceled at once. One that runs has its context ended, ends as canceled, and is not tried again. A canceled task stays as it is.",
-		a.Tasks.Cancel)
-	a.addSteering("retry-task", "retry", "Try a finished task again",
-		"Puts a failed, canceled or expired task back into its queue, with all its retries.", a.Tasks.Retry)
-	a.addSteering("run-task", "run", "Run a waiting task now",
-		"Lets a scheduled, retrying or aggregating task start at once.", a.Tasks.Run)
-	register(a, huma.Operation{
-		OperationID: "delete-task", Method: http.MethodDelete, Path: "/v1/tasks/{id}", Tags: tags,
-		Summary: "Delete a task", Description: "Removes the task and its result. A running task must be canceled first.",
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, a.deleteTask)
+	return []Route{
+		Handle(Route{Scope: auth.TasksRead, Operation: huma.Operation{
+			OperationID: "list-tasks", Method: http.MethodGet, Path: "/v1/tasks", Tags: tags,
+			Summary: "List tasks",
+			Description: "Queue by queue, in each state by state, and in each state the newest first. A page may be short, or even empty, " +
+				"and have a next_cursor all the same: it holds 8 MiB of payloads and results at most, unless one task has more.",
+		}}, a.listTasks),
+		Handle(Route{Scope: auth.TasksRead, Complete: completeGet, Operation: huma.Operation{
+			OperationID: "get-task", Method: http.MethodGet, Path: "/v1/tasks/{id}", Tags: tags,
+			Summary: "Ask how a task is doing",
+			Description: "With wait, the answer comes as soon as the task is over, or after that time with the task as it then is. " +
+				"304 if that is what the client has.",
+			Responses: map[string]*huma.Response{
+				"200": {Description: "The task.", Content: a.taskContent()},
+				"304": {Description: "The task is as If-None-Match says."},
+			},
+			Errors: []int{http.StatusNotFound, http.StatusTooManyRequests},
+		}}, a.getTask),
+		control("cancel", "Cancel a task",
+			"A task that does not run is canceled at once. One that runs has its context ended, ends as canceled, and is not tried again. A canceled task stays as it is.",
+			a.Tasks.Cancel),
+		control("retry", "Try a finished task again",
+			"Puts a failed, canceled or expired task back into its queue, with all its retries.", a.Tasks.Retry),
+		control("run", "Run a waiting task now",
+			"Lets a scheduled, retrying or aggregating task start at once.", a.Tasks.Run),
+		Handle(Route{Scope: auth.TasksWrite, Action: "task.delete", Operation: huma.Operation{
+			OperationID: "delete-task", Method: http.MethodDelete, Path: "/v1/tasks/{id}", Tags: tags,
+			Summary: "Delete a task", Description: "Removes the task and its result. A running task must be canceled first.",
+			DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		}}, a.deleteTask),
+	}
+}
+
+// completeGet gives 304 the ETag, which huma knows of one status only.
+func completeGet(op *huma.Operation) {
+	op.Responses["304"].Headers = map[string]*huma.Header{"ETag": op.Responses["200"].Headers["ETag"]}
 }
 
 // taskContent describes the document of a task where huma does not see it.
 func (a *api) taskContent() map[string]*huma.MediaType {
-	schema := a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[taskDocument](), true, "TaskDocument")
+	schema := a.schemas.Schema(reflect.TypeFor[taskDocument](), true, "TaskDocument")
 	return map[string]*huma.MediaType{"application/json": {Schema: schema}}
 }
 
-// addSteering adds a call that does something to a task and answers with it.
-func (a *api) addSteering(
-	id, verb, summary, description string, act func(ctx context.Context, id string) (*task.Task, error),
-) {
-	register(a, huma.Operation{
-		OperationID: id, Method: http.MethodPost, Path: "/v1/tasks/{id}/" + verb, Tags: []string{"Tasks"},
+// control returns a route that changes the state of a task and answers with the task.
+func control(verb, summary, description string, act func(ctx context.Context, id string) (*task.Task, error)) Route {
+	return Handle(Route{Scope: auth.TasksWrite, Action: "task." + verb, Operation: huma.Operation{
+		OperationID: verb + "-task", Method: http.MethodPost, Path: "/v1/tasks/{id}/" + verb, Tags: []string{"Tasks"},
 		Summary: summary, Description: description + " 409 in any other state.",
 		Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, func(ctx context.Context, in *taskPath) (*taskAnswer, error) {
+	}}, func(ctx context.Context, in *taskPath) (*taskAnswer, error) {
 		t, err := act(ctx, in.ID)
 		if err != nil {
 			return nil, err

@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/backbeat-go/backbeat/internal/auth"
 )
 
 type workerDocument struct {
@@ -32,12 +34,12 @@ type workersAnswer struct {
 	Body workerList
 }
 
-func (a *api) addWorkers() {
-	register(a, huma.Operation{
+func (a *api) workerRoutes() []Route {
+	return []Route{Handle(Route{Scope: auth.QueuesRead, Operation: huma.Operation{
 		OperationID: "list-workers", Method: http.MethodGet, Path: "/v1/workers", Tags: []string{"Workers"},
 		Summary:     "List live workers",
 		Description: "As of their last heartbeat, which comes every 5 s. A worker that died is listed for up to 10 s more.",
-	}, a.listWorkers)
+	}}, a.listWorkers)}
 }
 
 func (a *api) listWorkers(ctx context.Context, _ *struct{}) (*workersAnswer, error) {
