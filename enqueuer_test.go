@@ -222,11 +222,11 @@ func testRefusals(ctx context.Context, t *testing.T, q client.Enqueuer, name str
 	} {
 		_, err := q.Submit(ctx, r)
 		refused, ok := errors.AsType[*client.Error](err)
-		if !ok || !errors.Is(err, client.ErrInvalid) || len(refused.Faults) != 1 {
+		if !ok || !errors.Is(err, client.ErrInvalid) || len(refused.Errors) != 1 {
 			t.Errorf("%s: %v", want, err)
 			continue
 		}
-		if got := refused.Faults[0].Location + ": " + refused.Faults[0].Message; !strings.HasPrefix(got, want) {
+		if got := refused.Errors[0].Location + ": " + refused.Errors[0].Message; !strings.HasPrefix(got, want) {
 			t.Errorf("refused with %q, want %q", got, want)
 		}
 	}

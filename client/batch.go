@@ -10,23 +10,23 @@ import (
 	"github.com/google/uuid"
 )
 
-// maxBatch is how many tasks the API takes at once.
+// maxBatch is the most tasks that the API accepts in one request.
 const maxBatch = 1000
 
-// BatchResult is what became of one task of a batch: Task or Err is set.
+// BatchResult is the result for one task of a batch: either Task or Err is set.
 type BatchResult struct {
-	// Task is the task as it stood when it was taken.
+	// Task is the task as enqueued.
 	Task *Task
-	// Err is why it was not taken: an *Error if the API refused it.
+	// Err says why the task was not enqueued. It is an *Error if the API refused the task.
 	Err error
 }
 
-// EnqueueBatch hands in as many tasks as you like, a thousand a call. The results are those of the requests, in order: one
-// that is at fault does not hinder the others. The error tells of a call that failed as a whole, or of
-// a store that went away in the midst of it; the tasks that were not taken because of it have it as their Err.
+// EnqueueBatch enqueues any number of tasks, a thousand per API request. The results are in the order of the requests. An
+// invalid request does not affect the others. The error is that of an API request that failed as a whole, or of a store
+// that became unavailable during it; it is also the Err of all tasks that were not enqueued because of it.
 //
-// A task without an ID gets one, by which the client knows it again if an answer is lost. For a task with an ID of your own
-// see ID.
+// A task without an ID gets one from the client, so that the request can be repeated safely if its answer is lost. See ID
+// for tasks with an ID of their own.
 func (c *Client) EnqueueBatch(ctx context.Context, requests []TaskRequest) ([]BatchResult, error) {
 	results := make([]BatchResult, len(requests))
 	for start := 0; start < len(requests); start += maxBatch {
@@ -41,20 +41,20 @@ func (c *Client) EnqueueBatch(ctx context.Context, requests []TaskRequest) ([]Ba
 	return results, nil
 }
 
-// batch is what goes in one call: tasks, and where their results belong.
+// batch holds the tasks of one API request, with pointers to their results.
 type batch []*batchTask
 
 type batchTask struct {
 	TaskRequest
-	ours   bool // the client made the ID up
-	result *BatchResult
+	generated bool // the client generated the ID
+	result    *BatchResult
 }
 
 func newBatch(requests []TaskRequest, results []BatchResult) batch {
 	b := make(batch, len(requests))
 	for i, request := range requests {
 		b[i] = &batchTask{request, request.ID == "", &results[i]}
-		if b[i].ours {
+		if b[i].generated {
 			b[i].ID = uuid.Must(uuid.NewV7()).String()
 		}
 	}
@@ -68,20 +68,20 @@ func (b batch) fail(err error) error {
 	return err
 }
 
-// enqueueBatch makes the call for a batch again as long as that may help, for the tasks that are still open.
+// enqueueBatch enqueues a batch, and repeats the request for the remaining tasks while that may help.
 func (c *Client) enqueueBatch(ctx context.Context, b batch) error {
-	again := call{safe: true} // by the IDs
+	repeatable := call{safe: true} // because of the IDs
 	for failures := 0; ; failures++ {
-		open, err := c.enqueueOnce(ctx, b, failures > 0)
+		remaining, err := c.enqueueOnce(ctx, b, failures > 0)
 		switch {
 		case errors.Is(err, ErrTooLarge) && len(b) > 1:
 			return c.enqueueHalves(ctx, b)
-		case err == nil && len(open) == 0:
+		case err == nil && len(remaining) == 0:
 			return nil
-		case err == nil: // the store has gone midway
-			b, err = open, open[0].result.Err
+		case err == nil: // the store became unavailable during the request
+			b, err = remaining, remaining[0].result.Err
 		}
-		if err := again.again(ctx, err, failures); err != nil {
+		if err := repeatable.awaitRetry(ctx, err, failures); err != nil {
 			return b.fail(err)
 		}
 	}
@@ -95,15 +95,15 @@ func (c *Client) enqueueHalves(ctx context.Context, b batch) error {
 	return c.enqueueBatch(ctx, b[half:])
 }
 
-// batchItem is an item of the API's answer.
+// batchItem is an item of the API's response.
 type batchItem struct {
 	Status int     `json:"status"`
 	Task   *Task   `json:"task"`
 	Error  problem `json:"error"`
 }
 
-// enqueueOnce makes the call once, and returns the tasks that are worth another.
-func (c *Client) enqueueOnce(ctx context.Context, b batch, repeated bool) (open batch, err error) {
+// enqueueOnce sends the request once, and returns the tasks for which a repetition may help.
+func (c *Client) enqueueOnce(ctx context.Context, b batch, repeated bool) (remaining batch, err error) {
 	requests := make([]*TaskRequest, len(b))
 	for i, t := range b {
 		requests[i] = &t.TaskRequest
@@ -127,12 +127,12 @@ func (c *Client) enqueueOnce(ctx context.Context, b batch, repeated bool) (open 
 		t.result.Task, t.result.Err = item.Task, item.err(r)
 		switch {
 		case item.Status == http.StatusServiceUnavailable:
-			open = append(open, t)
+			remaining = append(remaining, t)
 		case item.Status == http.StatusConflict && repeated:
 			c.resolve(ctx, t)
 		}
 	}
-	return open, nil
+	return remaining, nil
 }
 
 func (item *batchItem) err(r *call) error {
@@ -142,14 +142,14 @@ func (item *batchItem) err(r *call) error {
 	return item.Error.of(r, item.Status)
 }
 
-// resolve finds a task that an attempt has enqueued whose answer was lost.
+// resolve finds the task that an earlier attempt enqueued, whose answer was lost.
 func (c *Client) resolve(ctx context.Context, t *batchTask) {
-	if !t.ours {
-		t.result.Task, t.result.Err = c.taken(ctx, &t.TaskRequest, 0, t.result.Err)
+	if !t.generated {
+		t.result.Task, t.result.Err = c.enqueuedBefore(ctx, &t.TaskRequest, 0, t.result.Err)
 		return
 	}
 	found, err := c.Task(ctx, t.ID)
-	if errors.Is(err, ErrNotFound) { // it has come and gone
+	if errors.Is(err, ErrNotFound) { // the task has finished and was not kept
 		found, err = &Task{ID: t.ID, Type: t.Type, Queue: t.Queue}, nil
 	}
 	*t.result = BatchResult{found, err}

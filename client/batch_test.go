@@ -25,7 +25,7 @@ func TestABatchOfAnySize(t *testing.T) {
 	for i, r := range results {
 		switch {
 		case i == 1700:
-			if e, ok := errors.AsType[*client.Error](r.Err); !ok || r.Task != nil || e.Faults[0].Location != "body.tasks[700].queue" {
+			if e, ok := errors.AsType[*client.Error](r.Err); !ok || r.Task != nil || e.Errors[0].Location != "body.tasks[700].queue" {
 				t.Errorf("result %d: %v, %v", i, r.Task, r.Err)
 			}
 		case r.Err != nil || r.Task.ID != requests[i].ID:

@@ -5,47 +5,45 @@ import (
 	"net/http"
 )
 
-// BulkRequest does one thing to many tasks.
+// BulkRequest asks for an action on all tasks that a filter selects.
 type BulkRequest struct {
 	Action BulkAction `json:"action"`
 	Filter BulkFilter `json:"filter"`
-	// DryRun counts the tasks that the filter selects, and changes nothing.
+	// DryRun only counts the tasks.
 	DryRun bool `json:"dry_run,omitempty"`
 }
 
-// BulkAction is what a BulkRequest does.
+// BulkAction is the action of a BulkRequest.
 type BulkAction string
 
-// The actions, which do what the methods of Client do to one task.
+// The actions. They do to each task what Client.Cancel, Client.Retry and Client.Delete do to one.
 const (
 	BulkCancel BulkAction = "cancel"
 	BulkRetry  BulkAction = "retry"
 	BulkDelete BulkAction = "delete"
 )
 
-// BulkFilter selects the tasks that are in one of the queues, in one of the states and of one of the types. Empty fields
-// select all, but the API wants to be told something.
+// BulkFilter selects the tasks that are in one of the queues, in one of the states and of one of the types. An empty field
+// does not restrict the selection, but the API requires at least one of queues, states and types.
 type BulkFilter struct {
 	Queues []string `json:"queue,omitempty"`
 	States []State  `json:"state,omitempty"`
 	Types  []string `json:"type,omitempty"`
-	// OlderThan leaves the younger ones out.
+	// OlderThan excludes tasks that are younger. Default: tasks of any age.
 	OlderThan Duration `json:"older_than,omitempty"`
 }
 
-// BulkResult tells what a BulkRequest did.
+// BulkResult is the result of a BulkRequest.
 type BulkResult struct {
-	Action BulkAction `json:"action"`
-	DryRun bool       `json:"dry_run"`
-	// Matched is how many tasks the filter selected, Changed how many of them were changed, and Skipped how many were in no
-	// state, or not any more, for the action.
-	Matched int `json:"matched"`
-	Changed int `json:"changed"`
-	Skipped int `json:"skipped"`
+	Action  BulkAction `json:"action"`
+	DryRun  bool       `json:"dry_run"`
+	Matched int        `json:"matched"` // selected by the filter
+	Changed int        `json:"changed"`
+	Skipped int        `json:"skipped"` // selected, but in a state that does not allow the action
 }
 
-// Bulk does one thing to every task that a filter selects. It may take a while, and only ctx bounds it. What was done when it
-// fails stays done, and doing it again does the rest.
+// Bulk takes an action on every task that a filter selects. It may take long; only ctx bounds it. If it fails, some tasks may
+// have been changed; repeating it changes the rest.
 func (c *Client) Bulk(ctx context.Context, request BulkRequest) (*BulkResult, error) {
 	r, err := send(http.MethodPost, tasksPath+"/bulk", request)
 	if err != nil {

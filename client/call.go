@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// call is a request to the API.
+// call is a request to the API, with the rules for repeating it.
 type call struct {
 	method, path string
 	query        url.Values
 	header       http.Header
 	body         []byte // JSON, or none
-	// safe calls do no harm when they are done twice.
+	// safe: the call can be made twice without harm.
 	safe bool
-	// unsure is set when an attempt has failed that may have been done all the same.
+	// unsure: an attempt failed after the API may have executed it.
 	unsure bool
-	// patient calls are for those who wait anyway, and sit out a longer outage.
+	// patient: the call is repeated more often, to survive a longer outage.
 	patient bool
-	// waits is for how long the API is asked to wait before it answers.
+	// waits is how long the API is asked to wait before it responds.
 	waits time.Duration
-	// unbounded calls may take as long as their context lets them.
+	// unbounded: only the context bounds the call.
 	unbounded bool
 }
 
@@ -33,7 +33,7 @@ func get(path string, query url.Values) *call {
 	return &call{method: http.MethodGet, path: path, query: query, safe: true}
 }
 
-// send makes a call that changes something. Its body is encoded now, so that every attempt sends the same.
+// send returns a call that changes something. The body is encoded once, so that every attempt sends the same.
 func send(method, path string, body any) (*call, error) {
 	r := &call{method: method, path: path, header: http.Header{}}
 	if body == nil {
@@ -48,14 +48,14 @@ func send(method, path string, body any) (*call, error) {
 	return r, nil
 }
 
-// answer is what the API said to a call.
-type answer struct {
+// response is the API's response to a call.
+type response struct {
 	header http.Header
 	body   []byte
 }
 
-// attempt makes a call once. What is no success is an *Error.
-func (c *Client) attempt(ctx context.Context, r *call) (*answer, error) {
+// attempt makes a call once. It returns an *Error for a status other than 2xx.
+func (c *Client) attempt(ctx context.Context, r *call) (*response, error) {
 	if !r.unbounded {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.timeout+r.waits)
@@ -68,12 +68,12 @@ func (c *Client) attempt(ctx context.Context, r *call) (*answer, error) {
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		return nil, fmt.Errorf("read the answer to %s %s: %w", r.method, r.path, err)
+		return nil, fmt.Errorf("read the response to %s %s: %w", r.method, r.path, err)
 	}
-	return &answer{res.Header, body}, nil
+	return &response{res.Header, body}, nil
 }
 
-// open makes a call once and leaves the body of the answer to be read. What is no success is an *Error.
+// open makes a call once and returns the response with an open body. It returns an *Error for a status other than 2xx.
 func (c *Client) open(ctx context.Context, r *call) (*http.Response, error) {
 	u := c.base + r.path
 	if len(r.query) > 0 {
@@ -96,16 +96,17 @@ func (c *Client) open(ctx context.Context, r *call) (*http.Response, error) {
 	return nil, newError(r, res, problemBody(res))
 }
 
-// problemBody reads the body of an answer that is no success. The status is known, and half a problem is none.
+// problemBody reads the body of a response with a status other than 2xx. It ignores read errors: the status is known, and
+// newError ignores a truncated problem document.
 func problemBody(res *http.Response) []byte {
 	if res.StatusCode == http.StatusSwitchingProtocols {
-		return nil // the body is the connection, and reading it heeds no context
+		return nil // the body is the connection, and reading it ignores the context
 	}
 	body, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	return body
 }
 
-// do makes a call and decodes what it answers with.
+// do makes a call and decodes the response.
 func do[T any](ctx context.Context, c *Client, r *call) (T, error) {
 	v, _, err := doFull[T](ctx, c, r)
 	return v, err
@@ -117,7 +118,7 @@ func doFull[T any](ctx context.Context, c *Client, r *call) (v T, header http.He
 		return v, nil, err
 	}
 	if err := json.Unmarshal(a.body, &v); err != nil {
-		return v, nil, fmt.Errorf("%s %s was not answered as an API of Backbeat does: %w", r.method, r.path, err)
+		return v, nil, fmt.Errorf("decode the response to %s %s, which is not that of a Backbeat API: %w", r.method, r.path, err)
 	}
 	return v, a.header, nil
 }

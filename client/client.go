@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// Client calls one API. It is safe for concurrent use, and needs no closing.
+// Client is a client of one API. It is safe for concurrent use, and need not be closed.
 type Client struct {
-	base      string // without a slash at its end
+	base      string // without a trailing slash
 	http      *http.Client
 	userAgent string
-	// authorize shows the API who calls. It is a function so that no %+v prints the key.
+	// authorize adds the credentials to a request. It is a function so that %+v does not print the key.
 	authorize func(http.Header)
-	// timeout bounds an attempt of a call, so that an API that takes connections and answers nothing is found out.
+	// timeout bounds an attempt of a call, in case the API accepts connections but does not respond.
 	timeout time.Duration
-	// silence is how long an event stream may say nothing before it counts as broken.
+	// silence is the time without data after which an event stream counts as broken.
 	silence time.Duration
 }
 
@@ -28,7 +28,7 @@ const (
 	streamSilence = 45 * time.Second // three heartbeats of the API
 )
 
-// Option changes how a Client is made.
+// Option is an option of New.
 type Option func(*options)
 
 type options struct {
@@ -38,23 +38,23 @@ type options struct {
 	plainHTTP bool
 }
 
-// WithKey shows the API who calls: by an API key or a JWT. Default: none, for an API that has no keys.
+// WithKey sets the API key or JWT that authenticates the client. Default: none, for an API without authentication.
 func WithKey(key string) Option { return func(o *options) { o.key = key } }
 
-// WithHTTPClient sets what makes the requests, for a proxy or certificates of one's own. Redirects are not followed,
-// whatever it says about them, and a Timeout of it ends waits and streams early. Default: a client with the settings of
+// WithHTTPClient sets the HTTP client, for example to use a proxy or custom certificates. Its CheckRedirect is ignored:
+// redirects are not followed. Its Timeout, if set, also ends waits and streams. Default: a client that uses
 // http.DefaultTransport.
 func WithHTTPClient(h *http.Client) Option { return func(o *options) { o.http = h } }
 
-// WithUserAgent names the program that calls, for the logs of what lies between. Default: backbeat-go.
+// WithUserAgent sets the User-Agent header. Default: backbeat-go.
 func WithUserAgent(name string) Option { return func(o *options) { o.userAgent = name } }
 
-// WithPlainHTTP lets the key go over http:// to other machines, where whoever is on the way can read it: for a network that
-// is encrypted by other means.
+// WithPlainHTTP allows sending the key unencrypted, over http://, to other machines. Use it only on a network that is
+// encrypted by other means. Default: New returns an error.
 func WithPlainHTTP() Option { return func(o *options) { o.plainHTTP = true } }
 
-// New returns a client for the API at a base URL such as https://backbeat.example.com. It returns an error for what is no such
-// URL, and for a key that would go over http:// to another machine, unless WithPlainHTTP allows it.
+// New returns a client for the API at a base URL such as https://backbeat.example.com. It returns an error for an invalid
+// URL, and for a key that would be sent over http:// to another machine, unless WithPlainHTTP allows that.
 func New(baseURL string, opts ...Option) (*Client, error) {
 	o := options{http: &http.Client{}, userAgent: "backbeat-go"}
 	for _, opt := range opts {
@@ -65,10 +65,10 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 		return nil, err
 	}
 	if o.key != "" && !o.plainHTTP && base.Scheme == "http" && !isLoopback(base.Hostname()) {
-		return nil, fmt.Errorf("the key would go to %s unencrypted: use https://, or allow it with WithPlainHTTP", base.Host)
+		return nil, fmt.Errorf("the key would be sent to %s unencrypted: use https://, or allow it with WithPlainHTTP", base.Host)
 	}
 	h := *o.http
-	// The API redirects nobody. What does is a login page, or a proxy that turns a POST into a GET.
+	// The API does not redirect. A redirect comes from a login page, or from a proxy, and would turn a POST into a GET.
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	c := &Client{
 		base: strings.TrimRight(base.String(), "/"), http: &h, userAgent: o.userAgent, timeout: callTimeout, silence: streamSilence,
@@ -85,9 +85,9 @@ func parseBase(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return nil, errors.New("the server's address is not a URL such as https://backbeat.example.com") // text may hold a password
+		return nil, errors.New("the server's address is not a URL such as https://backbeat.example.com") // text may contain a password
 	case u.User != nil:
-		return nil, errors.New("the server's URL holds a user or password; pass the key with WithKey instead")
+		return nil, errors.New("the server's URL contains a user or password; pass the key with WithKey instead")
 	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "":
 		return nil, fmt.Errorf("%q is not a URL such as https://backbeat.example.com", text)
 	}

@@ -8,7 +8,7 @@ import (
 
 type enqueuerKey struct{}
 
-// Middleware lets handlers find q with From. Workers have it around all of them.
+// Middleware makes q available to handlers through From. Workers apply it to all their handlers.
 func Middleware(q Enqueuer) task.Middleware {
 	return func(next task.Func) task.Func {
 		return func(ctx context.Context, payload []byte) ([]byte, error) {
@@ -17,8 +17,8 @@ func Middleware(q Enqueuer) task.Middleware {
 	}
 }
 
-// From returns the Enqueuer of the worker that called a handler with ctx, so that a handler can enqueue tasks. It is nil
-// outside of handlers.
+// From returns the Enqueuer of the worker that called the handler with ctx, so that the handler can enqueue tasks. It
+// returns nil outside of a handler.
 func From(ctx context.Context) Enqueuer {
 	q, _ := ctx.Value(enqueuerKey{}).(Enqueuer)
 	return q

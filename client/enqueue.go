@@ -12,59 +12,61 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// Enqueuer enqueues tasks, and tells how they have ended. A *Client is one over HTTP, a *backbeat.Client one straight to
-// Redis, and a *backbeattest.Recorder one for tests. All of them check requests alike, and refuse them with an *Error.
+// Enqueuer enqueues tasks and returns their results. *Client does so over HTTP, *backbeat.Client directly in Redis, and
+// *backbeattest.Recorder in tests. All of them validate requests in the same way, and refuse them with an *Error.
 type Enqueuer interface {
-	// Submit enqueues a task and returns it as it stands; with Wait, as it is when it is over or that time is.
+	// Submit enqueues a task and returns its current state. With r.Wait, it first waits until the task has finished or
+	// that time has passed.
 	Submit(ctx context.Context, r TaskRequest) (*Task, error)
-	// EnqueueBatch enqueues many tasks. The results are those of the requests, in order. The error tells of a call that
+	// EnqueueBatch enqueues many tasks. The results are in the order of the requests. The error is that of a call that
 	// failed as a whole.
 	EnqueueBatch(ctx context.Context, requests []TaskRequest) ([]BatchResult, error)
-	// Task returns a task. One that is not there, or not any more: ErrNotFound.
+	// Task returns a task, or ErrNotFound if it does not exist or is no longer kept.
 	Task(ctx context.Context, id string) (*Task, error)
-	// Wait waits until the task is over, however long that takes, and returns it.
+	// Wait waits without a limit until the task has finished, and returns it.
 	Wait(ctx context.Context, id string) (*Task, error)
 }
 
-// Enqueue enqueues a task of a type by its name, with a payload that encodes to JSON, or nil. It returns the task as it stands.
+// Enqueue enqueues a task of the type with the name typ and returns its current state. The payload is nil or encodes to JSON.
 func (c *Client) Enqueue(ctx context.Context, typ string, payload any, opts ...TaskOption) (*Task, error) {
 	return c.Submit(ctx, NewRequest(typ, payload, opts...))
 }
 
-// Submit enqueues the task that is asked for, and returns it as it stands.
-func (c *Client) Submit(ctx context.Context, asked TaskRequest) (*Task, error) {
-	key := asked.IdempotencyKey
-	if key == "" && asked.ID == "" {
+// Submit enqueues a task and returns its current state. With request.Wait, it first waits until the task has finished or
+// that time has passed.
+func (c *Client) Submit(ctx context.Context, request TaskRequest) (*Task, error) {
+	key := request.IdempotencyKey
+	if key == "" && request.ID == "" {
 		key = uuid.NewString()
 	}
-	r, err := asked.call(key)
+	r, err := request.call(key)
 	if err != nil {
 		return nil, err
 	}
 	t, err := do[*Task](ctx, c, r)
 	if key == "" && r.unsure && errors.Is(err, ErrConflict) {
-		return c.taken(ctx, &asked, asked.Wait, err)
+		return c.enqueuedBefore(ctx, &request, request.Wait, err)
 	}
 	return t, err
 }
 
-// Enqueue enqueues a task of a type that is defined in Go. It returns the task as it stands; Result reads its result once it
-// is over.
+// Enqueue enqueues a task of a type that is defined in Go and returns its current state. Result decodes the result of the
+// finished task.
 func Enqueue[In, Out any](
 	ctx context.Context, q Enqueuer, def task.Definition[In, Out], in In, opts ...TaskOption,
 ) (*Task, error) {
 	return q.Submit(ctx, Request(def, in, opts...))
 }
 
-// Request asks for a task of a type that is defined in Go, for EnqueueBatch.
+// Request returns a request, for EnqueueBatch, for a task of a type that is defined in Go.
 func Request[In, Out any](def task.Definition[In, Out], in In, opts ...TaskOption) TaskRequest {
 	r := NewRequest(def.Name, in, opts...)
 	r.Definition = def.Type
 	return r
 }
 
-// Run enqueues a task of a type that is defined in Go, waits until it is over, and returns its result. If the task
-// ended without one, the error is a *TaskError. If ctx ends first, the task goes on, and the error names it.
+// Run enqueues a task of a type that is defined in Go, waits until it has finished, and returns its result. If the task did
+// not succeed, the error is a *TaskError. If ctx ends first, the task continues, and the error contains its ID.
 func Run[In, Out any](
 	ctx context.Context, q Enqueuer, def task.Definition[In, Out], in In, opts ...TaskOption,
 ) (out Out, err error) {
@@ -81,13 +83,13 @@ func Run[In, Out any](
 	return Result(def, t)
 }
 
-// Result returns the result of a task that is over. If it ended without one, the error is a *TaskError.
+// Result returns the result of a finished task. If the task did not succeed, the error is a *TaskError.
 func Result[In, Out any](def task.Definition[In, Out], t *Task) (out Out, err error) {
 	switch {
 	case t.Type != def.Name && !slices.Contains(def.Aliases, t.Type):
-		return out, fmt.Errorf("task %s is a %s, not a %s", t.ID, t.Type, def.Name)
+		return out, fmt.Errorf("task %s has the type %s, not %s", t.ID, t.Type, def.Name)
 	case !t.State.Terminal():
-		return out, fmt.Errorf("task %s is not over: it is %s", t.ID, t.State)
+		return out, fmt.Errorf("task %s has not finished: it is %s", t.ID, t.State)
 	case t.State != Succeeded:
 		return out, t.Err()
 	case len(t.Result) == 0:

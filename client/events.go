@@ -13,12 +13,12 @@ import (
 	"github.com/tmaxmax/go-sse"
 )
 
-// maxEvent bounds what an event may hold. It is far beyond the payload and result that any API takes.
+// maxEvent bounds the size of an event, in bytes. It is far larger than any payload and result that an API accepts.
 const maxEvent = 64 << 20
 
-// Events follows a task: it yields the task as it is now, then as it is after each change of its state and its progress,
-// and ends when the task is over. Changes in quick succession may come as one. A stream that breaks is taken up again where
-// it broke. An error ends it: ctx's, or ErrNotFound for a task that is not there any more.
+// Events follows a task: it yields the current task, then the task after each change of state or progress, and ends when
+// the task has finished. Changes in quick succession may be combined. A broken stream is resumed where it broke. An error
+// ends the iteration: that of ctx, or ErrNotFound for a task that no longer exists.
 func (c *Client) Events(ctx context.Context, id string) iter.Seq2[*Task, error] {
 	return func(yield func(*Task, error) bool) {
 		s := &stream{c: c, id: id, yield: yield, call: get(taskPath(id)+"/events", nil)}
@@ -28,7 +28,7 @@ func (c *Client) Events(ctx context.Context, id string) iter.Seq2[*Task, error] 
 			if s.done {
 				return
 			}
-			if err := s.call.again(ctx, err, s.failures); err != nil {
+			if err := s.call.awaitRetry(ctx, err, s.failures); err != nil {
 				yield(nil, fmt.Errorf("follow task %s: %w", id, err))
 				return
 			}
@@ -37,42 +37,42 @@ func (c *Client) Events(ctx context.Context, id string) iter.Seq2[*Task, error] 
 	}
 }
 
-// stream is one iteration over Events, across connections.
+// stream is one iteration of Events. It may use several connections.
 type stream struct {
 	c     *Client
 	id    string
 	yield func(*Task, error) bool
 	call  *call
-	// failures counts the connections since the last event.
+	// failures counts the failed connections since the last event.
 	failures int
 	done     bool
 }
 
-// follow reads one connection to its end. It returns why that came, unless the stream is done.
+// follow reads one connection to its end. Unless the stream is done, it returns why the connection ended.
 func (s *stream) follow(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	// A connection that was cut off on the way breaks for nobody, but its heartbeats stay away.
-	alarm := time.AfterFunc(s.c.silence, func() { cancel(errSilent) })
-	defer alarm.Stop()
-	err := s.read(ctx, alarm)
+	// A lost connection may not return an error, but no more heartbeats arrive on it.
+	timer := time.AfterFunc(s.c.silence, func() { cancel(errSilent) })
+	defer timer.Stop()
+	err := s.read(ctx, timer)
 	if errors.Is(context.Cause(ctx), errSilent) {
 		return errSilent
 	}
 	return err
 }
 
-var errSilent = errors.New("the stream has fallen silent")
+var errSilent = errors.New("no data arrives on the stream")
 
-func (s *stream) read(ctx context.Context, alarm *time.Timer) error {
+func (s *stream) read(ctx context.Context, timer *time.Timer) error {
 	res, err := s.c.open(ctx, s.call)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
-	for event, err := range sse.Read(&signOfLife{res.Body, alarm, s.c.silence}, &sse.ReadConfig{MaxEventSize: maxEvent}) {
+	for event, err := range sse.Read(&timerReader{res.Body, timer, s.c.silence}, &sse.ReadConfig{MaxEventSize: maxEvent}) {
 		if err == nil {
-			err = s.take(event)
+			err = s.handle(event)
 		}
 		if err != nil || s.done {
 			return err
@@ -81,14 +81,14 @@ func (s *stream) read(ctx context.Context, alarm *time.Timer) error {
 	return io.ErrUnexpectedEOF
 }
 
-// take passes an event on. An error means that the connection is broken, or the task gone.
-func (s *stream) take(event sse.Event) error {
+// handle yields the task of an event. It returns an error if the event is truncated or the task was deleted.
+func (s *stream) handle(event sse.Event) error {
 	if event.Type == "deleted" {
 		return (&problem{Detail: "the task was deleted"}).of(s.call, http.StatusNotFound)
 	}
 	var t Task
 	if err := json.Unmarshal([]byte(event.Data), &t); err != nil {
-		return err // it was cut off in the middle
+		return err // truncated
 	}
 	s.failures = 0
 	s.call.header.Set("Last-Event-Id", event.LastEventID)
@@ -96,15 +96,15 @@ func (s *stream) take(event sse.Event) error {
 	return nil
 }
 
-// signOfLife puts an alarm off whenever something arrives.
-type signOfLife struct {
+// timerReader resets a timer after each read.
+type timerReader struct {
 	io.Reader
-	alarm *time.Timer
+	timer *time.Timer
 	after time.Duration
 }
 
-func (r *signOfLife) Read(p []byte) (int, error) {
+func (r *timerReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
-	r.alarm.Reset(r.after)
+	r.timer.Reset(r.after)
 	return n, err
 }

@@ -72,7 +72,7 @@ func ExampleClient_Enqueue() {
 	}
 	_, err = c.Enqueue(context.Background(), "http.request", map[string]any{"url": "ftp://example.com"}, client.Queue("urgent"))
 	if refused, ok := errors.AsType[*client.Error](err); ok && errors.Is(err, client.ErrInvalid) {
-		for _, fault := range refused.Faults {
+		for _, fault := range refused.Errors {
 			fmt.Printf("%s: %s\n", fault.Location, fault.Message)
 		}
 	}

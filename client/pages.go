@@ -13,10 +13,10 @@ type page[T any] struct {
 	NextCursor string `json:"next_cursor"`
 }
 
-// defaultPageSize is how many items a call for a page asks for.
+// defaultPageSize is the default number of items on a page.
 const defaultPageSize = 200
 
-// pages goes through a list page by page, as far as the caller does. An error ends it.
+// pages iterates over a list and fetches each page when it is needed. An error ends the iteration.
 func pages[T any](ctx context.Context, c *Client, path string, query url.Values, size int) iter.Seq2[T, error] {
 	if size <= 0 {
 		size = defaultPageSize
@@ -42,7 +42,7 @@ func pages[T any](ctx context.Context, c *Client, path string, query url.Values,
 	}
 }
 
-// pageQuery leaves the query as it is: whoever iterates twice begins anew.
+// pageQuery returns a copy of query with limit and cursor, so that an iterator can be used again.
 func pageQuery(query url.Values, size int, cursor string) url.Values {
 	q := url.Values{"limit": {strconv.Itoa(size)}}
 	for name, values := range query {

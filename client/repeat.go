@@ -11,32 +11,32 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// pauses are the ones between the attempts of a call.
+// pauses is the backoff between the attempts of a call.
 var pauses = task.Backoff{Base: 200 * time.Millisecond, Cap: 10 * time.Second}
 
-// How often a call is attempted. The pauses between five attempts last 1.5 s on average, those between 15 one minute.
+// The most attempts of a call. The pauses between 5 attempts take 1.5 s on average, those between 15 attempts one minute.
 const (
 	attempts        = 5
 	patientAttempts = 15
 )
 
-// repeat makes a call until it succeeds, it is not worth or not safe to try again, or ctx ends.
-func (c *Client) repeat(ctx context.Context, r *call) (*answer, error) {
+// repeat makes a call until it succeeds, a repetition is useless or unsafe, or ctx ends.
+func (c *Client) repeat(ctx context.Context, r *call) (*response, error) {
 	for failures := 0; ; failures++ {
 		a, err := c.attempt(ctx, r)
 		if err == nil {
 			return a, nil
 		}
-		if err := r.again(ctx, err, failures); err != nil {
+		if err := r.awaitRetry(ctx, err, failures); err != nil {
 			return nil, err
 		}
 		r.unsure = r.unsure || !notDone(err)
 	}
 }
 
-// again pauses before the next attempt of a call whose newest one failed with err, and returns an error if there is to be
-// none.
-func (r *call) again(ctx context.Context, err error, failures int) error {
+// awaitRetry pauses before the next attempt of a call whose last attempt failed with err. It returns an error if the call
+// must not be repeated.
+func (r *call) awaitRetry(ctx context.Context, err error, failures int) error {
 	limit := attempts
 	if r.patient {
 		limit = patientAttempts
@@ -46,10 +46,10 @@ func (r *call) again(ctx context.Context, err error, failures int) error {
 	}
 	pause := pauses.Delay(failures)
 	if e, ok := errors.AsType[*Error](err); ok {
-		pause += e.RetryAfter // the jitter keeps callers apart that were all told the same
+		pause += e.RetryAfter // plus jitter, because many callers may have got the same RetryAfter
 	}
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < pause {
-		return err // and not what the caller knows: that the time is over
+		return err // more useful than the DeadlineExceeded that would follow
 	}
 	if ctxErr := sleep(ctx, pause); ctxErr != nil {
 		return fmt.Errorf("%w, after: %w", ctxErr, err)
@@ -57,7 +57,7 @@ func (r *call) again(ctx context.Context, err error, failures int) error {
 	return nil
 }
 
-// mayRepeat reports whether another attempt may do better than one that failed with err, and does no harm.
+// mayRepeat reports whether another attempt after err may succeed, and is safe.
 func (r *call) mayRepeat(err error) bool {
 	if notDone(err) {
 		return true
@@ -73,7 +73,7 @@ func (r *call) mayRepeat(err error) bool {
 	return r.safe
 }
 
-// notDone reports whether an attempt that failed with err has certainly changed nothing and may do better the next time.
+// notDone reports whether an attempt that failed with err has certainly changed nothing, and may succeed if repeated.
 func notDone(err error) bool {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Status == http.StatusTooManyRequests
@@ -82,7 +82,7 @@ func notDone(err error) bool {
 	return ok && dial.Op == "dial"
 }
 
-// sleep returns ctx's error if that ends first.
+// sleep waits for d. It returns the error of ctx if that ends first.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

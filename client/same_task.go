@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// taken returns the task that an earlier attempt has enqueued, whose answer was lost, after a later one was refused because
-// the id is taken. If another task has the id, or none any more, the error is that of the refusal.
-func (c *Client) taken(ctx context.Context, asked *TaskRequest, wait time.Duration, refused error) (*Task, error) {
-	r := get(taskPath(asked.ID), nil)
+// enqueuedBefore returns the task that an earlier attempt enqueued, after its answer was lost and a later attempt was
+// refused because the id is taken. If a different task has the id, or no task any more, it returns the error refused.
+func (c *Client) enqueuedBefore(ctx context.Context, request *TaskRequest, wait time.Duration, refused error) (*Task, error) {
+	r := get(taskPath(request.ID), nil)
 	if wait = wait.Truncate(time.Second); wait > 0 {
 		r.query, r.waits = url.Values{"wait": {Duration(wait).String()}}, wait
 	}
@@ -24,26 +24,26 @@ func (c *Client) taken(ctx context.Context, asked *TaskRequest, wait time.Durati
 		return nil, refused
 	case err != nil:
 		return nil, err
-	case !asked.describes(found):
+	case !request.describes(found):
 		return nil, refused
 	}
 	return found, nil
 }
 
-// describes reports whether a task is what was asked for, as far as a task shows it.
-func (asked *TaskRequest) describes(t *Task) bool {
-	return t.ID == asked.ID && t.Type == asked.Type &&
-		(asked.Queue == "" || t.Queue == asked.Queue) &&
-		(asked.MaxRetries == nil || t.MaxRetries == *asked.MaxRetries) &&
-		maps.Equal(t.Metadata, asked.Metadata) && samePayload(asked.Payload, t.Payload)
+// describes reports whether t is the requested task, as far as the fields of t show it.
+func (request *TaskRequest) describes(t *Task) bool {
+	return t.ID == request.ID && t.Type == request.Type &&
+		(request.Queue == "" || t.Queue == request.Queue) &&
+		(request.MaxRetries == nil || t.MaxRetries == *request.MaxRetries) &&
+		maps.Equal(t.Metadata, request.Metadata) && samePayload(request.Payload, t.Payload)
 }
 
-func samePayload(asked any, has json.RawMessage) bool {
-	data, err := json.Marshal(asked)
-	return err == nil && reflect.DeepEqual(decoded(data), decoded(has))
+func samePayload(requested any, actual json.RawMessage) bool {
+	data, err := json.Marshal(requested)
+	return err == nil && reflect.DeepEqual(decoded(data), decoded(actual))
 }
 
-// decoded returns JSON as values that can be compared. No payload is an empty object to every task.
+// decoded returns JSON as values that can be compared. A missing payload is the same as an empty object.
 func decoded(data []byte) (v any) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()

@@ -88,7 +88,7 @@ func TestASchedule(t *testing.T) {
 func TestAScheduleDocument(t *testing.T) {
 	c, ctx := connect(t, server), within(t)
 	_, err := c.PutScheduleDocument(ctx, "document", json.RawMessage(`{"every": "1s", "task": {"type": "debug.noop"}, "max_runs": 0}`))
-	if e, ok := errors.AsType[*client.Error](err); !ok || len(e.Faults) != 1 || e.Faults[0].Location != "body.max_runs" {
+	if e, ok := errors.AsType[*client.Error](err); !ok || len(e.Errors) != 1 || e.Errors[0].Location != "body.max_runs" {
 		t.Errorf("error %v", err)
 	}
 }

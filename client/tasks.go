@@ -12,23 +12,23 @@ const tasksPath = "/v1/tasks"
 
 func taskPath(id string) string { return tasksPath + "/" + url.PathEscape(id) }
 
-// Task asks how a task is doing. A task that is not there, or not any more: ErrNotFound.
+// Task returns a task, or ErrNotFound if it does not exist or is no longer kept.
 func (c *Client) Task(ctx context.Context, id string) (*Task, error) {
 	return do[*Task](ctx, c, get(taskPath(id), nil))
 }
 
-// TaskFilter selects the tasks that are in one of the queues, in one of the states and of one of the types. Empty fields
-// select all.
+// TaskFilter selects the tasks that are in one of the queues, in one of the states and of one of the types. An empty field
+// does not restrict the selection.
 type TaskFilter struct {
 	Queues []string
 	States []State
 	Types  []string
-	// PageSize is how many tasks are fetched at a time, 1 to 1000. Default: 200.
+	// PageSize is the number of tasks that are fetched at a time, 1 to 1000. Default: 200.
 	PageSize int
 }
 
-// Tasks lists tasks, page by page as you go: queue by queue, in each state by state, and in each state the newest first. An
-// error ends the list.
+// Tasks iterates over tasks by queue, within a queue by state, and within a state newest first. It fetches them page by
+// page. An error ends the iteration.
 func (c *Client) Tasks(ctx context.Context, f TaskFilter) iter.Seq2[*Task, error] {
 	query := url.Values{"queue": f.Queues, "type": f.Types}
 	for _, state := range f.States {
@@ -37,25 +37,27 @@ func (c *Client) Tasks(ctx context.Context, f TaskFilter) iter.Seq2[*Task, error
 	return pages[*Task](ctx, c, tasksPath, query, f.PageSize)
 }
 
-// Cancel ends a task that is not over: at once if it does not run; else its context ends, and it ends as Canceled. A task that
-// is over and was not canceled: ErrConflict.
+// Cancel cancels an unfinished task. A task that is not running becomes Canceled at once. The context of a running task
+// ends, and the task becomes Canceled when its handler returns. The error is ErrConflict for a task that has finished in
+// another state.
 func (c *Client) Cancel(ctx context.Context, id string) (*Task, error) {
-	return c.steer(ctx, id, "cancel")
+	return c.taskAction(ctx, id, "cancel")
 }
 
-// Retry puts a failed, canceled or expired task back into its queue, with all its retries. A task in another state:
-// ErrConflict.
+// Retry puts a failed, canceled or expired task back into its queue, with all its retries. The error is ErrConflict for a
+// task in another state.
 func (c *Client) Retry(ctx context.Context, id string) (*Task, error) {
-	return c.steer(ctx, id, "retry")
+	return c.taskAction(ctx, id, "retry")
 }
 
-// RunNow lets a scheduled, retrying or aggregating task start at once. A task in another state: ErrConflict.
+// RunNow starts a scheduled, retrying or aggregating task without further delay. The error is ErrConflict for a task in
+// another state.
 func (c *Client) RunNow(ctx context.Context, id string) (*Task, error) {
-	return c.steer(ctx, id, "run")
+	return c.taskAction(ctx, id, "run")
 }
 
-// steer does not count as safe: what was done the first time makes the second a conflict, or is done twice.
-func (c *Client) steer(ctx context.Context, id, verb string) (*Task, error) {
+// taskAction makes a call that is not safe to repeat: the second time, it has another effect or is a conflict.
+func (c *Client) taskAction(ctx context.Context, id, verb string) (*Task, error) {
 	r, err := send(http.MethodPost, taskPath(id)+"/"+verb, nil)
 	if err != nil {
 		return nil, err
@@ -63,12 +65,13 @@ func (c *Client) steer(ctx context.Context, id, verb string) (*Task, error) {
 	return do[*Task](ctx, c, r)
 }
 
-// Delete removes a task and its result. A running task: ErrConflict; cancel it first.
+// Delete deletes a task and its result. The error is ErrConflict for a running task, which must be canceled first.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	return c.remove(ctx, taskPath(id), nil)
 }
 
-// remove is safe to repeat, but that the repetition finds nothing where an attempt has removed it whose answer was lost.
+// remove makes a DELETE call. Not found counts as success in a repetition: an earlier attempt, whose answer was lost, has
+// deleted the resource.
 func (c *Client) remove(ctx context.Context, path string, conditions []Condition) error {
 	r, err := send(http.MethodDelete, path, nil)
 	if err != nil {
@@ -81,7 +84,7 @@ func (c *Client) remove(ctx context.Context, path string, conditions []Condition
 		if err == nil || failures > 0 && errors.Is(err, ErrNotFound) {
 			return nil
 		}
-		if err := r.again(ctx, err, failures); err != nil {
+		if err := r.awaitRetry(ctx, err, failures); err != nil {
 			return err
 		}
 	}

@@ -77,12 +77,12 @@ func TestRunThatIsGivenUpLeavesTheTask(t *testing.T) {
 	}
 }
 
-func TestResultWantsTheRightTaskThatIsOver(t *testing.T) {
+func TestResultErrors(t *testing.T) {
 	for want, task := range map[string]*client.Task{
-		"not over":  {Type: "debug.sleep", State: client.Running},
-		"debug.noo": {Type: "debug.noop", State: client.Succeeded},
-		"decode":    {Type: "debug.sleep", State: client.Succeeded, Result: json.RawMessage(`{"slept":7}`)},
-		"expired":   {Type: "debug.sleep", State: client.Expired},
+		"not finished": {Type: "debug.sleep", State: client.Running},
+		"debug.noo":    {Type: "debug.noop", State: client.Succeeded},
+		"decode":       {Type: "debug.sleep", State: client.Succeeded, Result: json.RawMessage(`{"slept":7}`)},
+		"expired":      {Type: "debug.sleep", State: client.Expired},
 	} {
 		if _, err := client.Result(tasks.DebugSleep, task); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
@@ -151,7 +151,7 @@ func TestErrorsTellWhatIsWrong(t *testing.T) {
 	_, err := c.Enqueue(ctx, "http.request", map[string]any{"url": "nonsense"})
 	e, ok := errors.AsType[*client.Error](err)
 	if !ok || !errors.Is(err, client.ErrInvalid) || e.Status != 422 || e.Title != "Unprocessable Entity" || e.RequestID == "" || e.Detail == "" ||
-		len(e.Faults) != 1 || e.Faults[0].Location != "body.payload.url" || e.Method != http.MethodPost || e.Path != "/v1/tasks" {
+		len(e.Errors) != 1 || e.Errors[0].Location != "body.payload.url" || e.Method != http.MethodPost || e.Path != "/v1/tasks" {
 		t.Errorf("%#v", e)
 	}
 	for name, call := range map[string]func(id string) error{

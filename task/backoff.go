@@ -6,30 +6,29 @@ import (
 	"time"
 )
 
-// Backoff is how long a failed task waits for its next try: a random time between 0 and
-// min(Cap, Base × 2ⁿ) after n failures before this one. That is "full jitter": failures that came
-// together do not come together again. It is the variant that Marc Brooker's "Exponential Backoff and
-// Jitter" (AWS Architecture Blog, 2015) finds to cost least work. A Backoff without both waits not at all.
+// Backoff sets how long a failed task waits for its next attempt: a random time between 0 and min(Cap, Base × 2ⁿ) after n
+// earlier failures. This is the "full jitter" of Marc Brooker's "Exponential Backoff and Jitter" (AWS Architecture Blog,
+// 2015): tasks that failed together are not retried together. The zero Backoff retries at once.
 type Backoff struct {
 	Base time.Duration // the first retry comes within this; default 2 s if Cap is set
 	Cap  time.Duration // no retry waits longer than this; default 10 min, or Base if that is longer
 }
 
-// DefaultBackoff is used by types that set none. Its first retry comes within 2 s.
+// DefaultBackoff is the backoff of types that set none. Its first retry comes within 2 s.
 var DefaultBackoff = Backoff{Base: 2 * time.Second, Cap: 10 * time.Minute}
 
-// Delay returns the time to wait after a failure that n failures came before.
+// Delay returns the time to wait after a failure with n earlier failures.
 func (b Backoff) Delay(n int) time.Duration {
 	b = b.withDefaults()
 	ceiling := b.Cap
-	// Cap is shifted down, not Base up: 1<<n overflows long before n reaches the retries a task may have.
+	// The comparison shifts Cap down rather than Base up, because Base<<n overflows for large n.
 	if b.Base <= b.Cap>>n {
 		ceiling = b.Base << n
 	}
 	return rand.N(min(ceiling, math.MaxInt64-1) + 1)
 }
 
-// withDefaults sets the field that is missing beside the other one.
+// withDefaults sets the default of a field if only the other one is set.
 func (b Backoff) withDefaults() Backoff {
 	b.Base, b.Cap = max(b.Base, 0), max(b.Cap, 0)
 	switch {

@@ -11,7 +11,7 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-func TestBackoffNeverWaitsLongerThanItsFormula(t *testing.T) {
+func TestBackoffStaysBelowItsCeiling(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ceilings := rapid.Int64Range(1, int64(task.MaxDelay))
 		b := task.Backoff{
@@ -19,7 +19,7 @@ func TestBackoffNeverWaitsLongerThanItsFormula(t *testing.T) {
 			Cap:  time.Duration(ceilings.Draw(t, "cap")),
 		}
 		n := rapid.IntRange(0, 2*task.MaxRetriesLimit).Draw(t, "failures before")
-		// min(Cap, Base × 2ⁿ) in numbers that cannot overflow.
+		// min(Cap, Base × 2ⁿ), computed without overflow.
 		ceiling := new(big.Int).Lsh(big.NewInt(int64(b.Base)), uint(n))
 		if most := big.NewInt(int64(b.Cap)); ceiling.Cmp(most) > 0 {
 			ceiling = most
@@ -30,7 +30,7 @@ func TestBackoffNeverWaitsLongerThanItsFormula(t *testing.T) {
 	})
 }
 
-// Full jitter draws from the whole range: 1000 draws that all miss one half of it have a chance of 2⁻¹⁰⁰⁰.
+// Full jitter draws from the whole range. The probability that 1000 draws all miss one half of it is 2⁻⁹⁹⁹.
 func TestBackoffUsesItsWholeRange(t *testing.T) {
 	b := task.Backoff{Base: time.Second, Cap: time.Minute}
 	for n, ceiling := range map[int]time.Duration{0: time.Second, 3: 8 * time.Second, 6: time.Minute, 1000: time.Minute} {
@@ -45,8 +45,8 @@ func TestBackoffUsesItsWholeRange(t *testing.T) {
 	}
 }
 
-// A missing field has a default, or else a type that sets only the other would retry without any wait.
-func TestBackoffWithOneFieldWaits(t *testing.T) {
+// A missing field gets its default. Otherwise a type that sets only the other field would retry without a pause.
+func TestBackoffWithOneFieldSet(t *testing.T) {
 	tests := []struct {
 		name    string
 		backoff task.Backoff
@@ -68,7 +68,7 @@ func TestBackoffWithOneFieldWaits(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var longest time.Duration
-			for range 1000 { // all below one half: a chance of 2⁻¹⁰⁰⁰
+			for range 1000 { // the probability that all are below one half is 2⁻¹⁰⁰⁰
 				longest = max(longest, tt.backoff.Delay(tt.n))
 			}
 			if longest > tt.ceiling || longest < tt.ceiling/2 {

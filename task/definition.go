@@ -7,11 +7,11 @@ import (
 	"reflect"
 )
 
-// None is the payload of a type that takes nothing, or the result of one that returns nothing.
+// None is the payload of a type without a payload, or the result of a type without a result.
 type None struct{}
 
-// Validator is implemented by payloads with rules that a schema cannot say. Locations are relative to
-// the payload: "url", "headers.Host".
+// Validator is implemented by payloads with rules that a JSON Schema cannot express. Locations are relative to the payload:
+// "url", "headers.Host".
 type Validator interface {
 	Validate() []ValidationError
 }
@@ -19,11 +19,11 @@ type Validator interface {
 // Definition is a task type with its Go types: In is the payload, Out the result.
 type Definition[In, Out any] struct{ *Type }
 
-// Define makes a task type. The schemas, and so the validation, come from the fields of In and Out. A field is required
-// unless its json tag has omitempty or omitzero, and no others are allowed. Further tags say more of it: doc, example,
-// default, enum, format, pattern with patternDescription, minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf,
-// minLength, maxLength, minItems, maxItems, uniqueItems, minProperties, maxProperties and nullable, as in JSON Schema. Define
-// panics on tags that make no sense, so that a program with a broken type does not start.
+// Define returns a task type. Its JSON Schemas, and so its validation, are derived from the fields of In and Out. A field is
+// required unless its json tag has omitempty or omitzero; other properties are not allowed. These struct tags work as in
+// JSON Schema: doc (the description), example, default, enum, format, pattern with patternDescription, minimum, maximum,
+// exclusiveMinimum, exclusiveMaximum, multipleOf, minLength, maxLength, minItems, maxItems, uniqueItems, minProperties,
+// maxProperties and nullable. Define panics on invalid tags, so that a program with such a type does not start.
 func Define[In, Out any](name string, opts ...Option) Definition[In, Out] {
 	t := &Type{
 		Name:       name,
@@ -46,7 +46,7 @@ func Define[In, Out any](name string, opts ...Option) Definition[In, Out] {
 	return d
 }
 
-// Request asks for a task of this type with the payload in.
+// Request returns a request for a task of this type with the payload in. It returns an error if in cannot be encoded.
 func (d Definition[In, Out]) Request(in In) (Request, error) {
 	payload, err := json.Marshal(in)
 	if err != nil {
@@ -55,17 +55,17 @@ func (d Definition[In, Out]) Request(in In) (Request, error) {
 	return Request{Type: d.Name, Payload: payload}, nil
 }
 
-// Handle says that run runs the tasks of the type, inside the middleware, the first of which is outermost. A payload that
-// does not fit the type is a permanent failure.
+// Handle returns a handler that runs the tasks of the type with run. The first middleware is the outermost one. An invalid
+// payload is a permanent failure.
 func (d Definition[In, Out]) Handle(run func(ctx context.Context, in In) (Out, error), use ...Middleware) *Handler {
 	return &Handler{Type: d.Type, Run: Wrap(d.run(run), use...)}
 }
 
 func (d Definition[In, Out]) run(run func(ctx context.Context, in In) (Out, error)) Func {
 	return func(ctx context.Context, payload []byte) ([]byte, error) {
-		// Another client may have put the task into Redis past the API's validation.
-		if faults := d.Validate(payload); len(faults) > 0 {
-			return nil, Permanent(Invalid(faults...))
+		// The task may come from a stock asynq client, which does not validate it.
+		if invalid := d.Validate(payload); len(invalid) > 0 {
+			return nil, Permanent(Invalid(invalid...))
 		}
 		in, err := d.decode(payload)
 		if err != nil {
@@ -88,7 +88,7 @@ func (d Definition[In, Out]) run(run func(ctx context.Context, in In) (Out, erro
 
 func (d Definition[In, Out]) decode(payload []byte) (In, error) {
 	var in In
-	// Each payload gets defaults of its own: the decoder writes into the slices and maps that it finds.
+	// The defaults are set anew for each payload, because the decoder writes into existing slices and maps.
 	if err := setDefaults(reflect.ValueOf(&in).Elem()); err != nil {
 		return in, err
 	}
@@ -98,8 +98,8 @@ func (d Definition[In, Out]) decode(payload []byte) (In, error) {
 		}
 	}
 	if v, ok := any(&in).(Validator); ok {
-		if faults := v.Validate(); len(faults) > 0 {
-			return in, Invalid(faults...)
+		if invalid := v.Validate(); len(invalid) > 0 {
+			return in, Invalid(invalid...)
 		}
 	}
 	return in, nil

@@ -14,7 +14,7 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-func TestDefineFillsInWhatOptionsLeaveOpen(t *testing.T) {
+func TestDefineDefaults(t *testing.T) {
 	typ := task.Define[task.None, task.None]("test.plain")
 	if typ.Queue != "" || typ.MaxRetries != 3 || typ.Timeout != 30*time.Minute || typ.Retention != nil ||
 		typ.Backoff != task.DefaultBackoff || typ.Debug || typ.Description != "" {
@@ -22,7 +22,7 @@ func TestDefineFillsInWhatOptionsLeaveOpen(t *testing.T) {
 	}
 }
 
-func TestDefineTakesOptions(t *testing.T) {
+func TestDefineOptions(t *testing.T) {
 	backoff := task.Backoff{Base: time.Minute, Cap: time.Hour}
 	typ := task.Define[task.None, task.None]("test.all", task.Describe("All of them."), task.Queue("low"), task.MaxRetries(0),
 		task.Timeout(time.Second), task.Retention(0), task.Retry(backoff), task.Debug())
@@ -46,7 +46,7 @@ type defaultsIn struct {
 	Plain string `json:"plain,omitempty"`
 }
 
-// decoded runs payload through a handler and returns what the handler was given.
+// decoded runs a handler with the payload and returns the value that the handler got.
 func decoded[In any](t *testing.T, d task.Definition[In, task.None], payload string) In {
 	t.Helper()
 	var got In
@@ -60,7 +60,7 @@ func decoded[In any](t *testing.T, d task.Definition[In, task.None], payload str
 	return got
 }
 
-func TestDefaultsFillWhatAPayloadLeavesOut(t *testing.T) {
+func TestDefaultsOfMissingFields(t *testing.T) {
 	d := task.Define[defaultsIn, task.None]("test.defaults")
 	nine := 9
 	all := defaultsIn{Text: "one, two", Number: 7, Ratio: 0.5, Flag: true, List: []int{1, 2, 3}, Pointer: &nine}
@@ -81,8 +81,8 @@ func TestDefaultsFillWhatAPayloadLeavesOut(t *testing.T) {
 	}
 }
 
-// Handlers run side by side, and one payload must not become the default of the next.
-func TestDefaultsAreEachPayloadsOwn(t *testing.T) {
+// The values of one payload must not become the defaults of the next.
+func TestDefaultsAreNotShared(t *testing.T) {
 	d := task.Define[defaultsIn, task.None]("test.defaults")
 	first := decoded(t, d, `{"list": [99], "pointer": 99}`)
 	first.List[0] = 100
@@ -94,7 +94,7 @@ func TestDefaultsAreEachPayloadsOwn(t *testing.T) {
 	}
 }
 
-func TestDefinePanicsOnTagsThatMakeNoSense(t *testing.T) {
+func TestDefinePanicsOnInvalidTags(t *testing.T) {
 	type wrongDefault struct {
 		Number int `json:"number,omitempty" default:"seven"`
 	}
@@ -115,7 +115,7 @@ func TestDefinePanicsOnTagsThatMakeNoSense(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
 				if recover() == nil {
-					t.Error("Define took it")
+					t.Error("Define accepted it")
 				}
 			}()
 			defineIt()
@@ -139,7 +139,7 @@ type orderOut struct {
 	Route string `json:"route"`
 }
 
-func TestHandlerTurnsJSONIntoJSON(t *testing.T) {
+func TestHandlerDecodesAndEncodesJSON(t *testing.T) {
 	d := task.Define[orderIn, orderOut]("test.order")
 	result, err := d.Handle(func(_ context.Context, in orderIn) (orderOut, error) {
 		return orderOut{in.From + "-" + in.To}, nil
@@ -162,8 +162,8 @@ func TestHandlerReturnsNothingForNone(t *testing.T) {
 	}
 }
 
-// Other clients write to the same queues and know nothing of our types.
-func TestHandlerFailsABadPayloadForGood(t *testing.T) {
+// Stock asynq clients enqueue tasks without validation.
+func TestInvalidPayloadIsPermanentFailure(t *testing.T) {
 	d := task.Define[orderIn, orderOut]("test.order")
 	handler := d.Handle(func(context.Context, orderIn) (orderOut, error) {
 		t.Error("the handler ran")
@@ -189,7 +189,7 @@ func TestHandlerFailsABadPayloadForGood(t *testing.T) {
 	}
 }
 
-func TestHandlerPassesErrorsOn(t *testing.T) {
+func TestHandlerReturnsErrors(t *testing.T) {
 	d := task.Define[task.None, orderOut]("test.fails")
 	broken := errors.New("broken")
 	result, err := d.Handle(func(context.Context, task.None) (orderOut, error) {
@@ -200,7 +200,7 @@ func TestHandlerPassesErrorsOn(t *testing.T) {
 	}
 }
 
-func TestAResultThatIsNoJSONFailsForGood(t *testing.T) {
+func TestUnencodableResultIsPermanentFailure(t *testing.T) {
 	type out struct {
 		Ratio float64 `json:"ratio"`
 	}
@@ -213,7 +213,7 @@ func TestAResultThatIsNoJSONFailsForGood(t *testing.T) {
 	}
 }
 
-func TestRequestCarriesThePayload(t *testing.T) {
+func TestRequest(t *testing.T) {
 	d := task.Define[orderIn, orderOut]("test.order")
 	req, err := d.Request(orderIn{"a", "b"})
 	if err != nil || req.Type != "test.order" || string(req.Payload) != `{"from":"a","to":"b"}` {
@@ -221,11 +221,11 @@ func TestRequestCarriesThePayload(t *testing.T) {
 	}
 	odd := task.Define[map[string]any, task.None]("test.odd")
 	if _, err := odd.Request(map[string]any{"f": math.Inf(1)}); err == nil || !strings.Contains(err.Error(), "test.odd") {
-		t.Errorf("a payload that is no JSON: %v", err)
+		t.Errorf("a payload that cannot be encoded: %v", err)
 	}
 }
 
-func TestPayloadMayBeKeptToTheLetter(t *testing.T) {
+func TestRawPayloadIsUnchanged(t *testing.T) {
 	type in struct {
 		Any json.RawMessage `json:"any"`
 	}

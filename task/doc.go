@@ -8,19 +8,19 @@
 //
 //	handler := Welcome.Handle(func(ctx context.Context, in WelcomeIn) (task.None, error) { … })
 //
-// [Define] makes a type: a name, the Go types of payload and result, and defaults. The struct tags are the validation.
-// [Definition.Handle] binds a function to it; programs and workers take the [Handler]. Types of other languages are made of JSON
-// Schemas, with [NewType].
+// [Define] returns a type with a name, the Go types of payload and result, and defaults. The struct tags define the
+// validation. [Definition.Handle] binds a function to the type; programs and workers run the resulting [Handler]. [NewType]
+// returns a type that is defined by JSON Schemas, for example in another language.
 //
-// In a handler, [Info] tells the id and the attempt, and [Progress] reports how far it is. The error that it returns decides what
-// happens next: any error is tried again, [Permanent] is not, [RetryAfter] sets the delay, [Snooze] spends no attempt.
-// [Middleware] wraps handlers.
+// In a handler, [Info] returns the task's ID and attempt, and [Progress] reports progress. The error that the handler returns
+// decides what happens next: any error is retried, except that [Permanent] is not; [RetryAfter] sets the delay; [Snooze]
+// postpones the task without spending an attempt. [Middleware] wraps handlers.
 //
-// A task travels like this:
+// A task goes through these steps:
 //
-//	Request ──checked against its Type──▶ Task ──broker──▶ queue ──worker──▶ Handler ──▶ result or Failure
+//	Request ──validated by its Type──▶ Task ──broker──▶ queue ──worker──▶ Handler ──▶ result or Failure
 //
-// A Task is always in exactly one State; docs/states.md draws them and what moves a task from one to the next.
+// A Task is always in exactly one State; docs/states.md shows the states and their transitions.
 //
-// The package imports no queue, no Redis and no web framework, and changes nothing in the process.
+// The package does not import Redis, asynq or a web framework, and does not change process-wide state.
 package task

@@ -12,7 +12,7 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-func TestDurationIsWrittenAsPeopleDo(t *testing.T) {
+func TestDurationString(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0:                          "0s",
 		time.Nanosecond:            "1ns",
@@ -28,12 +28,12 @@ func TestDurationIsWrittenAsPeopleDo(t *testing.T) {
 		20*time.Hour + time.Minute: "20h1m",
 	} {
 		if got := task.Duration(d).String(); got != want {
-			t.Errorf("%s is written %q, want %q", d, got, want)
+			t.Errorf("%s: got %q, want %q", d, got, want)
 		}
 	}
 }
 
-func TestDurationComesBackFromJSON(t *testing.T) {
+func TestDurationJSONRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := task.Duration(rapid.Int64Range(0, math.MaxInt64).Draw(t, "ns"))
 		data, err := json.Marshal(want)
@@ -47,24 +47,24 @@ func TestDurationComesBackFromJSON(t *testing.T) {
 	})
 }
 
-func TestDurationRefuses(t *testing.T) {
+func TestInvalidDurations(t *testing.T) {
 	for _, text := range []string{`""`, `"10"`, `"ten"`, `"-1s"`, `"9999999999h"`, `10`, `{}`, `true`} {
 		d := task.Duration(7)
 		if err := json.Unmarshal([]byte(text), &d); err == nil {
-			t.Errorf("%s was read as %s", text, d)
+			t.Errorf("%s was decoded as %s", text, d)
 		}
 	}
 }
 
-func TestDurationLeavesNullAlone(t *testing.T) {
+func TestDurationIgnoresNull(t *testing.T) {
 	d := task.Duration(7)
 	if err := json.Unmarshal([]byte("null"), &d); err != nil || d != 7 {
 		t.Errorf("null made it %d, %v", d, err)
 	}
 }
 
-// Whatever String writes, a payload must be able to say: the schema's pattern and the parser agree.
-func TestDurationFitsItsOwnSchema(t *testing.T) {
+// The results of String must be valid in payloads: the schema's pattern and the parser agree.
+func TestDurationStringMatchesSchema(t *testing.T) {
 	type payload struct {
 		For task.Duration `json:"for"`
 	}
@@ -80,7 +80,8 @@ func TestDurationFitsItsOwnSchema(t *testing.T) {
 	})
 }
 
-// FuzzDuration: what is taken is written so that it is taken again, for the same time, and as the document says.
+// FuzzDuration checks that every accepted text has a String form that is accepted, has the same value and matches the
+// schema.
 func FuzzDuration(f *testing.F) {
 	for _, seed := range []string{
 		"90s", "1h30m", "0", "0s", "-1s", "+1s", ".5s", "1.s", "1.5h", "2562047h47m16.854775807s", "2562047h47m16.854775808s", "1ns", "1us", "1µs", "1μs",

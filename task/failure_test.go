@@ -72,7 +72,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-func TestNoErrorStaysNone(t *testing.T) {
+func TestNilErrors(t *testing.T) {
 	if err := task.Permanent(nil); err != nil {
 		t.Errorf("Permanent(nil) = %v", err)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// Every tag of a struct that says what a value must be like.
+// TestTagsAreEnforced covers all struct tags that restrict values.
 func TestTagsAreEnforced(t *testing.T) {
 	type inner struct {
 		Link string `json:"link,omitempty" format:"uri"`
@@ -41,7 +41,7 @@ func TestTagsAreEnforced(t *testing.T) {
 	}
 	def := task.Define[in, task.None]("test.tags")
 	if strings.Contains(string(def.PayloadSchema()), "A-Za-z") {
-		t.Errorf("patterns of formats are shown: %s", def.PayloadSchema())
+		t.Errorf("the schema contains the patterns of formats: %s", def.PayloadSchema())
 	}
 	for field, values := range map[string]struct{ good, bad []string }{
 		"uri": {
@@ -79,7 +79,7 @@ func TestTagsAreEnforced(t *testing.T) {
 			}
 			for _, f := range faults {
 				if !strings.HasPrefix(f.Location, "payload."+field) {
-					t.Errorf("%s: %s: the fault is at %s", field, value, f.Location)
+					t.Errorf("%s: %s: the location is %s", field, value, f.Location)
 				}
 			}
 		}

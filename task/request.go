@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Request is what a caller asks for. Only Type is required; nil and zero mean the type's default.
+// Request is a request to enqueue a task. Only Type is required; nil and zero mean the type's default.
 type Request struct {
 	Type       string
 	Payload    json.RawMessage
@@ -24,13 +24,13 @@ type Request struct {
 	Callback   *Callback
 }
 
-// Bounds of a request.
+// Bounds of the fields of a request.
 const (
 	MaxRetriesLimit = 1000
 	MinTimeout      = time.Millisecond
 	MaxTimeout      = 7 * 24 * time.Hour
 	MaxRetention    = 10 * 365 * 24 * time.Hour
 	MaxDelay        = 10 * 365 * 24 * time.Hour
-	// ReservedMetadata begins the keys that Backbeat keeps for itself.
+	// ReservedMetadata is the prefix of the metadata keys that Backbeat reserves for itself.
 	ReservedMetadata = "backbeat-"
 )

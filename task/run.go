@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// RunInfo tells a handler which run it is.
+// RunInfo describes an attempt to its handler.
 type RunInfo struct {
 	ID         string
 	Type       string
@@ -14,7 +14,7 @@ type RunInfo struct {
 	Attempt    int // 1 for the first
 	MaxRetries int
 	Metadata   map[string]string
-	Schedule   *Tick // nil unless a schedule made the task
+	Schedule   *Tick // nil unless a schedule enqueued the task
 	CreatedAt  time.Time
 }
 
@@ -25,14 +25,13 @@ type run struct {
 	report func(Report)
 }
 
-// NewContext returns a context in which Info and Progress work. report is called by the handler's
-// goroutines, perhaps several at once.
+// NewContext returns a context for which Info and Progress work. Progress calls report, perhaps from several goroutines at
+// once.
 func NewContext(ctx context.Context, info RunInfo, report func(Report)) context.Context {
 	return context.WithValue(ctx, runKey{}, &run{info, report})
 }
 
-// Info returns what the handler that was called with ctx may know of its run; the zero RunInfo outside
-// of a handler.
+// Info returns the RunInfo of the attempt whose handler was called with ctx, and the zero RunInfo outside of a handler.
 func Info(ctx context.Context) RunInfo {
 	if r, ok := ctx.Value(runKey{}).(*run); ok {
 		return r.info
@@ -40,9 +39,8 @@ func Info(ctx context.Context) RunInfo {
 	return RunInfo{}
 }
 
-// Progress tells how far the run has come, in percent from 0 to 100, and what it is doing. It may be
-// called as often as is convenient: the newest report wins, and reports in quick succession cost no
-// traffic. Outside of a handler it does nothing.
+// Progress reports the progress of the attempt in percent, from 0 to 100, with a message. It may be called often: reports in
+// quick succession are combined, and the last one wins. Outside of a handler it does nothing.
 func Progress(ctx context.Context, percent float64, message string) {
 	if r, ok := ctx.Value(runKey{}).(*run); ok {
 		r.report(Report{Percent: min(max(percent, 0), 100), Message: message})

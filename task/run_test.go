@@ -9,7 +9,7 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-func TestAHandlerSeesItsRunAndReportsProgress(t *testing.T) {
+func TestInfoAndProgress(t *testing.T) {
 	info := task.RunInfo{ID: "a", Type: "test.run", Attempt: 2, Schedule: &task.Tick{ScheduleID: "s"}}
 	var reports []task.Report
 	ctx := task.NewContext(t.Context(), info, func(r task.Report) { reports = append(reports, r) })
@@ -27,7 +27,7 @@ func TestAHandlerSeesItsRunAndReportsProgress(t *testing.T) {
 	}
 }
 
-func TestOutsideOfAHandlerThereIsNoRun(t *testing.T) {
+func TestInfoAndProgressOutsideOfAHandler(t *testing.T) {
 	task.Progress(t.Context(), 50, "nobody listens") // must not panic
 	if diff := cmp.Diff(task.RunInfo{}, task.Info(t.Context())); diff != "" {
 		t.Errorf("Info (-want +got):\n%s", diff)

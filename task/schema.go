@@ -19,23 +19,24 @@ func schemaFor[T any]() *jsonschema.Schema {
 	return s
 }
 
-// Validate checks a payload against the type's schema and then against its Go type. Locations are those
-// of a request: payload.url.
+// Validate checks a payload against the type's schema and then against its Go type. Locations begin with payload:
+// payload.url.
 func (t *Type) Validate(payload []byte) []ValidationError {
 	document := payload
 	if len(document) == 0 {
 		document = []byte("{}")
 	}
-	if faults := violations(t.payload, "payload", document); len(faults) > 0 {
-		return faults
+	if found := violations(t.payload, "payload", document); len(found) > 0 {
+		return found
 	}
 	if t.decode == nil {
 		return nil
 	}
-	return decodeFaults(t.decode(payload))
+	return decodeErrors(t.decode(payload))
 }
 
-// ValidateResult checks a result against the type's schema; empty is none. Locations begin with result: result.total.
+// ValidateResult checks a result against the type's schema; an empty result is none. Locations begin with result:
+// result.total.
 func (t *Type) ValidateResult(result []byte) []ValidationError {
 	switch {
 	case t.result == nil && len(result) == 0:
@@ -48,7 +49,7 @@ func (t *Type) ValidateResult(result []byte) []ValidationError {
 	return violations(t.result, "result", result)
 }
 
-// violations are what is wrong with JSON, called name, by its schema.
+// violations validates data against a schema. Locations begin with name.
 func violations(s *jsonschema.Schema, name string, data []byte) []ValidationError {
 	var value any
 	err := json.Unmarshal(data, &value)
@@ -58,23 +59,23 @@ func violations(s *jsonschema.Schema, name string, data []byte) []ValidationErro
 	if err != nil {
 		return []ValidationError{{name, "is not JSON: " + err.Error()}}
 	}
-	found := s.Validate(value)
-	faults := make([]ValidationError, len(found))
-	for i, v := range found {
-		faults[i] = ValidationError{inside(name, v.Location), v.Message}
+	violated := s.Validate(value)
+	found := make([]ValidationError, len(violated))
+	for i, v := range violated {
+		found[i] = ValidationError{join(name, v.Location), v.Message}
 	}
-	return faults
+	return found
 }
 
-// inside puts the name of the whole before the location of a part.
-func inside(whole, part string) string {
-	if part == "" || part[0] == '[' {
-		return whole + part
+// join returns the location of a field inside the field name.
+func join(name, location string) string {
+	if location == "" || location[0] == '[' {
+		return name + location
 	}
-	return whole + "." + part
+	return name + "." + location
 }
 
-// DecodeError makes a ValidationError of an error of the decoding of JSON. It leaves out the value at fault, which may be a secret.
+// DecodeError returns the ValidationError for an error of json.Unmarshal. It omits the invalid value, which may be a secret.
 func DecodeError(err error) ValidationError {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return ValidationError{wrong.Field, "is out of range or of the wrong type"}
@@ -82,21 +83,21 @@ func DecodeError(err error) ValidationError {
 	return ValidationError{Message: err.Error()}
 }
 
-func decodeFaults(err error) []ValidationError {
+func decodeErrors(err error) []ValidationError {
 	if err == nil {
 		return nil
 	}
-	faults := []ValidationError{DecodeError(err)}
+	found := []ValidationError{DecodeError(err)}
 	if invalid, ok := errors.AsType[*Error](err); ok {
-		faults = slices.Clone(invalid.Faults)
+		found = slices.Clone(invalid.Faults)
 	}
-	for i, f := range faults {
-		faults[i].Location = strings.TrimSuffix("payload."+f.Location, ".")
+	for i, e := range found {
+		found[i].Location = strings.TrimSuffix("payload."+e.Location, ".")
 	}
-	return faults
+	return found
 }
 
-// setDefaults fills the fields of a struct from their default tags, nested structs included.
+// setDefaults sets the fields of a struct to the values of their default tags, including those of nested structs.
 func setDefaults(v reflect.Value) error {
 	if v.Kind() != reflect.Struct {
 		return nil

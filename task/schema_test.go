@@ -44,8 +44,8 @@ func TestSchemaDocumentsAPayload(t *testing.T) {
 		}}}`)
 }
 
-// Whoever reads a schema over HTTP has this one document only.
-func TestSchemaHoldsTheTypesThatItRefersTo(t *testing.T) {
+// A client of the API gets a single document, so a schema must not refer to others.
+func TestSchemaIsSelfContained(t *testing.T) {
 	type Leaf struct {
 		Name string `json:"name"`
 	}
@@ -79,12 +79,12 @@ func TestSchemaHoldsTheTypesThatItRefersTo(t *testing.T) {
 		"properties": {"best": {"$ref": "#/$defs/Leaf"}}, "$defs": {"Leaf": `+leaf+`}}`)
 }
 
-func TestSchemaOfNothing(t *testing.T) {
+func TestSchemaOfNone(t *testing.T) {
 	d := task.Define[task.None, task.None]("test.none")
 	checkDocument(t, d.PayloadSchema(), `{"type": "object", "additionalProperties": false}`)
 }
 
-func TestResultsAreChecked(t *testing.T) {
+func TestValidateResult(t *testing.T) {
 	type out struct {
 		Total int `json:"total" minimum:"0"`
 	}
@@ -109,7 +109,7 @@ func TestResultsAreChecked(t *testing.T) {
 			got = faults[0].Location
 		}
 		if got != c.want {
-			t.Errorf("%s with the result %s: a fault at %q, want %q", c.typ.Name, c.result, got, c.want)
+			t.Errorf("%s with the result %s: an error at %q, want %q", c.typ.Name, c.result, got, c.want)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-func TestStatesAndWhichAreTerminal(t *testing.T) {
+func TestTerminalStates(t *testing.T) {
 	terminal := map[task.State]bool{
 		"scheduled": false, "aggregating": false, "pending": false, "running": false, "retrying": false,
 		"succeeded": true, "failed": true, "canceled": true, "expired": true,

@@ -12,16 +12,15 @@ import (
 	"github.com/backbeat-go/backbeat/internal/jsonschema"
 )
 
-// Type is a task type with its Go types erased: what an API, a broker and a schedule need to know of it.
-// Definitions make Types.
+// Type is a task type without its Go types, for code that handles all types alike. Define and NewType return Types.
 type Type struct {
 	Name string
-	// Aliases are further names, such as older ones, under which tasks of the type may be enqueued and are run.
+	// Aliases are other names of the type, such as older ones, under which its tasks can be enqueued too.
 	Aliases     []string
 	Description string
-	// Debug types exist only where debugging is allowed.
+	// Debug types exist only in programs that enable debug tasks.
 	Debug bool
-	// Internal types are for tasks that Backbeat makes itself. No caller can ask for one.
+	// Internal types are for tasks that Backbeat enqueues itself. Callers cannot enqueue them.
 	Internal bool
 
 	// Queue is "" for the default queue.
@@ -34,13 +33,14 @@ type Type struct {
 
 	payload *jsonschema.Schema
 	result  *jsonschema.Schema // nil for none
-	// decode reads a payload that satisfies the schema into its Go type, to find what a schema cannot say; nil for a type without.
+	// decode decodes a payload that satisfies the schema into its Go type, to find errors that the schema cannot express; nil
+	// for a type without a Go type.
 	decode func(payload []byte) error
 }
 
-// NewType makes a type of JSON Schemas (2020-12): that of the payload, which nil leaves open, and that of the result, nil for a
-// type without one. Payloads are checked by the schema alone. It returns an error for a name that no type can have and for what
-// is no schema or refers to other documents.
+// NewType returns a type that is defined by JSON Schemas (2020-12). A nil payloadSchema allows any payload; a nil
+// resultSchema means that the type has no result. NewType returns an error for an invalid name, and for an invalid schema or
+// one that refers to other documents.
 func NewType(name string, payloadSchema, resultSchema json.RawMessage, opts ...Option) (*Type, error) {
 	if err := CheckTypeName(name); err != nil {
 		return nil, err
@@ -68,14 +68,14 @@ func isNull(document json.RawMessage) bool {
 	return len(document) == 0 || string(bytes.TrimSpace(document)) == "null"
 }
 
-// maxTypeName is how long the name of a type may be, in bytes.
+// maxTypeName is the longest name of a type, in bytes.
 const maxTypeName = 255
 
-// CheckTypeName returns an error for a name, or an alias, that no type can have.
+// CheckTypeName returns an error if name is not valid as the name or alias of a type.
 func CheckTypeName(name string) error {
 	bad := func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }
 	if name == "" || len(name) > maxTypeName || !utf8.ValidString(name) || strings.ContainsFunc(name, bad) {
-		return fmt.Errorf("task type %q: the name must be 1 to %d bytes of UTF-8 without white space and control characters", name, maxTypeName)
+		return fmt.Errorf("task type %q: the name must be 1 to %d bytes of UTF-8 without white space or control characters", name, maxTypeName)
 	}
 	return nil
 }
@@ -91,37 +91,35 @@ func (t *Type) ResultSchema() json.RawMessage {
 	return t.result.JSON()
 }
 
-// Option sets a default of a type.
+// Option is an option of a type: its description, names and defaults.
 type Option func(*Type)
 
-// Describe says in a sentence what tasks of the type do.
+// Describe sets the description, a sentence about what tasks of the type do.
 func Describe(text string) Option { return func(t *Type) { t.Description = text } }
 
-// Aliases gives a type further names, such as the one that it had before: tasks that are enqueued, or were enqueued long
-// ago, under one of them run as this type.
+// Aliases sets other names of a type, such as its former name. Tasks that are or were enqueued under one of them run as
+// tasks of this type.
 func Aliases(names ...string) Option { return func(t *Type) { t.Aliases = names } }
 
-// Queue is where tasks of the type go unless a request says otherwise. Default: the program's default
-// queue.
+// Queue sets the default queue of the type. Default: the program's default queue.
 func Queue(name string) Option { return func(t *Type) { t.Queue = name } }
 
-// MaxRetries is how often a failed task is tried again. Default: DefaultMaxRetries.
+// MaxRetries sets how often a failed task is retried. Default: DefaultMaxRetries.
 func MaxRetries(n int) Option { return func(t *Type) { t.MaxRetries = n } }
 
 // Timeout bounds each attempt. Default: DefaultTimeout.
 func Timeout(d time.Duration) Option { return func(t *Type) { t.Timeout = d } }
 
-// Retention is how long a finished task and its result are kept; 0 drops them at once. Default: the
-// program's retention.
+// Retention sets how long a finished task and its result are kept; 0 deletes them at once. Default: the program's retention.
 func Retention(d time.Duration) Option { return func(t *Type) { t.Retention = &d } }
 
 // Retry sets the type's backoff. Default: DefaultBackoff.
 func Retry(b Backoff) Option { return func(t *Type) { t.Backoff = b } }
 
-// Debug marks a type that exists only where debugging is allowed.
+// Debug marks a type that exists only in programs that enable debug tasks.
 func Debug() Option { return func(t *Type) { t.Debug = true } }
 
-// Internal marks a type of tasks that Backbeat makes itself. To callers it is an unknown type.
+// Internal marks a type for tasks that Backbeat enqueues itself. For callers it is an unknown type.
 func Internal() Option { return func(t *Type) { t.Internal = true } }
 
 // Defaults of the options above.

@@ -9,7 +9,7 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-func TestTypeOfSchemas(t *testing.T) {
+func TestNewType(t *testing.T) {
 	typ, err := task.NewType("shop.sum",
 		json.RawMessage(`{"type": "object", "properties": {"n": {"type": "array", "items": {"type": "integer"}}}, "required": ["n"], "additionalProperties": false}`),
 		json.RawMessage(`{"type": "integer"}`), task.MaxRetries(9))
@@ -35,7 +35,7 @@ func TestTypeOfSchemas(t *testing.T) {
 	}
 }
 
-func TestTypeWithoutSchemas(t *testing.T) {
+func TestNewTypeWithoutSchemas(t *testing.T) {
 	for _, none := range []json.RawMessage{nil, json.RawMessage("null")} {
 		typ, err := task.NewType("anything", none, none, task.Timeout(time.Second))
 		if err != nil {
@@ -47,7 +47,7 @@ func TestTypeWithoutSchemas(t *testing.T) {
 	}
 }
 
-func TestTypesThatCannotBe(t *testing.T) {
+func TestNewTypeErrors(t *testing.T) {
 	schema := json.RawMessage(`{"type": "object"}`)
 	for _, name := range []string{"", "a b", "a\n", strings.Repeat("a", 256), "\xff"} {
 		if _, err := task.NewType(name, schema, nil); err == nil {

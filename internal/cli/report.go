@@ -65,7 +65,7 @@ func (c *cli) explain(err error) string {
 	}
 	var b strings.Builder
 	b.WriteString(refused.Detail)
-	for _, f := range refused.Faults {
+	for _, f := range refused.Errors {
 		fmt.Fprintf(&b, "\n  %s: %s", strings.TrimPrefix(f.Location, "body."), f.Message)
 	}
 	return b.String()

@@ -30,7 +30,7 @@ func Error(err error) error {
 	status := statuses[e.Code]
 	made := &client.Error{Status: status, Title: http.StatusText(status), Detail: e.Message, Cause: e.Cause}
 	for _, f := range e.Faults {
-		made.Faults = append(made.Faults, client.Fault{Location: strings.TrimSuffix("body."+f.Location, "."), Message: f.Message})
+		made.Errors = append(made.Errors, client.ValidationError{Location: strings.TrimSuffix("body."+f.Location, "."), Message: f.Message})
 	}
 	return made
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-func TestErrorsTellWhatWhereAndWhy(t *testing.T) {
+func TestErrorText(t *testing.T) {
 	cause := errors.New("connection refused")
 	tests := []struct {
 		err  *task.Error

@@ -6,26 +6,25 @@ import (
 	"strings"
 )
 
-// ValidationError is one thing wrong with what a caller sent.
+// ValidationError is an invalid field of a request.
 type ValidationError struct {
-	// Location is the dotted path of the field at fault, such as payload.url or tasks[3].queue.
+	// Location is the dotted path of the field, such as payload.url or tasks[3].queue.
 	Location string
 	Message  string
 }
 
-// Code sorts errors by what a caller can do about them. Adapters map it to their own kind of answer,
-// such as an HTTP status.
+// Code classifies errors by what a caller can do about them. Adapters map it, for example to an HTTP status.
 type Code string
 
 // The codes.
 const (
-	CodeInvalid     Code = "invalid"     // the request is at fault; Error.Faults says where
-	CodeNotFound    Code = "not_found"   // there is no such task, queue or type
-	CodeConflict    Code = "conflict"    // the state of things does not allow it
-	CodeUnavailable Code = "unavailable" // the store cannot be reached or refuses writes; try again
+	CodeInvalid     Code = "invalid"     // the request is invalid; Error.Faults lists the fields
+	CodeNotFound    Code = "not_found"   // the task, queue or type does not exist
+	CodeConflict    Code = "conflict"    // the current state does not allow the action
+	CodeUnavailable Code = "unavailable" // the store is unreachable or refuses writes; retry later
 )
 
-// Error is an error with a message that a caller may see. Its cause is for operators only.
+// Error is an error with a message for the caller. Its cause is for operators only.
 type Error struct {
 	Code    Code
 	Message string
@@ -33,7 +32,7 @@ type Error struct {
 	Cause   error
 }
 
-// Error gives the message, the faults and the cause.
+// Error returns the message, the invalid fields and the cause.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Message)
@@ -67,9 +66,9 @@ func Conflict(format string, args ...any) *Error {
 	return &Error{Code: CodeConflict, Message: fmt.Sprintf(format, args...)}
 }
 
-// Invalid returns an error with CodeInvalid for the faults.
-func Invalid(faults ...ValidationError) *Error {
-	return &Error{Code: CodeInvalid, Message: "the request is not valid", Faults: faults}
+// Invalid returns an error with CodeInvalid for the invalid fields.
+func Invalid(errs ...ValidationError) *Error {
+	return &Error{Code: CodeInvalid, Message: "the request is not valid", Faults: errs}
 }
 
 // Unavailable returns an error with CodeUnavailable for a failure of the store.
