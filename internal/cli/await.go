@@ -13,13 +13,13 @@ import (
 // waitFlag is --wait, or --wait=30s.
 type waitFlag struct {
 	set bool
-	d   time.Duration // 0: as long as it takes
+	d   time.Duration // 0: no limit
 }
 
 const waitForever = "forever"
 
 func (f *waitFlag) addTo(cmd *cobra.Command) {
-	cmd.Flags().Var(f, "wait", "wait until the task is over, or for a time such as --wait=30s")
+	cmd.Flags().Var(f, "wait", "wait until the task has finished, or at most for a time such as --wait=30s")
 	cmd.Flags().Lookup("wait").NoOptDefVal = waitForever
 }
 
@@ -34,7 +34,7 @@ func (f *waitFlag) Set(text string) (err error) {
 	return err
 }
 
-// oneArg demands one argument, and knows why there often are two.
+// oneArg requires exactly one argument. For a second one that is a duration, the error suggests --wait=DURATION.
 func oneArg(name string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		switch {
@@ -44,13 +44,13 @@ func oneArg(name string) cobra.PositionalArgs {
 			return nil
 		}
 		if _, err := time.ParseDuration(args[1]); err == nil {
-			return usagef("%q is too much; a time to wait is written --wait=%[1]s", args[1])
+			return usagef("unexpected argument %q; to wait for that time, write --wait=%[1]s", args[1])
 		}
-		return usagef("%q is too much", args[1])
+		return usagef("unexpected argument %q", args[1])
 	}
 }
 
-// await waits for the task that begin returns, shows it, and fails unless it has succeeded.
+// await waits for the task that begin returns and shows it. It returns an error unless the task has succeeded.
 func (c *cli) await(ctx context.Context, id string, wait waitFlag, begin func(context.Context) (*client.Task, error)) error {
 	bounded := ctx
 	if wait.d > 0 {
@@ -64,10 +64,10 @@ func (c *cli) await(ctx context.Context, id string, wait waitFlag, begin func(co
 	}
 	switch {
 	case ctx.Err() != nil:
-		c.say("task %s goes on; this is how to come back to it: backbeat status %[1]s --wait", id)
+		c.print("task %s continues; to wait for it again: backbeat status %[1]s --wait", id)
 		return ctx.Err()
 	case bounded.Err() != nil:
-		return c.awaitedInVain(ctx, id, wait.d)
+		return c.unfinished(ctx, id, wait.d)
 	case err != nil:
 		return err
 	}
@@ -77,7 +77,8 @@ func (c *cli) await(ctx context.Context, id string, wait waitFlag, begin func(co
 	return t.Err()
 }
 
-func (c *cli) awaitedInVain(ctx context.Context, id string, d time.Duration) error {
+// unfinished shows a task that has not finished within d, and returns an error.
+func (c *cli) unfinished(ctx context.Context, id string, d time.Duration) error {
 	t, err := c.api.Task(ctx, id)
 	if err != nil {
 		return err
@@ -85,10 +86,10 @@ func (c *cli) awaitedInVain(ctx context.Context, id string, d time.Duration) err
 	if err := c.showTask(t); err != nil {
 		return err
 	}
-	return fmt.Errorf("task %s is not over after %s; this is how to come back to it: backbeat status %[1]s --wait", id, d)
+	return fmt.Errorf("task %s has not finished after %s; to wait for it again: backbeat status %[1]s --wait", id, d)
 }
 
-// follow waits for a task, with a bar for those who sit before a terminal.
+// follow waits for a task, and shows a progress bar on a terminal.
 func (c *cli) follow(ctx context.Context, id string) (t *client.Task, err error) {
 	if !isTerminal(c.stderr) {
 		return c.api.Wait(ctx, id)
@@ -96,7 +97,7 @@ func (c *cli) follow(ctx context.Context, id string) (t *client.Task, err error)
 	defer fmt.Fprint(c.stderr, clearLine)
 	for t, err = range c.api.Events(ctx, id) {
 		if err != nil {
-			return c.api.Wait(ctx, id) // it needs no stream, which an older API or a proxy may not have
+			return c.api.Wait(ctx, id) // in case an older API or a proxy does not support streams
 		}
 		fmt.Fprint(c.stderr, clearLine+progressLine(t))
 	}

@@ -17,7 +17,7 @@ func (c *cli) bulkCommand() *cobra.Command {
   backbeat bulk delete --queue low --state succeeded --older-than 24h`,
 	},
 		c.bulkAction(client.BulkCancel, "Cancel all tasks that a filter selects"),
-		c.bulkAction(client.BulkRetry, "Try all failed, canceled or expired tasks again that a filter selects"),
+		c.bulkAction(client.BulkRetry, "Retry all failed, canceled or expired tasks that a filter selects"),
 		c.bulkAction(client.BulkDelete, "Delete all tasks that a filter selects"),
 	)
 }
@@ -40,6 +40,6 @@ func (c *cli) bulkAction(action client.BulkAction, short string) *cobra.Command 
 	})
 	c.addFilter(cmd, &f)
 	cmd.Flags().DurationVar(&olderThan, "older-than", 0, "only tasks that are older than this")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only count them")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only count the tasks")
 	return cmd
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/backbeat-go/backbeat/client"
 )
 
-// completeTimeout is what a shell's user hardly notices.
+// completeTimeout bounds a completion: a longer delay would annoy the user of the shell.
 const completeTimeout = time.Second
 
-// complete makes a completion of what the API knows. An API that is not there completes nothing.
+// complete returns a completion function for names from the API. If the API is unreachable, there are none.
 func (c *cli) complete(names func(ctx context.Context) ([]string, error)) cobra.CompletionFunc {
 	return func(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(context.Background(), completeTimeout)
@@ -21,14 +21,14 @@ func (c *cli) complete(names func(ctx context.Context) ([]string, error)) cobra.
 		if c.connect() != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		found, _ := names(ctx) // what came before an error is as good
-		var fitting []string
+		found, _ := names(ctx) // the names before an error are useful, too
+		var matching []string
 		for _, name := range found {
 			if strings.HasPrefix(name, prefix) {
-				fitting = append(fitting, name)
+				matching = append(matching, name)
 			}
 		}
-		return fitting, cobra.ShellCompDirectiveNoFileComp
+		return matching, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
@@ -64,7 +64,7 @@ func (c *cli) completeQueues() cobra.CompletionFunc {
 	})
 }
 
-// maxCompletions is as many as anybody looks through.
+// maxCompletions bounds the number of completions: a longer list is of no use.
 const maxCompletions = 200
 
 func (c *cli) completeSchedules() cobra.CompletionFunc {

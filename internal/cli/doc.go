@@ -1,5 +1,4 @@
-// Package cli is the program backbeat: a client of the HTTP API for people, and for scripts.
+// Package cli implements the command backbeat, a client of the HTTP API for people and scripts.
 //
-// What a command prints is for people where it prints to a terminal, and JSON, a document a line, where it does not. What
-// it has to say beside that goes to standard error.
+// On a terminal, a command prints tables; otherwise it prints JSON, one document per line. Messages go to standard error.
 package cli

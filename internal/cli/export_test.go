@@ -2,7 +2,7 @@ package cli
 
 import "io"
 
-// ServerOf is the API that a command would call, which is not called.
+// ServerOf returns the URL of the API that a command would call.
 func ServerOf(environ []string) (string, error) {
 	c := &cli{env: parseEnviron(environ), stderr: io.Discard}
 	err := c.connect()

@@ -16,9 +16,9 @@ import (
 // Exit codes.
 const (
 	exitOK          = 0
-	exitFailed      = 1   // the task or the call
-	exitUsage       = 2   // wrong use
-	exitInterrupted = 130 // by Ctrl-C, as of programs that let it end them
+	exitFailed      = 1   // the task or the call failed
+	exitUsage       = 2   // invalid arguments
+	exitInterrupted = 130 // Ctrl-C; the shell's code for a process that SIGINT ended
 )
 
 // cli is one run of the program.
@@ -29,14 +29,14 @@ type cli struct {
 	out    *printer
 
 	settings settings
-	server   string         // where api is
+	server   string         // the URL of api
 	api      *client.Client // connected before a command runs
-	// began tells faults of a command from those of the line that asks for it.
+	// began is true once a command runs. Errors before that are usage errors.
 	began bool
 }
 
-// Main runs the command line and returns its exit code. The version is that of the build, or "" for what the go command
-// noted.
+// Main runs the command line and returns its exit code. An empty version means the one that the go command recorded in
+// the build.
 func Main(version string, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -62,18 +62,18 @@ func parseEnviron(environ []string) map[string]string {
 func (c *cli) root(version string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "backbeat",
-		Short: "Hand tasks in, follow them, and steer schedules and queues",
+		Short: "Enqueue tasks, follow them, and manage schedules and queues",
 		Long: `backbeat is a client of Backbeat's HTTP API.
 
-It prints tables on a terminal, and JSON, a document a line, where its output goes elsewhere.
-The API is at http://127.0.0.1:8080 unless --server, BACKBEAT_SERVER or a profile says otherwise. Profiles are in
+It prints tables on a terminal, and JSON otherwise, one document per line.
+The API is at http://127.0.0.1:8080 unless --server, BACKBEAT_SERVER or a profile sets another URL. Profiles are in
 ~/.config/backbeat/config.yaml:
 
   profiles:
     default: {server: https://backbeat.example.com, key_file: /home/ada/.backbeat-key}
     staging: {server: http://127.0.0.1:9000}
 
-Exit codes: 0 all is well, 1 the task or the call failed, 2 wrong use.`,
+Exit codes: 0 success, 1 the task or the call failed, 2 invalid arguments.`,
 		Example: `  backbeat run http.request -p url=https://example.com/hook --wait
   backbeat list --state failed
   backbeat schedule put nightly --cron '0 2 * * *' --type http.request -p url=https://example.com/crawl`,
@@ -91,7 +91,7 @@ Exit codes: 0 all is well, 1 the task or the call failed, 2 wrong use.`,
 	return root
 }
 
-// buildVersion is the version that the program was built as.
+// buildVersion returns the version of the build.
 func buildVersion(linked string) string {
 	if linked != "" {
 		return linked
@@ -102,7 +102,7 @@ func buildVersion(linked string) string {
 	return "(devel)"
 }
 
-// command makes a command that needs the API.
+// command returns a command that calls the API.
 func (c *cli) command(cmd cobra.Command, run func(ctx context.Context, args []string) error) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c.began = true
@@ -117,13 +117,13 @@ func (c *cli) command(cmd cobra.Command, run func(ctx context.Context, args []st
 	return &cmd
 }
 
-// group makes a command that only holds others.
+// group returns a command that has only subcommands.
 func group(cmd cobra.Command, commands ...*cobra.Command) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return usagef("which of its commands? See %s --help", cmd.CommandPath())
+			return usagef("a subcommand is missing")
 		}
-		return usagef("%q is no command of %s", args[0], cmd.CommandPath())
+		return usagef("%q is not a subcommand of %s", args[0], cmd.CommandPath())
 	}
 	cmd.AddCommand(commands...)
 	return &cmd

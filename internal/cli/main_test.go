@@ -17,15 +17,15 @@ import (
 	"github.com/backbeat-go/backbeat/internal/cli"
 )
 
-// api is an API that answers as a test has it, and notes what it is asked.
+// api is a fake API that records its calls.
 type api struct {
 	*httptest.Server
 	mu    sync.Mutex
 	calls []string // method, path and query, and the body
-	keys  []string // what came as Authorization
+	keys  []string // the Authorization headers
 }
 
-// serve answers each "METHOD /path" with a body; anything else is not found.
+// serve starts an API that responds to each "METHOD /path" with a body, and to anything else with 404.
 func serve(t *testing.T, answers map[string]string) *api {
 	a := &api{}
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -49,7 +49,7 @@ func serve(t *testing.T, answers map[string]string) *api {
 	return a
 }
 
-// last is the newest call.
+// last returns the last call.
 func (a *api) last() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -59,18 +59,18 @@ func (a *api) last() string {
 	return a.calls[len(a.calls)-1]
 }
 
-// outcome is what a run of the program leaves behind.
+// outcome is the result of a run of the program.
 type outcome struct {
 	code           int
 	stdout, stderr string
 }
 
-// run runs the program against an API, with more of an environment.
+// run runs the program against an API, with additional environment variables.
 func (a *api) run(env []string, stdin string, args ...string) outcome {
 	return run(append([]string{"BACKBEAT_SERVER=" + a.URL}, env...), stdin, args...)
 }
 
-// noHome keeps the profiles of whoever runs the tests out of them.
+// noHome hides the profiles of the user who runs the tests.
 const noHome = "HOME=/nonexistent"
 
 func run(env []string, stdin string, args ...string) outcome {
@@ -79,7 +79,7 @@ func run(env []string, stdin string, args ...string) outcome {
 	return outcome{code, out.String(), errOut.String()}
 }
 
-// onTerminal runs the program with a terminal for its output, and returns what that shows.
+// onTerminal runs the program on a terminal, and returns the content of the screen.
 func (a *api) onTerminal(t *testing.T, args ...string) (code int, screen string) {
 	t.Helper()
 	terminal, tty, err := pty.Open()
@@ -89,7 +89,7 @@ func (a *api) onTerminal(t *testing.T, args ...string) (code int, screen string)
 	defer terminal.Close()
 	shown := make(chan string)
 	go func() {
-		data, _ := io.ReadAll(terminal) // it ends with an error when the other side is closed
+		data, _ := io.ReadAll(terminal) // returns an error when the other side is closed
 		shown <- string(data)
 	}()
 	code = cli.Main("v1.2.3", args, []string{noHome, "BACKBEAT_SERVER=" + a.URL}, strings.NewReader(""), tty, tty)

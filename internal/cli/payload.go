@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// payloadFlags say what a task is given.
+// payloadFlags set the payload of a task.
 type payloadFlags struct {
 	params []string
 	file   string
@@ -21,11 +21,11 @@ type payloadFlags struct {
 
 func (f *payloadFlags) addTo(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVarP(&f.params, "param", "p", nil,
-		"field of the payload: key=text, or key:=JSON; numbers and booleans are told by the task type")
-	cmd.Flags().StringVar(&f.file, "payload", "", "file that holds the payload as JSON; - for standard input")
+		"field of the payload: key=text, or key:=JSON; the task type decides whether text is a string, number or boolean")
+	cmd.Flags().StringVar(&f.file, "payload", "", "file with the payload as JSON; - for standard input")
 }
 
-// payload makes the payload of a task of the type: that of the file, with the params in it.
+// payload returns the payload of a task of the type: that of the file, with the params added.
 func (c *cli) payload(ctx context.Context, typ string, f *payloadFlags) (any, error) {
 	var whole json.RawMessage
 	if f.file != "" {
@@ -46,7 +46,7 @@ func (c *cli) payload(ctx context.Context, typ string, f *payloadFlags) (any, er
 	}
 	fields := map[string]json.RawMessage{}
 	if whole != nil && json.Unmarshal(whole, &fields) != nil {
-		return nil, usagef("%s is no JSON object, so -p cannot add to it", f.file)
+		return nil, usagef("%s is not a JSON object, so -p cannot add to it", f.file)
 	}
 	return fields, c.setParams(ctx, typ, fields, f.params)
 }
@@ -64,7 +64,7 @@ func (c *cli) setParams(ctx context.Context, typ string, fields map[string]json.
 		case !ok || name == "":
 			return usagef("-p %s: write key=text or key:=JSON", param)
 		case isJSON && !json.Valid([]byte(value)):
-			return usagef("-p %s: what follows := is not JSON", param)
+			return usagef("-p %s: the value after := is not JSON", param)
 		case isJSON:
 			fields[name] = json.RawMessage(value)
 		default:
@@ -74,10 +74,10 @@ func (c *cli) setParams(ctx context.Context, typ string, fields map[string]json.
 	return nil
 }
 
-// typeNames are those that the schema of a field allows.
+// typeNames are the JSON types that the schema of a field allows.
 type typeNames []string
 
-// UnmarshalJSON reads a name, or a list of them.
+// UnmarshalJSON decodes a name or a list of names.
 func (t *typeNames) UnmarshalJSON(data []byte) error {
 	if bytes.HasPrefix(data, []byte("[")) {
 		return json.Unmarshal(data, (*[]string)(t))
@@ -86,7 +86,8 @@ func (t *typeNames) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, &(*t)[0])
 }
 
-// fieldTypes asks what the fields of a payload are. Of a type that nobody knows there are none: the API says more about it.
+// fieldTypes returns the JSON types of the fields of a payload. It returns none for an unknown task type, for which the API
+// returns an error later.
 func (c *cli) fieldTypes(ctx context.Context, typ string) (map[string]typeNames, error) {
 	known, err := c.api.TaskTypes(ctx)
 	if err != nil {
@@ -101,7 +102,7 @@ func (c *cli) fieldTypes(ctx context.Context, typ string) (map[string]typeNames,
 			Properties map[string]struct{ Type typeNames }
 		}
 		if err := json.Unmarshal(t.PayloadSchema, &schema); err != nil {
-			return nil, fmt.Errorf("the payload schema of %s cannot be read: %w", typ, err)
+			return nil, fmt.Errorf("decode the payload schema of %s: %w", typ, err)
 		}
 		for name, property := range schema.Properties {
 			types[name] = property.Type
@@ -110,7 +111,7 @@ func (c *cli) fieldTypes(ctx context.Context, typ string) (map[string]typeNames,
 	return types, nil
 }
 
-// convert makes JSON of text: a number or a boolean where the field takes one and no string, and the text is one.
+// convert returns text as JSON: as a number or boolean if the field allows that and no string, and else as a string.
 func convert(text string, types typeNames) json.RawMessage {
 	takes := func(name string) bool { return slices.Contains(types, name) }
 	isNumber := json.Valid([]byte(text)) && strings.ContainsAny(text[:1], "-0123456789")
@@ -120,7 +121,7 @@ func convert(text string, types typeNames) json.RawMessage {
 	}
 	quoted, err := json.Marshal(text)
 	if err != nil {
-		panic(err) // no string fails to encode
+		panic(err) // a string can always be encoded
 	}
 	return quoted
 }

@@ -15,14 +15,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// printer writes documents: as tables for people, as JSON for programs.
+// printer prints documents, as tables or as JSON.
 type printer struct {
 	w      io.Writer
 	format string
 }
 
 func (p *printer) addFlags(root *cobra.Command) {
-	root.PersistentFlags().VarP((*outputFlag)(&p.format), "output", "o", "table or json; default: table on a terminal, else json")
+	root.PersistentFlags().VarP((*outputFlag)(&p.format), "output", "o", "table or json; default: table on a terminal, json otherwise")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -33,7 +33,7 @@ func (f *outputFlag) Type() string   { return "FORMAT" }
 
 func (f *outputFlag) Set(text string) error {
 	if text != "table" && text != "json" {
-		return fmt.Errorf("is table or json")
+		return fmt.Errorf("must be table or json")
 	}
 	*f = outputFlag(text)
 	return nil
@@ -46,7 +46,7 @@ func isTerminal(w io.Writer) bool {
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
-// document writes one document, a field a line.
+// document prints one document, with one field per line in a table.
 func (p *printer) document(doc any, fields [][2]string) error {
 	if !p.asTable() {
 		return p.json(doc)
@@ -60,7 +60,7 @@ func (p *printer) document(doc any, fields [][2]string) error {
 	return w.Flush()
 }
 
-// list writes documents, one a line.
+// list prints documents, one per line.
 func list[T any](p *printer, items iter.Seq2[T, error], head string, row func(T) []any) error {
 	w := tabwriter.NewWriter(p.w, 0, 0, 2, ' ', 0)
 	if p.asTable() {
@@ -69,7 +69,7 @@ func list[T any](p *printer, items iter.Seq2[T, error], head string, row func(T)
 	for item, err := range items {
 		switch {
 		case err != nil:
-			_ = w.Flush() // what came before it
+			_ = w.Flush() // the items before the error
 			return err
 		case !p.asTable():
 			err = p.json(item)
@@ -83,7 +83,7 @@ func list[T any](p *printer, items iter.Seq2[T, error], head string, row func(T)
 	return w.Flush()
 }
 
-// all makes what list takes of a slice, or of the error that came in its place.
+// all returns an iterator for list over a slice, followed by err if it is not nil.
 func all[T any](items []T, err error) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for _, item := range items {
@@ -109,7 +109,7 @@ func tableRow(cells []any) string {
 	return strings.Join(texts, "\t")
 }
 
-// json writes a document on a line of its own, or indented for those who read it on a terminal.
+// json prints a document on one line, or indented on a terminal.
 func (p *printer) json(doc any) error {
 	encoder := json.NewEncoder(p.w)
 	encoder.SetEscapeHTML(false)
@@ -119,7 +119,7 @@ func (p *printer) json(doc any) error {
 	return encoder.Encode(doc)
 }
 
-// plain leaves out what could steer a terminal.
+// plain replaces control and format characters, which could control the terminal.
 func plain(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {

@@ -11,11 +11,11 @@ import (
 const (
 	clearLine = "\r\x1b[K"
 	barWidth  = 30
-	// Longer messages would not fit into a line of 80 with what stands before them.
+	// A longer message would not fit into a line of 80 characters, after the bar.
 	messageWidth = 30
 )
 
-// progressLine shows how a task is doing, in a line.
+// progressLine returns the state and progress of a task in one line.
 func progressLine(t *client.Task) string {
 	switch {
 	case t.CancelRequested:
@@ -30,13 +30,13 @@ func progressLine(t *client.Task) string {
 	return fmt.Sprintf("%s %3.0f%% %s", bar(t.Progress.Percent), t.Progress.Percent, shorten(plain(t.Progress.Message), messageWidth))
 }
 
-// outOf counts attempts. Those that a crashed worker left count as well but cost no retry, so n may pass the most that
-// the retries allow, and is then shown alone.
-func outOf(n, most int) string {
-	if n > most {
+// outOf returns "n of limit". Attempts whose worker crashed do not spend a retry, so n may exceed limit; then it returns
+// n alone.
+func outOf(n, limit int) string {
+	if n > limit {
 		return strconv.Itoa(n)
 	}
-	return fmt.Sprintf("%d of %d", n, most)
+	return fmt.Sprintf("%d of %d", n, limit)
 }
 
 func bar(percent float64) string {

@@ -14,42 +14,42 @@ import (
 	"github.com/backbeat-go/backbeat/client"
 )
 
-// usageError is wrong use that only shows once a command runs.
+// usageError is a usage error that is found while a command runs.
 type usageError struct{ message string }
 
 func (e *usageError) Error() string { return e.message }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
-// errReported ends the program with exitFailed when all has been said.
+// errReported ends the program with exitFailed after the errors have been printed.
 var errReported = errors.New("reported")
 
-// report says what went wrong, and what to do about it, and returns the exit code.
+// report prints an error and how to correct it, and returns the exit code.
 func (c *cli) report(ctx context.Context, command *cobra.Command, err error) int {
-	_, wrongUse := errors.AsType[*usageError](err)
+	_, isUsage := errors.AsType[*usageError](err)
 	switch {
 	case err == nil:
 		return exitOK
-	case wrongUse || !c.began:
-		c.say("%s\nSee %s --help.", err, command.CommandPath())
+	case isUsage || !c.began:
+		c.print("%s\nSee %s --help.", err, command.CommandPath())
 		return exitUsage
 	case ctx.Err() != nil:
 		return exitInterrupted
 	case !errors.Is(err, errReported):
-		c.say("%s", c.explain(err))
+		c.print("%s", c.explain(err))
 	}
 	return exitFailed
 }
 
-// say writes to standard error, without what could steer a terminal: messages come from servers and tasks.
-func (c *cli) say(format string, args ...any) {
+// print prints a message to standard error, without control characters: messages contain text from servers and tasks.
+func (c *cli) print(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	for line := range strings.Lines("backbeat: " + text) {
 		fmt.Fprintln(c.stderr, plain(strings.TrimSuffix(line, "\n")))
 	}
 }
 
-// explain tells what to do about an error, where something can be.
+// explain returns the text of an error and, if possible, how to correct it.
 func (c *cli) explain(err error) string {
 	refused, isRefused := errors.AsType[*client.Error](err)
 	unreachable, isUnreachable := errors.AsType[*url.Error](err)
@@ -59,7 +59,7 @@ func (c *cli) explain(err error) string {
 	case !isRefused:
 		return err.Error()
 	case errors.Is(err, client.ErrUnauthorized):
-		return fmt.Sprintf("the API at %s wants a good key: %s.\nGive one with --key-file, BACKBEAT_KEY or a profile.", c.server, refused.Detail)
+		return fmt.Sprintf("the API at %s requires a valid key: %s.\nSet one with --key-file, BACKBEAT_KEY or a profile.", c.server, refused.Detail)
 	case refused.Detail == "":
 		return err.Error()
 	}
@@ -79,6 +79,6 @@ func (c *cli) explainUnreachable(err *url.Error) string {
 			cause = system.Err.Error()
 		}
 	}
-	return fmt.Sprintf("no API answers at %s: %s.\n"+
-		"Start one with backbeat-standalone, or say where there is one with --server, BACKBEAT_SERVER or a profile.", c.server, cause)
+	return fmt.Sprintf("cannot reach the API at %s: %s.\n"+
+		"Start one with backbeat-standalone, or set the URL of another with --server, BACKBEAT_SERVER or a profile.", c.server, cause)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/backbeat-go/backbeat/client"
 )
 
-// runFlags are those of backbeat run.
+// runFlags are the flags of backbeat run.
 type runFlags struct {
 	payload    payloadFlags
 	id, queue  string
@@ -30,11 +30,11 @@ func (c *cli) runCommand() *cobra.Command {
 	var cmd *cobra.Command
 	cmd = c.command(cobra.Command{
 		Use:   "run TYPE",
-		Short: "Hand a task in",
-		Long: `Hands a task in, and with --wait follows it until it is over: then the exit code is 1 unless it has succeeded.
+		Short: "Enqueue a task",
+		Long: `Enqueues a task. With --wait, follows it until it has finished; the exit code is 1 unless it has succeeded.
 
-Fields of the payload are -p key=text or, for whatever is no text, -p key:=JSON. A number or a boolean needs no := where the
-task type takes nothing else; backbeat types -o json shows what it takes.`,
+-p key=text sets a field of the payload to a string, and -p key:=JSON to any value. key=text also sets a number or boolean if
+the task type allows no string; backbeat types -o json shows the allowed types.`,
 		Example: `  backbeat run http.request -p url=https://example.com/hook -p 'body:={"order": 17}' --wait
   backbeat run debug.sleep -p duration=10s -p steps=5 --wait=1m --queue critical
   generate-report | backbeat run email.send --payload - --delay 10m --id report-17`,
@@ -46,14 +46,14 @@ task type takes nothing else; backbeat types -o json shows what it takes.`,
 	})
 	f.payload.addTo(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.id, "id", "", "name of the task; default: one that is made up")
+	flags.StringVar(&f.id, "id", "", "ID of the task; default: generated")
 	flags.StringVar(&f.queue, "queue", "", "queue; default: that of the type")
-	flags.DurationVar(&f.delay, "delay", 0, "start no sooner than after this time")
-	flags.StringVar(&f.at, "at", "", "start no sooner than at this time, such as 2026-12-01T09:00:00+08:00")
-	flags.IntVar(&f.maxRetries, "max-retries", 0, "how often a failed attempt is repeated; default: that of the type")
+	flags.DurationVar(&f.delay, "delay", 0, "delay before the start")
+	flags.StringVar(&f.at, "at", "", "earliest start, such as 2026-12-01T09:00:00+08:00")
+	flags.IntVar(&f.maxRetries, "max-retries", 0, "how often a failed task is retried; default: that of the type")
 	flags.DurationVar(&f.timeout, "timeout", 0, "bound of each attempt; default: that of the type")
 	flags.DurationVar(&f.uniqueFor, "unique-for", 0, "refuse another task of the same type, queue and payload for this time")
-	flags.StringArrayVar(&f.metadata, "metadata", nil, "note of yours that comes back with the task: key=value")
+	flags.StringArrayVar(&f.metadata, "metadata", nil, "metadata of the task: key=value; may be repeated")
 	f.wait.addTo(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("queue", c.completeQueues())
 	return cmd
@@ -75,13 +75,13 @@ func (c *cli) run(ctx context.Context, typ string, f *runFlags) error {
 		}
 		return c.showTask(t)
 	}
-	// Whoever interrupts the wait is told the name, even if the API has not answered by then.
+	// The ID is generated here, so that it is known if the wait is interrupted before the API responds.
 	if f.id == "" {
 		f.id = uuid.Must(uuid.NewV7()).String()
 		opts = append(opts, client.ID(f.id))
 	}
 	return c.await(ctx, f.id, f.wait, func(ctx context.Context) (*client.Task, error) {
-		// What is over at once needs no bar, and may be gone before anybody could ask for it.
+		// A short task needs no progress bar, and without retention it is deleted before it could be fetched.
 		return c.api.Enqueue(ctx, typ, payload, append(opts, client.Wait(time.Second))...)
 	})
 }
@@ -92,7 +92,7 @@ func (f *runFlags) options() (opts []client.TaskOption, err error) {
 			opts = append(opts, opt)
 		}
 	}
-	notes, err := parseMetadata(f.metadata)
+	metadata, err := parseMetadata(f.metadata)
 	if err != nil {
 		return nil, err
 	}
@@ -107,23 +107,23 @@ func (f *runFlags) options() (opts []client.TaskOption, err error) {
 	add(f.hasRetries, client.MaxRetries(f.maxRetries))
 	add(f.timeout != 0, client.Timeout(f.timeout))
 	add(f.uniqueFor != 0, client.UniqueFor(f.uniqueFor))
-	add(len(notes) > 0, client.Metadata(notes))
+	add(len(metadata) > 0, client.Metadata(metadata))
 	return opts, nil
 }
 
-func parseMetadata(notes []string) (map[string]string, error) {
-	parsed := make(map[string]string, len(notes))
-	for _, note := range notes {
-		key, value, ok := strings.Cut(note, "=")
+func parseMetadata(pairs []string) (map[string]string, error) {
+	parsed := make(map[string]string, len(pairs))
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
 		if !ok {
-			return nil, usagef("--metadata %s: write key=value", note)
+			return nil, usagef("--metadata %s: write key=value", pair)
 		}
 		parsed[key] = value
 	}
 	return parsed, nil
 }
 
-// parseTime reads the value of a flag; "" is no time.
+// parseTime parses the value of a flag. It returns the zero time for "".
 func parseTime(flag, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

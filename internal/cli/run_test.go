@@ -79,7 +79,7 @@ func TestFlagsOfRun(t *testing.T) {
 	}
 }
 
-func TestWrongUse(t *testing.T) {
+func TestUsageErrors(t *testing.T) {
 	a := taskAPI(t)
 	text := write(t, "text", `hello`, 0o600)
 	list := write(t, "list.json", `[1, 2]`, 0o600)
@@ -88,18 +88,18 @@ func TestWrongUse(t *testing.T) {
 		want string // on standard error
 	}{
 		{"nonsense", "unknown command"},
-		{"schedule nonsense", "is no command of backbeat schedule"},
-		{"bulk", "which of its commands"},
+		{"schedule nonsense", "is not a subcommand of backbeat schedule"},
+		{"bulk", "a subcommand is missing"},
 		{"queues nonsense", "unknown command"},
 		{"run", "TYPE is missing"},
 		{"run t 30s", "--wait=30s"},
-		{"run t u", "is too much"},
+		{"run t u", "unexpected argument"},
 		{"run t --wait=soon", "invalid duration"},
 		{"run t -p nonsense", "key=text or key:=JSON"},
 		{"run t -p =x", "key=text or key:=JSON"},
 		{"run t -p a:={", "is not JSON"},
 		{"run t --payload " + text, "is not JSON"},
-		{"run t --payload " + list + " -p a=b", "no JSON object"},
+		{"run t --payload " + list + " -p a=b", "is not a JSON object"},
 		{"run t --metadata nonsense", "key=value"},
 		{"run t --at tomorrow", "write a time such as"},
 		{"run t --nonsense", "unknown flag"},
@@ -124,9 +124,9 @@ func TestWrongUse(t *testing.T) {
 	}
 }
 
-func TestWhatTheAPIRefusesIsTold(t *testing.T) {
+func TestAPIErrors(t *testing.T) {
 	unreachable := run([]string{"BACKBEAT_SERVER=http://127.0.0.1:1"}, "", "queues")
-	if want := "backbeat: no API answers at http://127.0.0.1:1: connection refused.\nStart one with backbeat-standalone, or say where there is one with --server, BACKBEAT_SERVER or a profile.\n"; unreachable.code != 1 || unreachable.stderr != want {
+	if want := "backbeat: cannot reach the API at http://127.0.0.1:1: connection refused.\nStart one with backbeat-standalone, or set the URL of another with --server, BACKBEAT_SERVER or a profile.\n"; unreachable.code != 1 || unreachable.stderr != want {
 		t.Errorf("%+v", unreachable)
 	}
 	if got := serve(t, nil).run(nil, "", "status", "x"); got.code != 1 || got.stderr != "backbeat: there is no such thing\n" {
@@ -134,8 +134,8 @@ func TestWhatTheAPIRefusesIsTold(t *testing.T) {
 	}
 }
 
-// TestNothingSteersTheTerminal lets a result and a progress message try.
-func TestNothingSteersTheTerminal(t *testing.T) {
+// Control characters in a result or a progress message are not printed.
+func TestControlCharactersAreRemoved(t *testing.T) {
 	a := serve(t, map[string]string{
 		"POST /v1/tasks":          oneTask,
 		"GET /v1/task-types":      types,
@@ -152,7 +152,7 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 	}
 }
 
-// Attempts that a crashed worker left cost no retry, so there may be more of them than retries.
+// An attempt whose worker crashed does not spend a retry, so there may be more attempts than retries.
 func TestAttemptsBeyondTheRetriesAreShownAlone(t *testing.T) {
 	a := serve(t, map[string]string{
 		"GET /v1/tasks/x": `{"id": "x", "state": "pending"}`,
@@ -161,12 +161,12 @@ func TestAttemptsBeyondTheRetriesAreShownAlone(t *testing.T) {
 			"event: done\nid: 2\ndata: " + `{"id": "x", "state": "succeeded", "attempt": 8, "total_attempts": 12, "max_retries": 3}` + "\n\n",
 	})
 	code, screen := a.onTerminal(t, "status", "x", "--wait")
-	if code != 0 || !strings.Contains(screen, ", 7\r") || !strings.Contains(screen, "attempt  8, 12 in all\n") {
+	if code != 0 || !strings.Contains(screen, ", 7\r") || !strings.Contains(screen, "attempt  8, 12 in total\n") {
 		t.Errorf("exit code %d, screen %q", code, screen)
 	}
 }
 
-func TestTheBar(t *testing.T) {
+func TestProgressBar(t *testing.T) {
 	event := func(id, task string) string { return "event: progress\nid: " + id + "\ndata: " + task + "\n\n" }
 	a := serve(t, map[string]string{
 		"GET /v1/tasks/x": `{"id": "x", "state": "pending"}`,
@@ -192,8 +192,8 @@ func TestTheBar(t *testing.T) {
 	}
 }
 
-// TestNoStream waits all the same.
-func TestNoStream(t *testing.T) {
+// Without event streams, --wait falls back to waiting for the task.
+func TestWaitWithoutStream(t *testing.T) {
 	a := serve(t, map[string]string{"POST /v1/tasks": `{"id": "x", "state": "running"}`, "GET /v1/tasks/x": `{"id": "x", "state": "succeeded"}`})
 	if code, screen := a.onTerminal(t, "run", "t", "--id", "x", "--wait"); code != 0 || !strings.Contains(screen, "state    succeeded\n") {
 		t.Errorf("exit code %d: %q", code, screen)

@@ -12,7 +12,7 @@ import (
 	"github.com/backbeat-go/backbeat/client"
 )
 
-// putFlags are those of backbeat schedule put.
+// putFlags are the flags of backbeat schedule put.
 type putFlags struct {
 	file       string
 	trigger    triggerFlags
@@ -31,22 +31,22 @@ func (c *cli) schedulePutCommand() *cobra.Command {
 		f.hasRetries = cmd.Flags().Changed("max-retries")
 		return c.putSchedule(ctx, id, f)
 	})
-	cmd.Long = `Creates a schedule, or replaces what it does and keeps its counters.
+	cmd.Long = `Creates a schedule, or replaces its definition and keeps its counters.
 
-What is most used has flags. A file says all that a schedule can be told, as JSON or, in a file named *.yaml, as YAML:
-the document that PUT /v1/schedules/{id} takes.`
+There are flags for the most used settings. --file takes the whole document of PUT /v1/schedules/{id}, as JSON or, in a file
+named *.yaml or *.yml, as YAML.`
 	cmd.Example = `  backbeat schedule put crawl --every 90s --type http.request -p url=https://example.com/crawl
   backbeat schedule put nightly --cron '0 2 * * *' --timezone Europe/Berlin --type debug.sleep -p duration=10s
   backbeat schedule put nightly --file nightly.yaml`
 	flags := cmd.Flags()
-	flags.StringVar(&f.file, "file", "", "file that holds the schedule; - for standard input")
+	flags.StringVar(&f.file, "file", "", "file with the schedule; - for standard input")
 	f.trigger.addTo(cmd)
 	flags.StringVar(&f.typ, "type", "", "task type")
 	f.payload.addTo(cmd)
 	flags.StringVar(&f.queue, "queue", "", "queue; default: that of the type")
-	flags.IntVar(&f.maxRetries, "max-retries", 0, "how often a failed attempt is repeated; default: that of the type")
+	flags.IntVar(&f.maxRetries, "max-retries", 0, "how often a failed task is retried; default: that of the type")
 	flags.DurationVar(&f.timeout, "timeout", 0, "bound of each attempt; default: that of the type")
-	flags.BoolVar(&f.paused, "paused", false, "do not run until somebody resumes it")
+	flags.BoolVar(&f.paused, "paused", false, "create it paused")
 	for _, name := range []string{"cron", "every", "at", "timezone", "type", "param", "payload", "queue", "max-retries", "timeout", "paused"} {
 		cmd.MarkFlagsMutuallyExclusive("file", name)
 	}
@@ -88,7 +88,7 @@ func (c *cli) scheduleSpec(ctx context.Context, f *putFlags) (any, error) {
 	return spec, nil
 }
 
-// scheduleFile leaves it to the API to say what is wrong with the schedule.
+// scheduleFile reads the document of a schedule. The API validates it.
 func (c *cli) scheduleFile(path string) (any, error) {
 	if path == "" {
 		return nil, nil

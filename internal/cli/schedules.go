@@ -11,19 +11,19 @@ import (
 )
 
 func (c *cli) scheduleCommand() *cobra.Command {
-	return group(cobra.Command{Use: "schedule", Short: "Have tasks made by the clock", Aliases: []string{"schedules"}},
+	return group(cobra.Command{Use: "schedule", Short: "Manage schedules", Aliases: []string{"schedules"}},
 		c.scheduleListCommand(), c.scheduleGetCommand(), c.schedulePutCommand(), c.scheduleDeleteCommand(), c.scheduleTriggerCommand(),
 		c.scheduleRunsCommand(), c.schedulePreviewCommand(),
-		c.oneSchedule("pause", "Let no tick become a task until the schedule is resumed", func(ctx context.Context, id string) error {
+		c.oneSchedule("pause", "Pause a schedule: it enqueues no tasks until it is resumed", func(ctx context.Context, id string) error {
 			return c.showSchedule(c.api.PauseSchedule(ctx, id))
 		}),
-		c.oneSchedule("resume", "End a pause; what was missed does not run", func(ctx context.Context, id string) error {
+		c.oneSchedule("resume", "Resume a paused schedule; missed ticks do not run", func(ctx context.Context, id string) error {
 			return c.showSchedule(c.api.ResumeSchedule(ctx, id))
 		}),
 	)
 }
 
-// oneSchedule makes a command about one schedule.
+// oneSchedule returns a command that takes the ID of a schedule.
 func (c *cli) oneSchedule(verb, short string, act func(ctx context.Context, id string) error) *cobra.Command {
 	return c.command(cobra.Command{
 		Use: verb + " ID", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: first(c.completeSchedules()),
@@ -43,19 +43,19 @@ func (c *cli) scheduleListCommand() *cobra.Command {
 }
 
 func (c *cli) scheduleGetCommand() *cobra.Command {
-	return c.oneSchedule("get", "Ask how a schedule is doing", func(ctx context.Context, id string) error {
+	return c.oneSchedule("get", "Show a schedule", func(ctx context.Context, id string) error {
 		return c.showSchedule(c.api.Schedule(ctx, id))
 	})
 }
 
 func (c *cli) scheduleDeleteCommand() *cobra.Command {
-	return c.oneSchedule("delete", "Delete a schedule; tasks that it made stay", func(ctx context.Context, id string) error {
+	return c.oneSchedule("delete", "Delete a schedule, but not its tasks", func(ctx context.Context, id string) error {
 		return c.api.DeleteSchedule(ctx, id)
 	})
 }
 
 func (c *cli) scheduleTriggerCommand() *cobra.Command {
-	return c.oneSchedule("trigger", "Make one task of the schedule now", func(ctx context.Context, id string) error {
+	return c.oneSchedule("trigger", "Enqueue one task of the schedule now", func(ctx context.Context, id string) error {
 		t, err := c.api.TriggerSchedule(ctx, id)
 		if err != nil {
 			return err
@@ -66,16 +66,16 @@ func (c *cli) scheduleTriggerCommand() *cobra.Command {
 
 func (c *cli) scheduleRunsCommand() *cobra.Command {
 	var limit int
-	cmd := c.oneSchedule("runs", "List what became of ticks, newest first", func(ctx context.Context, id string) error {
+	cmd := c.oneSchedule("runs", "List the outcomes of ticks, newest first", func(ctx context.Context, id string) error {
 		return list(c.out, all(c.api.ScheduleRuns(ctx, id, limit)), "TICK OUTCOME REASON LATE TASK STATE", func(r client.ScheduleRun) []any {
 			return []any{clock(r.Tick), r.Outcome, r.Reason, time.Duration(r.LatenessMS) * time.Millisecond, r.TaskID, r.State}
 		})
 	})
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many at most, up to 200")
+	cmd.Flags().IntVar(&limit, "limit", 20, "most runs to list, up to 200")
 	return cmd
 }
 
-// triggerFlags say when a schedule fires.
+// triggerFlags set the trigger of a schedule.
 type triggerFlags struct {
 	cron, at, timezone string
 	every              time.Duration
@@ -83,7 +83,7 @@ type triggerFlags struct {
 
 func (f *triggerFlags) addTo(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.cron, "cron", "", "cron expression of five fields, or six with seconds first")
-	cmd.Flags().DurationVar(&f.every, "every", 0, "interval, 1s at least")
+	cmd.Flags().DurationVar(&f.every, "every", 0, "interval, at least 1s")
 	cmd.Flags().StringVar(&f.at, "at", "", "once, at this time, such as 2026-12-01T09:00:00+08:00")
 	cmd.Flags().StringVar(&f.timezone, "timezone", "", "time zone of the cron expression; default: UTC")
 }
@@ -98,7 +98,7 @@ func (c *cli) schedulePreviewCommand() *cobra.Command {
 	var after string
 	var count int
 	cmd := c.command(cobra.Command{
-		Use: "preview", Short: "See when a trigger would fire", Args: cobra.NoArgs,
+		Use: "preview", Short: "List the times at which a trigger would fire", Args: cobra.NoArgs,
 		Example: `  backbeat schedule preview --cron '30 2 * * *' --timezone Europe/Berlin --after 2026-03-28T12:00:00Z`,
 	}, func(ctx context.Context, _ []string) error {
 		trigger, err := f.trigger()
@@ -113,8 +113,8 @@ func (c *cli) schedulePreviewCommand() *cobra.Command {
 		return list(c.out, all(times, err), "TIME", func(t time.Time) []any { return []any{t.Format(time.RFC3339)} })
 	})
 	f.addTo(cmd)
-	cmd.Flags().StringVar(&after, "after", "", "begin after this time; default: now")
-	cmd.Flags().IntVar(&count, "count", 10, "how many at most, up to 1000")
+	cmd.Flags().StringVar(&after, "after", "", "list times after this one; default: now")
+	cmd.Flags().IntVar(&count, "count", 10, "most times to list, up to 1000")
 	return cmd
 }
 
@@ -152,7 +152,7 @@ func (c *cli) showSchedule(s *client.Schedule, err error) error {
 		{"last run", last},
 		{"ticks", fmt.Sprintf("%d run, %d missed, %d skipped", s.RunCount, s.MissedCount, s.SkippedCount)},
 		{"failed in a row", fmt.Sprint(s.FailureStreak)},
-		{"written in", s.Origin},
+		{"origin", s.Origin},
 		{"updated", clock(s.UpdatedAt)},
 	})
 }

@@ -19,7 +19,7 @@ import (
 
 const defaultServer = "http://127.0.0.1:8080"
 
-// settings are the flags that say where the API is, and who calls.
+// settings are the flags for the connection to the API.
 type settings struct {
 	server, key, keyFile, profile string
 	plainHTTP                     bool
@@ -28,13 +28,13 @@ type settings struct {
 func (s *settings) addFlags(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVar(&s.server, "server", "", "URL of the API (BACKBEAT_SERVER)")
-	flags.StringVar(&s.key, "key", "", "API key or JWT; other users of the machine see it, so rather (BACKBEAT_KEY)")
-	flags.StringVar(&s.keyFile, "key-file", "", "file that holds the API key or JWT")
+	flags.StringVar(&s.key, "key", "", "API key or JWT; other users of the machine can see it, so prefer BACKBEAT_KEY or --key-file")
+	flags.StringVar(&s.keyFile, "key-file", "", "file with the API key or JWT")
 	flags.StringVar(&s.profile, "profile", "", "profile of the configuration file (BACKBEAT_PROFILE)")
-	flags.BoolVar(&s.plainHTTP, "plain-http", false, "send the key over http:// to other machines, too")
+	flags.BoolVar(&s.plainHTTP, "plain-http", false, "allow sending the key over http:// to other machines")
 }
 
-// profile is an API that the user has given a name.
+// profile is the connection to a named API in the configuration file.
 type profile struct {
 	Server    string `yaml:"server"`
 	Key       string `yaml:"key"`
@@ -42,7 +42,7 @@ type profile struct {
 	PlainHTTP bool   `yaml:"plain_http"`
 }
 
-// connect makes the client. Flags come before the environment, and that before the profile. The profile's key goes to the
+// connect creates the client. Flags override the environment, which overrides the profile. The profile's key is sent to the
 // profile's server only.
 func (c *cli) connect() error {
 	s := &c.settings
@@ -93,7 +93,7 @@ func readKey(path string) (string, error) {
 	return strings.TrimSpace(string(data)), nil
 }
 
-// readProfile reads the profile that is asked for; without being asked the one named default, if there is one.
+// readProfile returns the selected profile or, if none is selected, the one named default, if it exists.
 func (c *cli) readProfile() (profile, error) {
 	name := cmp.Or(c.settings.profile, c.env["BACKBEAT_PROFILE"])
 	path := filepath.Join(c.configDir(), "backbeat", "config.yaml")
@@ -109,8 +109,8 @@ func (c *cli) readProfile() (profile, error) {
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	decoder.KnownFields(true)
-	if err := decoder.Decode(&content); err != nil && !errors.Is(err, io.EOF) { // an empty file is one without profiles
-		return profile{}, usagef("%s cannot be read: %v", path, err)
+	if err := decoder.Decode(&content); err != nil && !errors.Is(err, io.EOF) { // an empty file has no profiles
+		return profile{}, usagef("read %s: %v", path, err)
 	}
 	p, ok := content.Profiles[cmp.Or(name, "default")]
 	if !ok && name != "" {
@@ -120,7 +120,7 @@ func (c *cli) readProfile() (profile, error) {
 	return p, nil
 }
 
-// configDir is where XDG has it, on every system.
+// configDir returns the configuration directory of the XDG specification, on every system.
 func (c *cli) configDir() string {
 	if dir := c.env["XDG_CONFIG_HOME"]; filepath.IsAbs(dir) {
 		return dir
@@ -129,10 +129,10 @@ func (c *cli) configDir() string {
 	if runtime.GOOS == "windows" {
 		home = c.env["USERPROFILE"]
 	}
-	return filepath.Join(cmp.Or(home, "/"), ".config") // and not below whatever folder the user is in
+	return filepath.Join(cmp.Or(home, "/"), ".config") // an absolute path even without a home
 }
 
-// warnOfReaders tells of keys that others can read.
+// warnOfReaders prints a warning if other users can read a key in the file.
 func (c *cli) warnOfReaders(path string, profiles map[string]profile) {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm()&0o077 == 0 || runtime.GOOS == "windows" {
@@ -140,7 +140,7 @@ func (c *cli) warnOfReaders(path string, profiles map[string]profile) {
 	}
 	for _, p := range profiles {
 		if p.Key != "" {
-			c.say("warning: %s holds a key, and others can read it; chmod 600 keeps it to you", path)
+			c.print("warning: %s contains a key that other users can read; protect it with chmod 600", path)
 			return
 		}
 	}

@@ -9,13 +9,13 @@ import (
 	"github.com/backbeat-go/backbeat/internal/cli"
 )
 
-// home writes a configuration file and returns the environment in which it is found.
+// home writes a configuration file and returns the environment to find it.
 func home(t *testing.T, text string) []string {
 	path := write(t, ".config/backbeat/config.yaml", text, 0o600)
 	return []string{"HOME=" + filepath.Dir(filepath.Dir(filepath.Dir(path)))}
 }
 
-func TestWhereTheServerAndTheKeyComeFrom(t *testing.T) {
+func TestSourcesOfServerAndKey(t *testing.T) {
 	a := serve(t, map[string]string{"GET /v1/queues": `{"items": []}`})
 	keyFile := write(t, "key", "from-file\n", 0o600)
 	env := home(t, `
@@ -36,7 +36,7 @@ profiles:
 		{"", "BACKBEAT_KEY=from-env", "Bearer from-env"},
 		{"--key-file " + keyFile, "BACKBEAT_KEY=from-env", "Bearer from-file"},
 		{"--key from-flag --key-file " + keyFile, "", "Bearer from-flag"},
-		// The key of a profile is for its own server.
+		// The key of a profile is sent to its own server only.
 		{"--profile elsewhere --server " + a.URL, "", ""},
 		{"--profile elsewhere", "BACKBEAT_SERVER=" + a.URL, ""},
 	}
@@ -55,11 +55,11 @@ profiles:
 	}
 }
 
-func TestFaultyConfigurationFiles(t *testing.T) {
+func TestInvalidConfigurationFiles(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                `has no profile "mine"`,
 		"profiles: {default: {sever: x}}": "field sever not found",
-		"profiles: [":                     "cannot be read",
+		"profiles: [":                     "read ",
 		"profiles: {other: {}}":           `has no profile "mine"`,
 	} {
 		got := run(append(home(t, text), "BACKBEAT_PROFILE=mine"), "", "queues")
@@ -72,7 +72,7 @@ func TestFaultyConfigurationFiles(t *testing.T) {
 	}
 }
 
-func TestServerUnlessSomebodySaysOtherwise(t *testing.T) {
+func TestDefaultServer(t *testing.T) {
 	for name, env := range map[string][]string{
 		"nothing is set":          {"HOME=" + t.TempDir()},
 		"a profile with a key":    home(t, "profiles: {default: {key: k}}"),
@@ -84,7 +84,7 @@ func TestServerUnlessSomebodySaysOtherwise(t *testing.T) {
 	}
 }
 
-func TestKeysThatOthersCanRead(t *testing.T) {
+func TestWarningAboutReadableKeys(t *testing.T) {
 	a := serve(t, map[string]string{"GET /v1/queues": `{"items": []}`})
 	for text, warned := range map[string]bool{
 		`profiles: {default: {server: "` + a.URL + `", key: top-secret}}`: true,

@@ -13,7 +13,7 @@ import (
 func (c *cli) typesCommand() *cobra.Command {
 	return c.command(cobra.Command{
 		Use: "types", Short: "List task types", Args: cobra.NoArgs,
-		Long: "Lists the task types. With -o json each comes with the JSON Schemas of its payload and result.",
+		Long: "Lists the task types. With -o json, the output includes the JSON Schemas of payload and result.",
 	}, func(ctx context.Context, _ []string) error {
 		return list(c.out, all(c.api.TaskTypes(ctx)), "TYPE QUEUE RETRIES TIMEOUT DESCRIPTION", func(t client.TaskType) []any {
 			return []any{t.Type, t.Queue, t.MaxRetries, t.Timeout, t.Description}
@@ -22,9 +22,9 @@ func (c *cli) typesCommand() *cobra.Command {
 }
 
 func (c *cli) queuesCommand() *cobra.Command {
-	cmd := c.command(cobra.Command{Use: "queues", Short: "List queues, pause and resume them", Args: cobra.NoArgs},
+	cmd := c.command(cobra.Command{Use: "queues", Short: "List, pause and resume queues", Args: cobra.NoArgs},
 		func(ctx context.Context, _ []string) error { return c.showQueues(c.api.Queues(ctx)) })
-	steer := func(verb, short string, act func(context.Context, string) (*client.QueueStatus, error)) *cobra.Command {
+	change := func(verb, short string, act func(context.Context, string) (*client.QueueStatus, error)) *cobra.Command {
 		return c.command(cobra.Command{
 			Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: first(c.completeQueues()),
 		}, func(ctx context.Context, args []string) error {
@@ -36,11 +36,11 @@ func (c *cli) queuesCommand() *cobra.Command {
 		})
 	}
 	cmd.AddCommand(
-		steer("pause", "Let workers take no more tasks out of a queue",
+		change("pause", "Pause a queue: workers start no more of its tasks",
 			func(ctx context.Context, name string) (*client.QueueStatus, error) {
 				return c.api.PauseQueue(ctx, name)
 			}),
-		steer("resume", "End a pause",
+		change("resume", "Resume a paused queue",
 			func(ctx context.Context, name string) (*client.QueueStatus, error) {
 				return c.api.ResumeQueue(ctx, name)
 			}),
@@ -74,7 +74,7 @@ func (c *cli) workersCommand() *cobra.Command {
 }
 
 func (c *cli) beatCommand() *cobra.Command {
-	return c.command(cobra.Command{Use: "beat", Short: "Ask who fires schedules", Args: cobra.NoArgs}, func(ctx context.Context, _ []string) error {
+	return c.command(cobra.Command{Use: "beat", Short: "Show the leader of the beats", Args: cobra.NoArgs}, func(ctx context.Context, _ []string) error {
 		b, err := c.api.Beat(ctx)
 		if err != nil {
 			return err

@@ -16,8 +16,8 @@ import (
 func (c *cli) statusCommand() *cobra.Command {
 	var wait waitFlag
 	cmd := c.command(cobra.Command{
-		Use: "status ID", Short: "Ask how a task is doing",
-		Long: "Shows a task. With --wait follows it until it is over: then the exit code is 1 unless it has succeeded.",
+		Use: "status ID", Short: "Show a task",
+		Long: "Shows a task. With --wait, follows it until it has finished; the exit code is 1 unless it has succeeded.",
 		Args: oneArg("ID"),
 	}, func(ctx context.Context, args []string) error {
 		get := func(ctx context.Context) (*client.Task, error) { return c.api.Task(ctx, args[0]) }
@@ -39,7 +39,7 @@ func (c *cli) listCommand() *cobra.Command {
 	var limit int
 	cmd := c.command(cobra.Command{
 		Use: "list", Short: "List tasks", Args: cobra.NoArgs,
-		Long: "Lists tasks, queue by queue, in each state by state, and in each state the newest first.",
+		Long: "Lists tasks by queue, within a queue by state, and within a state newest first.",
 	}, func(ctx context.Context, _ []string) error {
 		if limit < 1 {
 			return usagef("--limit %d: write 1 or more", limit)
@@ -51,7 +51,7 @@ func (c *cli) listCommand() *cobra.Command {
 		})
 	})
 	c.addFilter(cmd, &f)
-	cmd.Flags().IntVar(&limit, "limit", 50, "how many tasks at most")
+	cmd.Flags().IntVar(&limit, "limit", 50, "most tasks to list")
 	return cmd
 }
 
@@ -67,9 +67,9 @@ func (f *filterFlags) stateList() []client.State {
 }
 
 func (c *cli) addFilter(cmd *cobra.Command, f *filterFlags) {
-	cmd.Flags().StringSliceVar(&f.queues, "queue", nil, "only tasks of this queue; several with commas, or the flag repeated")
-	cmd.Flags().StringSliceVar(&f.states, "state", nil, "only tasks in this state; several likewise")
-	cmd.Flags().StringSliceVar(&f.types, "type", nil, "only tasks of this type; several likewise")
+	cmd.Flags().StringSliceVar(&f.queues, "queue", nil, "only tasks of this queue; comma-separated or repeated for several")
+	cmd.Flags().StringSliceVar(&f.states, "state", nil, "only tasks in this state; comma-separated or repeated for several")
+	cmd.Flags().StringSliceVar(&f.types, "type", nil, "only tasks of this type; comma-separated or repeated for several")
 	_ = cmd.RegisterFlagCompletionFunc("queue", c.completeQueues())
 	_ = cmd.RegisterFlagCompletionFunc("state", completeStates())
 	_ = cmd.RegisterFlagCompletionFunc("type", c.completeTypes())
@@ -91,7 +91,7 @@ func (c *cli) cancelCommand() *cobra.Command {
 }
 
 func (c *cli) retryCommand() *cobra.Command {
-	return c.eachTask("retry", "Try failed, canceled or expired tasks again",
+	return c.eachTask("retry", "Retry failed, canceled or expired tasks",
 		func(ctx context.Context, id string) (*client.Task, error) { return c.api.Retry(ctx, id) })
 }
 
@@ -100,7 +100,7 @@ func (c *cli) deleteCommand() *cobra.Command {
 		func(ctx context.Context, id string) (*client.Task, error) { return nil, c.api.Delete(ctx, id) })
 }
 
-// eachTask makes a command that does something to each task that is named, and does not stop at one that it fails for.
+// eachTask returns a command that acts on each given task. An error for one task does not stop it.
 func (c *cli) eachTask(verb, short string, act func(context.Context, string) (*client.Task, error)) *cobra.Command {
 	return c.command(cobra.Command{
 		Use: verb + " ID...", Short: short, Args: cobra.MinimumNArgs(1),
@@ -111,7 +111,7 @@ func (c *cli) eachTask(verb, short string, act func(context.Context, string) (*c
 				t, err := act(ctx, id)
 				switch {
 				case err != nil:
-					c.say("%s: %s", id, c.explain(err))
+					c.print("%s: %s", id, c.explain(err))
 					failed = errReported
 				case t != nil && !yield(t, nil):
 					return
@@ -131,7 +131,7 @@ func (c *cli) eachTask(verb, short string, act func(context.Context, string) (*c
 	})
 }
 
-// showTask shows all that there is to say of a task.
+// showTask prints all fields of a task.
 func (c *cli) showTask(t *client.Task) error {
 	fields := [][2]string{
 		{"id", t.ID},
@@ -168,16 +168,16 @@ func (c *cli) showTask(t *client.Task) error {
 	return c.out.document(t, fields)
 }
 
-// attempts counts those of this round, and all if there were other rounds.
+// attempts returns the attempts since the last retry by a caller and, if there were earlier ones, the total.
 func attempts(t *client.Task) string {
 	text := outOf(t.Attempt, t.MaxRetries+1)
 	if t.TotalAttempts > t.Attempt {
-		text += fmt.Sprintf(", %d in all", t.TotalAttempts)
+		text += fmt.Sprintf(", %d in total", t.TotalAttempts)
 	}
 	return text
 }
 
-// duration shows nothing for 0, as clock does.
+// duration returns "" for 0, as clock does for the zero time.
 func duration(d client.Duration) string {
 	if d == 0 {
 		return ""

@@ -14,7 +14,7 @@ import (
 
 const (
 	topInterval = time.Second
-	// The alternate screen leaves what stood on the terminal as it was.
+	// The alternate screen preserves the content of the terminal.
 	enterScreen = "\x1b[?1049h\x1b[?25l"
 	leaveScreen = "\x1b[?25h\x1b[?1049l"
 	clearScreen = "\x1b[H\x1b[2J"
@@ -23,7 +23,7 @@ const (
 func (c *cli) topCommand() *cobra.Command {
 	return c.command(cobra.Command{
 		Use: "top", Short: "Watch queues and workers", Args: cobra.NoArgs,
-		Long: "Shows queues, how many tasks a second they get done, and workers, anew each second until Ctrl-C. Elsewhere than on a terminal it shows them once.",
+		Long: "Shows queues with their throughput, and workers, every second until Ctrl-C. If the output is not a terminal, it shows them once.",
 	}, c.top)
 }
 
@@ -48,7 +48,7 @@ func (c *cli) top(ctx context.Context, _ []string) error {
 		}
 		select {
 		case <-time.After(topInterval):
-		case <-ctx.Done(): // somebody has seen enough
+		case <-ctx.Done(): // Ctrl-C
 			return nil
 		}
 		last = now
@@ -59,7 +59,7 @@ func (c *cli) top(ctx context.Context, _ []string) error {
 	return nil
 }
 
-// sample is what top shows at a time.
+// sample is one set of values that top shows.
 type sample struct {
 	Time    time.Time            `json:"time"`
 	Queues  []client.QueueStatus `json:"queues"`
@@ -75,7 +75,8 @@ func (c *cli) sample(ctx context.Context) (s *sample, err error) {
 	return s, err
 }
 
-// rate is how many attempts of a queue ended a second since an earlier sample. Their count begins anew at midnight.
+// rate returns the number of attempts of a queue that ended per second since an earlier sample. The counters restart at
+// midnight.
 func (s *sample) rate(q client.QueueStatus, earlier *sample) string {
 	if earlier == nil {
 		return ""

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// The rate of the second sample is that since the first one. The third is refused, which ends the program.
+// The second sample shows the rate since the first one. The API refuses the third request, which ends the program.
 func TestTopShowsTheRateSinceTheSampleBefore(t *testing.T) {
 	samples := 0
 	a := &api{Server: httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -24,7 +24,7 @@ func TestTopShowsTheRateSinceTheSampleBefore(t *testing.T) {
 	}))}
 	defer a.Close()
 	code, screen := a.onTerminal(t, "top")
-	// However slow the machine is, some tasks a second were done.
+	// The rate depends on the speed of the machine, but is not 0.
 	if rate := regexp.MustCompile(` [1-9]\d*\.\d +2000000 `); code == 0 || !rate.MatchString(screen) {
 		t.Errorf("exit code %d, screen %q", code, screen)
 	}
