@@ -1,51 +1,39 @@
 package jsonschema
 
 import (
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	"github.com/swaggest/jsonschema-go"
 )
 
-// For makes the schema of a Go type. Fields are required unless their json tag has omitempty or omitzero, and no others are
-// allowed. The tags of a field say more of it: doc, example, default, enum, format, pattern, patternDescription, minimum,
+// For makes the schema of a Go type. A field is required unless its json tag has omitempty or omitzero, and other fields are
+// not allowed. These tags of a field describe it: doc, example, default, enum, format, pattern, patternDescription, minimum,
 // maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, minLength, maxLength, minItems, maxItems, uniqueItems,
 // minProperties, maxProperties, nullable. A type can write its own schema in a method JSONSchemaBytes. For returns an
-// error for tags that make no sense.
+// error for a type that JSON cannot hold and for a tag that cannot be read.
 func For(t reflect.Type) (*Schema, error) {
-	inferred, err := new(jsonschema.Reflector).Reflect(reflect.New(t).Interface(),
-		jsonschema.DefinitionsPrefix("#/$defs/"), jsonschema.InterceptDefName(bareName),
-		jsonschema.InterceptProp(tagProperty), jsonschema.InterceptSchema(fitType),
-		jsonschema.ProcessWithoutTags)
+	inferred, err := infer(indirect(t))
 	if err != nil {
 		return nil, fmt.Errorf("schema of %v: %w", t, err)
 	}
-	data, err := json.Marshal(inferred)
+	shown, err := json.Marshal(inferred)
 	if err != nil {
 		return nil, fmt.Errorf("schema of %v: %w", t, err)
 	}
-	var document map[string]any
-	if err := json.Unmarshal(data, &document); err != nil {
-		return nil, fmt.Errorf("schema of %v: %w", t, err)
-	}
-	if definitions, ok := document["definitions"]; ok { // the name in older drafts
-		delete(document, "definitions")
-		document["$defs"] = definitions
-	}
-	modernize(document)
-	shown, err := json.Marshal(document)
-	if err != nil {
+	var document any
+	if err := json.Unmarshal(shown, &document); err != nil {
 		return nil, fmt.Errorf("schema of %v: %w", t, err)
 	}
 	allowNull(document)
 	return compile(shown, document)
 }
 
-// allowNull lets null stand for a field that may be left out, as encoding/json has it.
+// allowNull accepts null for a field that may be left out, as encoding/json does.
 func allowNull(part any) {
 	switch part := part.(type) {
 	case []any:
@@ -66,98 +54,162 @@ func allowNull(part any) {
 	}
 }
 
-// ofItems are the keywords that say nothing of a list: on a list they are meant for its items.
-var ofItems = []string{
-	"format", "pattern", "patternDescription", "enum", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum",
-	"exclusiveMaximum", "multipleOf",
+// inference makes the schema of one type. Types that have a name are written once, as definitions.
+type inference struct {
+	definitions keywords
+	refs        map[reflect.Type]string // where a type is written, or is about to be
+	names       map[string]reflect.Type
 }
 
-// modernize writes bytes as draft 2020-12 has it, and gives the items of a list what is meant for them.
-func modernize(part any) {
-	switch part := part.(type) {
-	case []any:
-		for _, each := range part {
-			modernize(each)
-		}
-	case map[string]any:
-		if part["format"] == "base64" {
-			delete(part, "format")
-			part["contentEncoding"] = "base64"
-		}
-		if items, ok := part["items"].(map[string]any); ok {
-			for _, name := range ofItems {
-				if value, ok := part[name]; ok {
-					items[name] = value
-					delete(part, name)
-				}
-			}
-		}
-		for _, each := range part {
-			modernize(each)
-		}
+func infer(root reflect.Type) (keywords, error) {
+	in := &inference{keywords{}, make(map[reflect.Type]string), make(map[string]reflect.Type)}
+	if in.name(root) != "" {
+		in.refs[root] = "#"
 	}
+	schema, err := in.describe(root)
+	if err != nil {
+		return nil, err
+	}
+	if !implements[describer](root) {
+		schema.nullFirst()
+	}
+	if len(in.definitions) > 0 {
+		schema["$defs"] = in.definitions
+	}
+	return schema, nil
 }
 
-// bareName leaves the package out of the name of a definition. Those of two types with the same name are told apart by a number.
-func bareName(t reflect.Type, _ string) string {
-	return strings.Map(func(r rune) rune {
+// use returns the schema of a type inside that of another.
+func (in *inference) use(t reflect.Type) (keywords, error) {
+	schema, err := in.refer(indirect(t))
+	if err == nil && t.Kind() == reflect.Pointer {
+		schema.nullFirst()
+	}
+	return schema, err
+}
+
+// refer returns a reference to the definition of a type that has a name and is more than a scalar, else its schema.
+func (in *inference) refer(t reflect.Type) (keywords, error) {
+	name := in.name(t)
+	if ref, ok := in.refs[t]; ok {
+		return keywords{"$ref": ref}, nil
+	}
+	if name == "" {
+		return in.describe(t)
+	}
+	in.refs[t] = "#/$defs/" + name
+	schema, err := in.describe(t)
+	if err != nil || schema.scalar() {
+		delete(in.refs, t)
+		return schema, err
+	}
+	if kind := t.Kind(); kind == reflect.Slice || kind == reflect.Map {
+		schema.addNull() // how encoding/json writes nil
+	}
+	in.definitions[name] = schema
+	return keywords{"$ref": in.refs[t]}, nil
+}
+
+// name returns the name of the definition of a type, "" if it gets none. It leaves out the package: of two types with the same
+// name, the second gets a number.
+func (in *inference) name(t reflect.Type) string {
+	if t.PkgPath() == "" || t == timeType || t == rawType {
+		return ""
+	}
+	bare := strings.Map(func(r rune) rune {
 		if strings.ContainsRune("[]*/.,·", r) {
 			return '_' // of a generic type
 		}
 		return r
 	}, t.Name())
+	name := bare
+	for n := 2; in.names[name] != nil && in.names[name] != t; n++ {
+		name = bare + "Type" + strconv.Itoa(n)
+	}
+	in.names[name] = t
+	return name
 }
 
-func tagProperty(p jsonschema.InterceptPropParams) error {
-	if !p.Processed {
-		return nil
-	}
-	tag := p.Field.Tag
-	if ref := p.PropertySchema.Ref; ref != nil && p.Field.Type.Kind() == reflect.Pointer {
-		p.PropertySchema.Ref = nil
-		p.PropertySchema.AnyOf = []jsonschema.SchemaOrBool{
-			(&jsonschema.Schema{Ref: ref}).ToSchemaOrBool(), (&jsonschema.Schema{}).WithType(jsonschema.Null.Type()).ToSchemaOrBool(),
-		}
-	}
-	if text := tag.Get("doc"); text != "" {
-		p.PropertySchema.WithDescription(text)
-	}
-	if text := tag.Get("patternDescription"); text != "" {
-		p.PropertySchema.WithExtraPropertiesItem("patternDescription", text)
-	}
-	if options := tag.Get("json"); !strings.Contains(options, ",omitempty") && !strings.Contains(options, ",omitzero") {
-		p.ParentSchema.Required = append(p.ParentSchema.Required, p.Name)
-	}
-	return nil
-}
+// describer is a type that writes its own schema.
+type describer interface{ JSONSchemaBytes() ([]byte, error) }
 
 var (
-	marshaler = reflect.TypeFor[json.Marshaler]()
-	describer = reflect.TypeFor[jsonschema.RawExposer]()
-	builtIn   = []reflect.Type{reflect.TypeFor[time.Time](), reflect.TypeFor[json.RawMessage]()}
+	timeType   = reflect.TypeFor[time.Time]()
+	rawType    = reflect.TypeFor[json.RawMessage]()
+	numberType = reflect.TypeFor[json.Number]()
 )
 
-// fitType describes what encoding/json writes of a type where its kind says something else, and closes structs.
-func fitType(p jsonschema.InterceptSchemaParams) (stop bool, err error) {
-	t := p.Value.Type()
+// uuidTypes are arrays that write themselves as UUIDs.
+var uuidTypes = []string{"github.com/google/uuid", "github.com/gofrs/uuid", "github.com/gofrs/uuid/v5"}
+
+// describe returns the schema of what encoding/json reads and writes for a type.
+func (in *inference) describe(t reflect.Type) (keywords, error) {
+	switch {
+	case implements[describer](t):
+		return describeItself(t)
+	case t == timeType:
+		return keywords{"type": "string", "format": "date-time"}, nil
+	case t == numberType:
+		return keywords{"type": "number"}, nil
+	case t == rawType, implements[json.Marshaler](t): // it may write anything
+		return keywords{}, nil
+	case t.Name() == "UUID" && slices.Contains(uuidTypes, t.PkgPath()):
+		return keywords{"type": "string", "format": "uuid", "examples": []string{"248df4b7-aa70-47b8-a036-33ac447e668d"}}, nil
+	case implements[encoding.TextMarshaler](t), implements[encoding.TextUnmarshaler](t):
+		return keywords{"type": "string"}, nil
+	default:
+		return in.describeKind(t)
+	}
+}
+
+func describeItself(t reflect.Type) (schema keywords, err error) {
+	data, err := reflect.New(t).Interface().(describer).JSONSchemaBytes()
+	if err != nil {
+		return nil, err
+	}
+	return schema, json.Unmarshal(data, &schema)
+}
+
+func (in *inference) describeKind(t reflect.Type) (keywords, error) {
+	switch t.Kind() {
+	case reflect.Bool:
+		return keywords{"type": "boolean"}, nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return keywords{"type": "integer"}, nil
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return keywords{"type": "integer", "minimum": 0}, nil
+	case reflect.Float32, reflect.Float64:
+		return keywords{"type": "number"}, nil
+	case reflect.String:
+		return keywords{"type": "string"}, nil
+	case reflect.Interface:
+		return keywords{}, nil
+	case reflect.Slice, reflect.Array:
+		if t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 {
+			return keywords{"type": "string", "contentEncoding": "base64"}, nil
+		}
+		items, err := in.use(t.Elem())
+		return keywords{"type": "array", "items": items}, err
+	case reflect.Map:
+		values, err := in.use(t.Elem())
+		return keywords{"type": "object", "additionalProperties": values}, err
+	case reflect.Struct:
+		return in.describeStruct(t)
+	default:
+		return nil, fmt.Errorf("JSON has no %v", t)
+	}
+}
+
+// indirect returns the type that pointers point to.
+func indirect(t reflect.Type) reflect.Type {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	switch {
-	case t == reflect.TypeFor[json.Number]():
-		*p.Schema = jsonschema.Schema{}
-		p.Schema.AddType(jsonschema.Number)
-		return true, nil
-	case !slices.Contains(builtIn, t) && implements(t, marshaler) && !implements(t, describer):
-		*p.Schema = jsonschema.Schema{} // it may write anything
-		return true, nil
-	case p.Processed && t.Kind() == reflect.Struct && p.Schema.HasType(jsonschema.Object):
-		no := false
-		p.Schema.AdditionalProperties = &jsonschema.SchemaOrBool{TypeBoolean: &no}
-	}
-	return false, nil
+	return t
 }
 
-func implements(t, method reflect.Type) bool {
-	return t.Implements(method) || reflect.PointerTo(t).Implements(method)
+// implements reports whether a type or a pointer to it has the methods of I.
+func implements[I any](t reflect.Type) bool {
+	methods := reflect.TypeFor[I]()
+	return t.Implements(methods) || reflect.PointerTo(t).Implements(methods)
 }

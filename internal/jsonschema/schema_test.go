@@ -122,12 +122,29 @@ func TestGenericTypesInOneSchema(t *testing.T) {
 	}
 }
 
-func TestTagsThatMakeNoSense(t *testing.T) {
-	type in struct {
-		A int `json:"a" minimum:"many"`
-	}
-	if s, err := jsonschema.For(reflect.TypeFor[in]()); err == nil || !strings.Contains(err.Error(), "minimum") && !strings.Contains(err.Error(), "many") {
-		t.Errorf("%v, %v", s, err)
+func TestTypesAndTagsWithoutASchema(t *testing.T) {
+	for want, of := range map[string]reflect.Type{
+		`field A: tag minimum: strconv.ParseFloat: parsing "many"`: reflect.TypeFor[struct {
+			A int `minimum:"many"`
+		}](),
+		`field A: tag maxItems: strconv.ParseUint: parsing "-1"`: reflect.TypeFor[struct {
+			A []int `maxItems:"-1"`
+		}](),
+		`field A: tag uniqueItems: `: reflect.TypeFor[struct {
+			A []int `uniqueItems:"?"`
+		}](),
+		`field A: tag nullable: `: reflect.TypeFor[struct {
+			A int `nullable:"?"`
+		}](),
+		`field A: tag default: `: reflect.TypeFor[struct {
+			A int `default:"many"`
+		}](),
+		`field A: field B: JSON has no chan int`: reflect.TypeFor[struct{ A []struct{ B chan int } }](),
+		`JSON has no func()`:                     reflect.TypeFor[map[string]func()](),
+	} {
+		if s, err := jsonschema.For(of); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, and not %s", s, err, want)
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package archtest
 
 import (
+	"bytes"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -8,9 +10,7 @@ import (
 )
 
 // schemas are the modules that the task types' schemas need.
-var schemas = []string{
-	"github.com/santhosh-tekuri/jsonschema/v6", "github.com/swaggest/jsonschema-go", "github.com/swaggest/refl", "golang.org/x/text",
-}
+var schemas = []string{"github.com/santhosh-tekuri/jsonschema/v6", "golang.org/x/text"}
 
 // inherited lists the modules that importers of a public package inherit. Task and client have no Redis, no asynq and no web
 // framework; the root package has no web framework.
@@ -35,5 +35,23 @@ func TestImportersInheritLittle(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("importers of ./%s inherit %q, and not %q: do without the module, or change the list with a reason", pkg, got, want)
 		}
+	}
+}
+
+// A program that requires this module downloads and checks the modules of its build list.
+func TestTheModuleGraphIsSmall(t *testing.T) {
+	sums, err := os.ReadFile("../../go.sum")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := bytes.Count(sums, []byte("\n")); lines > 400 {
+		t.Errorf("go.sum has %d lines, and not 400 at most", lines)
+	}
+	modules, err := exec.Command("go", "list", "-C", "../..", "-m", "all").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if count := bytes.Count(modules, []byte("\n")); count > 175 {
+		t.Errorf("the build list has %d modules, and not 175 at most", count)
 	}
 }
