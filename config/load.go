@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/knadh/koanf/parsers/yaml"
-	"github.com/knadh/koanf/providers/rawbytes"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 )
@@ -160,6 +159,12 @@ func (l *loader) takeFlags(flags *pflag.FlagSet) {
 	}
 }
 
+// content gives koanf what was read from a file.
+type content []byte
+
+func (c content) ReadBytes() ([]byte, error)    { return c, nil }
+func (c content) Read() (map[string]any, error) { return nil, errors.ErrUnsupported }
+
 func (l *loader) readFile(path string) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -167,7 +172,7 @@ func (l *loader) readFile(path string) {
 		return
 	}
 	k := koanf.New(".")
-	if err := k.Load(rawbytes.Provider(data), yaml.Parser()); err != nil {
+	if err := k.Load(content(data), yaml.Parser()); err != nil {
 		l.errorf("config", path, "is not YAML: %v", err)
 		return
 	}

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/creack/pty"
-
 	"github.com/backbeat-go/backbeat/internal/cli"
 )
 
@@ -79,22 +77,25 @@ func run(env []string, stdin string, args ...string) outcome {
 	return outcome{code, out.String(), errOut.String()}
 }
 
-// onTerminal runs the program on a terminal, and returns the content of the screen.
-func (a *api) onTerminal(t *testing.T, args ...string) (code int, screen string) {
+// screen keeps what is written to a terminal.
+type screen struct {
+	bytes.Buffer
+	terminal *os.File
+}
+
+func (s *screen) Fd() uintptr { return s.terminal.Fd() }
+
+// onTerminal runs the program on a terminal, and returns what it writes.
+func (a *api) onTerminal(t *testing.T, args ...string) (code int, shown string) {
 	t.Helper()
-	terminal, tty, err := pty.Open()
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer terminal.Close()
-	shown := make(chan string)
-	go func() {
-		data, _ := io.ReadAll(terminal) // returns an error when the other side is closed
-		shown <- string(data)
-	}()
-	code = cli.Main("v1.2.3", args, []string{noHome, "BACKBEAT_SERVER=" + a.URL}, strings.NewReader(""), tty, tty)
-	tty.Close()
-	return code, strings.ReplaceAll(<-shown, "\r\n", "\n")
+	s := &screen{terminal: terminal}
+	code = cli.Main("v1.2.3", args, []string{noHome, "BACKBEAT_SERVER=" + a.URL}, strings.NewReader(""), s, s)
+	return code, s.String()
 }
 
 func write(t *testing.T, name, text string, mode os.FileMode) string {

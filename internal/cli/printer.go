@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -42,7 +41,7 @@ func (f *outputFlag) Set(text string) error {
 func (p *printer) asTable() bool { return p.format == "table" || p.format == "" && isTerminal(p.w) }
 
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+	f, ok := w.(interface{ Fd() uintptr })
 	return ok && isatty.IsTerminal(f.Fd())
 }
 
