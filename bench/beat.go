@@ -80,7 +80,7 @@ func (b *bench) startBeats(ctx context.Context, n int) (beats []*program, stop f
 // schedules is the store, as an API has it.
 func (b *bench) schedules(ctx context.Context, client *broker.Client) (*redisstore.Schedules, error) {
 	clock := redisstore.NewClock(b.redis.rdb, lease.SystemClock(), slog.New(slog.DiscardHandler))
-	return redisstore.NewSchedules(b.redis.rdb, clock, broker.BeatClient{Client: client}), clock.Sync(ctx)
+	return redisstore.NewSchedules(b.redis.rdb, clock, broker.NewBeatClient(b.redis.rdb, client)), clock.Sync(ctx)
 }
 
 // putMany puts n schedules. Their tasks are never run, so none must wait for another.

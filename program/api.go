@@ -24,7 +24,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	client.Measure(a.metrics.Client(sourceAPI))
 	// Another client for schedules: a change that is sent twice would find that somebody else was quicker.
 	store := dial.beatClient()
-	tasks := broker.BeatClient{Client: client}
+	queues := broker.NewBeatClient(rdb, client)
 	clock := redisstore.NewClock(store, dial.localClock(), a.logger)
 	// A scrape asks by the client that heeds a time-out at once: Prometheus does not wait as long as callers do.
 	watched := broker.NewClient(store, brokerQueues(cfg.Queues))
@@ -33,8 +33,8 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	stopping := make(chan struct{})
 	monitor := asynqmon.New(asynqmon.Options{RootPath: a.options.prefix + monitorPath, RedisConnOpt: dial})
 	handler := httpapi.New(httpapi.Config{
-		Tasks:        tasks,
-		Schedules:    redisstore.NewSchedules(store, clock, tasks),
+		Tasks:        client,
+		Schedules:    redisstore.NewSchedules(store, clock, queues),
 		Beats:        redisstore.NewLease(store),
 		Audit:        log,
 		Types:        a.types,

@@ -19,7 +19,7 @@ func (a *App) addBeat(cfg *config.Config, dial dialer) {
 	rdb := dial.beatClient()
 	client := broker.NewClient(rdb, brokerQueues(cfg.Queues))
 	client.Measure(a.metrics.Client(sourceBeat))
-	queues := broker.BeatClient{Client: client}
+	queues := broker.NewBeatClient(rdb, client)
 	clock := redisstore.NewClock(rdb, dial.localClock(), a.logger)
 	schedules := redisstore.NewSchedules(rdb, clock, queues)
 	meter := a.metrics.Beat()

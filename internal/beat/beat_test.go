@@ -59,7 +59,7 @@ func newStageOn(t *testing.T, rdb redis.UniversalClient, queues ...string) *stag
 	return s
 }
 
-func (s *stage) queues() broker.BeatClient { return broker.BeatClient{Client: s.client} }
+func (s *stage) queues() *broker.BeatClient { return broker.NewBeatClient(s.rdb, s.client) }
 
 func (s *stage) must(err error) {
 	s.t.Helper()

@@ -52,7 +52,7 @@ type ack struct {
 	done     chan error
 }
 
-func newAcker(rdb redis.UniversalClient, cfg ServerConfig) *acker {
+func newAcker(rdb redis.UniversalClient, cfg laneConfig) *acker {
 	k := &acker{rdb: rdb, logger: cfg.Logger, meter: cfg.Meter, quit: make(chan struct{})}
 	k.queues = newBatchers(func(queue string) *batcher[*ack] {
 		return &batcher[*ack]{

@@ -3,10 +3,6 @@ package broker
 import (
 	"context"
 	"time"
-
-	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/task"
 )
 
 const (
@@ -18,46 +14,13 @@ const (
 	lateAge = 2 * time.Hour
 	// lateRounds is how many rounds there are between two of those.
 	lateRounds = 20
-	// adoptBatch is how many archived tasks are looked at in one step.
-	adoptBatch = 100
-	// adoptWait bounds the work on one queue in one round.
-	adoptWait = 5 * time.Second
 )
 
 // adopt gives tasks of a queue that others have archived an end of their retention.
 func (m *maintainer) adopt(ctx context.Context, u *upkeep) (time.Duration, error) {
-	err := adopt(ctx, m.rdb, u.name, adoptAge)
+	err := AdoptAll(ctx, m.rdb, u.name, adoptAge)
 	if u.adoptions++; err == nil && u.adoptions%lateRounds == 1 {
-		err = adopt(ctx, m.rdb, u.name, lateAge)
+		err = AdoptAll(ctx, m.rdb, u.name, lateAge)
 	}
 	return -1, err
-}
-
-// adopt goes through the tasks of a queue that were archived so long ago and that it has not seen yet.
-func adopt(ctx context.Context, rdb redis.Scripter, queue string, age time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, adoptWait)
-	defer cancel()
-	args := []any{int(age.Seconds()), adoptBatch, ""}
-	for {
-		reply, err := adoptScript.run(ctx, rdb, queue, []string{archivedKey(queue), adoptedKey(queue)}, args...).StringSlice()
-		if err != nil {
-			return wrap(err)
-		}
-		if reply[0] == "" {
-			return nil
-		}
-		args = append(args[:2], reply[0])
-		for i := 1; i+2 < len(reply); i += 3 {
-			args = append(args, reply[i], reply[i+1], retentionOf(reply[i+2]))
-		}
-	}
-}
-
-// retentionOf is the retention of an archived task, as scripts take it. A message that nobody can read is of a stock client.
-func retentionOf(raw string) int64 {
-	m, err := decodeMessage([]byte(raw))
-	if err != nil {
-		m = &message{}
-	}
-	return m.retentionArg(task.Failed)
 }

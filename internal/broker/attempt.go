@@ -33,6 +33,17 @@ type attempt struct {
 	givenUp  int // how often what was to be written was too large
 }
 
+// newCrashed returns the last attempt, as stored, of a task that workers of other processes have died with. It has failed.
+func newCrashed(queue, id, raw string, number int, why string) *attempt {
+	a := &attempt{queue: queue, id: id, raw: raw, number: number, ended: true, outcome: task.Failed}
+	var err error
+	if a.message, err = decodeMessage([]byte(raw)); err != nil {
+		a.message = &message{}
+	}
+	a.failure = task.Failure{Message: why, Kind: task.KindCrashed}
+	return a
+}
+
 // info is what a handler may know of the attempt.
 func (a *attempt) info() task.RunInfo {
 	m := a.message

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/notifier"
 	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/task"
@@ -19,24 +20,31 @@ import (
 // leader has called Fence, it changes nothing any more and returns schedule.ErrDeposed.
 type BeatClient struct {
 	*Client
+	rdb           redis.UniversalClient
+	schedulersKey string // where asynq's tools find the schedules that this client shows
+}
+
+// NewBeatClient returns what a leader works with, on the connection of the client.
+func NewBeatClient(rdb redis.UniversalClient, client *Client) *BeatClient {
+	return &BeatClient{client, rdb, newSchedulersKey()}
 }
 
 // Fence shuts out the leaders of earlier terms, from all queues.
-func (c BeatClient) Fence(ctx context.Context, term int64) error {
+func (c *BeatClient) Fence(ctx context.Context, term int64) error {
 	return c.inAllQueues(ctx, func(queue string) *redis.Cmd {
 		return fenceScript.run(ctx, c.rdb, queue, []string{termKey(queue)}, term)
 	})
 }
 
 // Encode returns a task as asynq keeps it.
-func (c BeatClient) Encode(t *task.Task) []byte { return newMessage(t).encode() }
+func (c *BeatClient) Encode(t *task.Task) []byte { return newMessage(t).encode() }
 
 // EnqueueTicks puts the tasks of a batch of ticks into their queues, each once, however often it is told to: until Struck
 // is told that it will not be any more. The queues must have been fenced with the term.
-func (c BeatClient) EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error {
+func (c *BeatClient) EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error {
 	var failed error
 	for queue, owed := range byQueue(batch.Owed) {
-		c.names.announce(ctx, queue)
+		c.Announce(ctx, queue)
 		err := c.enqueueTicks(ctx, term, queue, batch.ID, owed)
 		if errors.Is(err, schedule.ErrDeposed) {
 			return err
@@ -55,7 +63,7 @@ func byQueue(owed []*schedule.Owed) map[string][]*schedule.Owed {
 }
 
 // enqueueTicks works on what goes into one queue, all of it in one script: it is known by the batch.
-func (c BeatClient) enqueueTicks(ctx context.Context, term int64, queue, batch string, owed []*schedule.Owed) error {
+func (c *BeatClient) enqueueTicks(ctx context.Context, term int64, queue, batch string, owed []*schedule.Owed) error {
 	size := 3
 	if slices.ContainsFunc(owed, func(o *schedule.Owed) bool { return eventsOf(o.Message) != "" }) {
 		size = 4 // few have callbacks, and the others are not to pay for them
@@ -77,13 +85,13 @@ func (c BeatClient) enqueueTicks(ctx context.Context, term int64, queue, batch s
 		return wrap(err)
 	}
 	for _, o := range owed {
-		c.meter.Enqueued(typeOf(o.Message), queue)
+		c.CountEnqueued(typeOf(o.Message), queue)
 	}
 	return nil
 }
 
 // Struck says that a batch will not be enqueued again, because it has been struck off the list of what is owed.
-func (c BeatClient) Struck(ctx context.Context, batch *schedule.Batch) error {
+func (c *BeatClient) Struck(ctx context.Context, batch *schedule.Batch) error {
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for queue := range byQueue(batch.Owed) {
 			p.SRem(ctx, ticksKey(queue), batch.ID)
@@ -95,7 +103,7 @@ func (c BeatClient) Struck(ctx context.Context, batch *schedule.Batch) error {
 
 // ForgetTicks forgets all batches that were enqueued and not struck off. It is right only while nothing is owed: an
 // earlier leader may have died between striking off and Struck.
-func (c BeatClient) ForgetTicks(ctx context.Context, term int64) error {
+func (c *BeatClient) ForgetTicks(ctx context.Context, term int64) error {
 	return c.inAllQueues(ctx, func(queue string) *redis.Cmd {
 		return forgetScript.run(ctx, c.rdb, queue, []string{termKey(queue), ticksKey(queue)}, term)
 	})
@@ -103,12 +111,12 @@ func (c BeatClient) ForgetTicks(ctx context.Context, term int64) error {
 
 // inAllQueues runs a script for each queue, which answers 0 if a later leader uses it. A queue that fails keeps it from
 // none of the others.
-func (c BeatClient) inAllQueues(ctx context.Context, run func(queue string) *redis.Cmd) error {
+func (c *BeatClient) inAllQueues(ctx context.Context, run func(queue string) *redis.Cmd) error {
 	var err error
 	var mu sync.Mutex
 	var running sync.WaitGroup
 	slots := make(chan struct{}, queuesAtOnce)
-	for _, queue := range c.reachableNames(ctx) {
+	for _, queue := range c.Client.QueueNames(ctx) {
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
@@ -134,7 +142,7 @@ func (c BeatClient) inAllQueues(ctx context.Context, run func(queue string) *red
 const queuesAtOnce = 16
 
 // Ends drops the oldest ends of a queue, which have been noted, and returns the next, at most limit of them.
-func (c BeatClient) Ends(ctx context.Context, term int64, queue string, drop, limit int) ([]schedule.End, error) {
+func (c *BeatClient) Ends(ctx context.Context, term int64, queue string, drop, limit int) ([]schedule.End, error) {
 	keys := []string{termKey(queue), endsKey(queue)}
 	lines, err := endsScript.run(ctx, c.rdb, queue, keys, term, drop, limit).StringSlice()
 	if errors.Is(err, redis.Nil) {
@@ -164,77 +172,16 @@ func endState(s string) task.State {
 
 // EndsOf returns a channel that receives a value when tasks of schedules have ended, and when some may have without notice. It
 // is closed after ctx has ended, when the subscription has; callers wait for that.
-func (c BeatClient) EndsOf(ctx context.Context) <-chan struct{} {
-	ended := make(chan struct{}, 1)
+func (c *BeatClient) EndsOf(ctx context.Context) <-chan struct{} {
+	ended := notifier.New()
 	go func() {
 		defer close(ended)
-		redisconn.Subscribe(ctx, c.rdb, func(any) { signal(ended) }, endsChannel)
+		redisconn.Subscribe(ctx, c.rdb, func(any) { ended.Notify() }, endsChannel)
 	}()
 	return ended
 }
 
-// stateReads is how many tasks are asked for in one round trip.
-const stateReads = 1024
-
-// States returns the states of tasks, "" for those that are gone, whichever queue they are in. With an error, those that
-// were found have a state all the same: one queue that cannot be reached does not hide those of others.
-func (c BeatClient) States(ctx context.Context, ids []string) ([]task.State, error) {
-	queues := c.reachableNames(ctx)
-	refs := make([]ref, 0, len(ids)*len(queues))
-	for _, id := range ids {
-		for _, queue := range queues {
-			refs = append(refs, ref{queue, id})
-		}
-	}
-	var err error
-	found := make([]task.State, 0, len(refs))
-	for some := range slices.Chunk(refs, stateReads) {
-		part, failed := c.readStates(ctx, some)
-		found = append(found, part...)
-		err = cmp.Or(err, failed)
-	}
-	states := make([]task.State, len(ids))
-	for i, state := range found {
-		states[i/len(queues)] = cmp.Or(states[i/len(queues)], state)
-	}
-	if !slices.Contains(states, "") {
-		return states, nil
-	}
-	return states, wrap(err)
-}
-
-// readStates reads nothing else of the tasks, which may be large.
-func (c BeatClient) readStates(ctx context.Context, refs []ref) (states []task.State, err error) {
-	cmds := make([]*redis.SliceCmd, len(refs))
-	_, _ = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // each answer has its own error
-		for i, f := range refs {
-			cmds[i] = p.HMGet(ctx, taskKey(f.queue, f.id), fieldState, fieldOutcome)
-		}
-		return nil
-	})
-	states = make([]task.State, len(refs))
-	for i, cmd := range cmds {
-		values, failed := cmd.Result()
-		if failed != nil {
-			err = cmp.Or(err, failed)
-			continue
-		}
-		if state, ok := values[0].(string); ok {
-			outcome, _ := values[1].(string)
-			states[i] = (&record{state: state, fields: map[string]string{fieldOutcome: outcome}}).taskState()
-		}
-	}
-	return states, err
-}
-
-// QueueNames returns the names of all queues, those of foreign clients too.
-func (c BeatClient) QueueNames(ctx context.Context) ([]string, error) {
-	return c.reachableNames(ctx), ctx.Err()
-}
-
-// reachableNames returns the names of all queues, or those that are known if the list of all, which one master of a cluster
-// has, cannot be read. Ticks go to no others.
-func (c BeatClient) reachableNames(ctx context.Context) []string {
-	names, _ := c.names.all(ctx)
-	return names
+// QueueNames returns the names of the queues that ticks may go to: all that are known.
+func (c *BeatClient) QueueNames(ctx context.Context) ([]string, error) {
+	return c.Client.QueueNames(ctx), ctx.Err()
 }

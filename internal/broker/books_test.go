@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -47,7 +48,7 @@ func (w *world) read(queue string) books {
 		return nil
 	})
 	w.must(wrap(err)) // there may be no totals yet
-	b.totals = [2]int{atoi(totals[0].Val()), atoi(totals[1].Val())}
+	b.totals = [2]int{number(totals[0].Val()), number(totals[1].Val())}
 	for name, cmd := range lists {
 		b.lists[name] = slices.Sorted(slices.Values(cmd.Val()))
 	}
@@ -164,7 +165,7 @@ func (w *world) checkHash(id string, hash map[string]string) {
 	if err != nil || m.ID != id || m.Type != "any" || m.Retried != e.retried {
 		w.t.Errorf("the message of %s is %+v, error %v; want %d retries spent", id, m, err, e.retried)
 	}
-	if hash[fieldState] != e.state() || atoi(hash[fieldAttempt]) != e.begun {
+	if hash[fieldState] != e.state() || number(hash[fieldAttempt]) != e.begun {
 		w.t.Errorf("%s is %s after %s attempts, want %s after %d", id, hash[fieldState], hash[fieldAttempt], e.state(), e.begun)
 	}
 	if (e.state() == "archived") != (hash[fieldOutcome] == string(e.outcome) && hash[fieldOutcome] != "") {
@@ -236,4 +237,10 @@ func text(cmd redis.Cmder) string {
 	default:
 		return cmd.String()
 	}
+}
+
+// number reads a decimal number, 0 if there is none.
+func number(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
 }

@@ -14,13 +14,6 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// Queue is a queue and its weight: its share where queues compete for workers, or its rank with strict
-// priority.
-type Queue struct {
-	Name   string
-	Weight int
-}
-
 // Client puts tasks into queues, finds them again, and steers them. It is safe for concurrent use. Close it
 // to end its subscription.
 type Client struct {
@@ -32,8 +25,6 @@ type Client struct {
 	watches  *watches
 	meter    ClientMeter
 	clock    *clock
-
-	schedulersKey string // where asynq's tools find the schedules that this client shows
 }
 
 // NewClient returns a client for the queues. The connection stays the caller's to close, after the client.
@@ -46,8 +37,6 @@ func NewClient(rdb redis.UniversalClient, queues []Queue) *Client {
 		lookups:  newLookups(rdb),
 		meter:    noMeter{},
 		clock:    newClock(rdb),
-
-		schedulersKey: newSchedulersKey(),
 	}
 	c.watches = newWatches(rdb, c.readWatched, c.clock.Now)
 	return c
@@ -59,12 +48,21 @@ func (c *Client) Close() {
 	c.watches.close()
 	c.enqueuer.close()
 	c.lookups.close()
-	c.clock.close()
+	c.clock.Close()
 }
 
 // Now returns the time by which tasks are judged: that of Redis, which this machine's may differ from. It is never ahead of
 // Redis' own. While Redis has never answered it is the local time.
 func (c *Client) Now() time.Time { return c.clock.Now() }
+
+// Measure makes the client tell a meter what it does. It is called before the client is used.
+func (c *Client) Measure(m ClientMeter) { c.meter = m }
+
+// CountEnqueued counts a task that was enqueued in another way than by this client.
+func (c *Client) CountEnqueued(taskType, queue string) { c.meter.Enqueued(taskType, queue) }
+
+// Watchers are those of this process who wait for tasks or follow them.
+func (c *Client) Watchers() *watches { return c.watches }
 
 // callTime is how long a call may take that waits for nothing but Redis, all that it asks of Redis included.
 const callTime = 4 * time.Second

@@ -67,8 +67,8 @@ func (c *clock) Now() time.Time {
 	return time.Now().UTC()
 }
 
-// ahead is how far the clock of Redis is ahead of that of this machine.
-func (c *clock) ahead() time.Duration { return time.Until(c.Now()) }
+// Ahead is how far the clock of Redis is ahead of that of this machine.
+func (c *clock) Ahead() time.Duration { return time.Until(c.Now()) }
 
 // justAsked reports whether Redis was asked less than a second ago. Callers who came meanwhile do not each wait a second more.
 func (c *clock) justAsked() bool {
@@ -77,8 +77,8 @@ func (c *clock) justAsked() bool {
 	return time.Since(c.taken) < clockWait
 }
 
-// close waits for a sample that is being taken.
-func (c *clock) close() { c.pending.Wait() }
+// Close waits for a sample that is being taken.
+func (c *clock) Close() { c.pending.Wait() }
 
 // read returns zero if there is no sample yet, and whether the newest is new enough.
 func (c *clock) read() (now time.Time, fresh bool) {

@@ -11,7 +11,7 @@ import (
 func TestClockIsNotAheadOfRedis(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	c := newClock(rdb)
-	defer c.close()
+	defer c.Close()
 	for range 200 {
 		now := c.Now()
 		told, err := rdb.Time(t.Context()).Result()

@@ -2,8 +2,6 @@ package broker
 
 import (
 	"context"
-	"slices"
-	"strconv"
 
 	"github.com/backbeat-go/backbeat/task"
 )
@@ -38,18 +36,6 @@ func (c *Client) Retry(ctx context.Context, id string) (*task.Task, error) {
 		return retryScript.run(ctx, c.rdb, r.queue, []string{taskKey(r.queue, id)},
 			id, r.raw, r.renewed(), r.attempts()).Text()
 	})
-}
-
-// renewed encodes the message of a task that is to be tried again as if it had never been.
-func (r *record) renewed() []byte {
-	fresh := *r.message
-	fresh.Retried, fresh.ErrorMsg, fresh.LastFailedAt = 0, "", 0
-	fresh.Headers = slices.Clone(fresh.Headers)
-	if n := r.attempts(); n > 0 {
-		fresh.Headers.set(headerEarlier, strconv.Itoa(n))
-	}
-	fresh.Headers.delete(headerExpiresAt)
-	return fresh.encode()
 }
 
 // Run lets a scheduled, retrying or aggregating task start now. Errors: CodeNotFound; CodeConflict in any other state;

@@ -129,7 +129,7 @@ func (p *prefetcher) start(ctx context.Context, shares []share, apart bool) {
 	}
 	fetches := make(map[place]*fetch, 1)
 	for _, sh := range shares {
-		at := place{p.node(ctx, sh.queue.Name), sh.queue.failures > 0}
+		at := place{p.nodes.Of(ctx, pendingKey(sh.queue.Name)), sh.queue.failures > 0}
 		f := fetches[at]
 		if f == nil {
 			f = &fetch{done: make(chan struct{}), late: at.failing}
@@ -149,22 +149,10 @@ func (p *prefetcher) start(ctx context.Context, shares []share, apart bool) {
 	}
 }
 
-// node tells queues that live on different nodes of a cluster apart.
-func (p *prefetcher) node(ctx context.Context, queue string) string {
-	if p.cluster == nil {
-		return ""
-	}
-	master, err := p.cluster.MasterForKey(ctx, pendingKey(queue))
-	if err != nil {
-		return queue
-	}
-	return master.Options().Addr
-}
-
 // await waits for a fetch; in a cluster not for long.
 func (p *prefetcher) await(f *fetch) {
 	var late <-chan time.Time
-	if p.cluster != nil {
+	if p.nodes.Several() {
 		timer := time.NewTimer(lateAfter)
 		defer timer.Stop()
 		late = timer.C
@@ -209,7 +197,7 @@ func (p *prefetcher) run(ctx context.Context, f *fetch, apart bool) {
 	p.mu.Unlock()
 	p.warn(names, failure)
 	close(f.done)
-	signal(p.changed)
+	p.changed.Notify()
 }
 
 // fail notes that calls to queues failed, and returns the names of those whose last call did not. The lock is held.
@@ -280,7 +268,7 @@ const fetchHead = 6
 func (p *prefetcher) keep(sh share, reply []any, now time.Time) {
 	s := sh.queue
 	var brought []*attempt
-	ahead := p.lane.clock.ahead()
+	ahead := p.cfg.Clock.Ahead()
 	for i := fetchHead; i+3 < len(reply); i += 4 {
 		id, _ := reply[i].(string)
 		raw, _ := reply[i+1].(string)
@@ -292,7 +280,7 @@ func (p *prefetcher) keep(sh share, reply []any, now time.Time) {
 			p.calls.Go(func() { p.discard(a, err) })
 			continue
 		}
-		if p.cfg.Handlers[a.message.Type] == nil {
+		if !p.cfg.Knows(a.message.Type) {
 			p.park(a)
 			continue
 		}
@@ -308,7 +296,7 @@ func (p *prefetcher) keep(sh share, reply []any, now time.Time) {
 	p.total += len(brought)
 	p.batch += len(brought)
 	if len(brought) > 0 {
-		signal(p.brought)
+		p.brought.Notify()
 	}
 	s.parked = p.known(reply[5])
 	if sh.wakes == s.wakes { // else the reply may be older than what the wake was about

@@ -48,9 +48,6 @@ func (l *logBuffer) count(text string) int {
 	return strings.Count(l.b.String(), text)
 }
 
-// pulled is the type of a puller's tasks.
-var pulled = map[string]*task.Handler{"any": {Run: func(context.Context, []byte) ([]byte, error) { return nil, nil }}}
-
 func newPuller(t *testing.T, worker, enqueue redis.UniversalClient, concurrency int, names ...string) *puller {
 	p := &puller{t: t}
 	for _, name := range names {
@@ -58,9 +55,10 @@ func newPuller(t *testing.T, worker, enqueue redis.UniversalClient, concurrency 
 	}
 	p.client = NewClient(enqueue, p.queues)
 	t.Cleanup(p.client.Close)
-	p.lane = newLane(worker, ServerConfig{
-		Queues: p.queues, Handlers: pulled, Concurrency: concurrency, Logger: slog.New(slog.NewTextHandler(&p.log, nil)), Meter: noMeter{},
-	}, &serverInfo{Host: "w", ID: "w"})
+	p.lane = newLane(worker, laneConfig{
+		Server: &serverInfo{Host: "w", ID: "w"}, Clock: newClock(worker), Queues: p.queues, Knows: func(name string) bool { return name == "any" },
+		Concurrency: concurrency, Logger: slog.New(slog.NewTextHandler(&p.log, nil)), Meter: noMeter{},
+	})
 	t.Cleanup(func() {
 		close(p.lane.prefetch.quit)
 		p.lane.acks.stop()

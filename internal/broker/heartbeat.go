@@ -63,7 +63,7 @@ func (l *lane) amend(data []byte, offset time.Duration) []byte {
 }
 
 // offset is how far the clock of Redis is ahead of the local one, in whole seconds: asynq counts no finer.
-func (l *lane) offset() time.Duration { return l.clock.ahead().Round(time.Second) }
+func (l *lane) offset() time.Duration { return l.clock.Ahead().Round(time.Second) }
 
 // inRedisTime returns members whose scores, unix seconds by the local clock, are by that of Redis.
 func (l *lane) inRedisTime(members []redis.Z) []redis.Z {
@@ -88,7 +88,7 @@ func (l *lane) ZAdd(ctx context.Context, key string, members ...redis.Z) *redis.
 	l.extends.Go(func() {
 		l.prune.Do(func() { l.forgetServers(ctx) })
 		if err := l.UniversalClient.ZAdd(ctx, key, renamed...).Err(); err != nil {
-			l.prefetch.cfg.Logger.Debug("worker not listed", "key", key, "error", err)
+			l.logger.Debug("worker not listed", "key", key, "error", err)
 		}
 	})
 	return redis.NewIntResult(0, nil)
@@ -114,7 +114,7 @@ func (l *lane) forgetServers(ctx context.Context) {
 	before := strconv.FormatInt(l.clock.Now().Add(-listedFor).Unix(), 10)
 	for _, key := range []string{asynqServers, asynqWorkers} {
 		if err := l.UniversalClient.ZRemRangeByScore(ctx, key, "-inf", before).Err(); err != nil {
-			l.prefetch.cfg.Logger.Debug("workers that died still listed", "key", key, "error", err)
+			l.logger.Debug("workers that died still listed", "key", key, "error", err)
 		}
 	}
 }

@@ -203,7 +203,7 @@ func TestReplayAfterTheTaskIsGone(t *testing.T) {
 func TestKeyedRequestsWait(t *testing.T) {
 	f := newFleet(t)
 	d := f.desk()
-	d.client.HearOnly()
+	d.client.Watchers().Every = announcedOnly
 	late := task.Request{Type: "echo", ID: "late", Delay: ptr(200 * time.Millisecond)}
 	if first, replayed, err := d.sendAndWait("ann", "late", "{}", late, time.Millisecond); err != nil || replayed || first.State != task.Scheduled {
 		t.Errorf("replayed %v: %+v, %v", replayed, first, err)
@@ -219,7 +219,7 @@ func TestKeyedRequestsWait(t *testing.T) {
 			t.Errorf("replayed %v: %+v, %v", replayed, first, err)
 		}
 	}
-	if n := d.client.Watched(); n > 0 {
+	if n := d.client.Watchers().Len(); n > 0 {
 		t.Errorf("%d tasks are still watched", n)
 	}
 }

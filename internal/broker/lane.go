@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -19,8 +20,9 @@ type lane struct {
 	redis.UniversalClient
 	prefetch *prefetcher
 	acks     *acker
-	clock    *clock
+	clock    redisClock
 	server   *serverInfo // who this is
+	logger   *slog.Logger
 	prune    sync.Once
 	extends  sync.WaitGroup // the writes of asynq's heartbeat in flight
 	state    stateWriter
@@ -29,12 +31,58 @@ type lane struct {
 	attempts map[ref]*attempt
 }
 
-func newLane(rdb redis.UniversalClient, cfg ServerConfig, server *serverInfo) *lane {
-	l := &lane{UniversalClient: rdb, clock: newClock(rdb), server: server, attempts: make(map[ref]*attempt)}
+// redisClock tells the time of Redis, and how far it is ahead of the clock of this machine.
+type redisClock interface {
+	Now() time.Time
+	Ahead() time.Duration
+}
+
+// laneConfig says what a worker fetches.
+type laneConfig struct {
+	// Server names the worker.
+	Server *serverInfo
+	// Clock is that of Redis.
+	Clock redisClock
+	// Queues are those that the worker serves. At least one.
+	Queues []Queue
+	// Knows reports whether the worker can run tasks of a type. Others are parked.
+	Knows func(taskType string) bool
+	// StrictPriority empties a queue of a higher weight before it looks at the next.
+	StrictPriority bool
+	// Concurrency is how many tasks run at once. At least 1.
+	Concurrency int
+	Logger      *slog.Logger
+	Meter       Meter
+}
+
+// newLane returns the client that an asynq.Server is to work with. The connection stays the caller's to close.
+func newLane(rdb redis.UniversalClient, cfg laneConfig) *lane {
+	l := &lane{UniversalClient: rdb, clock: cfg.Clock, server: cfg.Server, logger: cfg.Logger, attempts: make(map[ref]*attempt)}
 	l.acks = newAcker(rdb, cfg)
-	l.prefetch = newPrefetcher(rdb, cfg, workerID(server), l)
+	l.prefetch = newPrefetcher(rdb, cfg, l)
 	return l
 }
+
+// wake says that a queue has something to do; "" that any may have.
+func (l *lane) wake(queue string) { l.prefetch.wake(queue) }
+
+// keepFresh requeues fetched tasks that wait too long for their start, until ctx ends.
+func (l *lane) keepFresh(ctx context.Context) { l.prefetch.keepFresh(ctx) }
+
+// stopFetching ends the fetching of tasks. It is called once.
+func (l *lane) stopFetching() { close(l.prefetch.quit) }
+
+// requeueFetched requeues what has not been started, once asynq's processor has ended.
+func (l *lane) requeueFetched() { l.prefetch.close() }
+
+// stopAcks ends the writing of the ends of attempts; see acker.stop. It is called once.
+func (l *lane) stopAcks() { l.acks.stop() }
+
+// wait waits for the writes of asynq's heartbeat in flight.
+func (l *lane) wait() { l.extends.Wait() }
+
+// finishCrashed ends a task that has had its last crash.
+func (l *lane) finishCrashed(a *attempt) error { return l.acks.write(a) }
 
 // EvalSha runs a script of asynq's, or does ours in its place.
 func (l *lane) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
@@ -87,7 +135,7 @@ func (l *lane) Eval(ctx context.Context, script string, keys []string, args ...a
 func (l *lane) ZAddXX(ctx context.Context, key string, members ...redis.Z) *redis.IntCmd {
 	l.extends.Go(func() {
 		if err := l.UniversalClient.ZAddXX(ctx, key, l.inRedisTime(members)...).Err(); err != nil {
-			l.prefetch.cfg.Logger.Debug("leases not extended", "key", key, "error", err)
+			l.logger.Debug("leases not extended", "key", key, "error", err)
 		}
 	})
 	return redis.NewIntResult(0, nil)

@@ -14,13 +14,13 @@ func (s *Server) listen(ctx context.Context) {
 	redisconn.Subscribe(ctx, s.rdb, func(received any) {
 		switch m := received.(type) {
 		case *redis.Subscription:
-			s.lane.prefetch.wake("")
+			s.lane.wake("")
 			s.maintainer.wakeAll()
 		case *redis.Message:
 			queue := queueOfOwnPrefix(m.Payload)
 			switch m.Channel {
 			case wakeChannel:
-				s.lane.prefetch.wake(queue)
+				s.lane.wake(queue)
 			case dueChannel:
 				s.maintainer.wake(queue, jobForward)
 			case promisesChannel:

@@ -7,9 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/notifier"
 	"github.com/backbeat-go/backbeat/internal/pause"
-
-	"github.com/redis/go-redis/v9"
+	"github.com/backbeat-go/backbeat/internal/redisconn"
 )
 
 const (
@@ -49,10 +49,12 @@ var jobNames = [jobCount]string{"forward", "sweep", "recover", "relay", "adopt"}
 // that a queue which fails, or has much to do, delays no other.
 type maintainer struct {
 	*Server
-	lock    maintenanceLock
-	cluster bool
-	calls   sync.WaitGroup // probes and jobs in flight
-	changed chan struct{}  // holds one after a wake, and when a call has ended
+	lock     maintenanceLock
+	relays   *relay
+	recovery *recovery
+	nodes    redisconn.Nodes
+	calls    sync.WaitGroup    // probes and jobs in flight
+	changed  notifier.Notifier // holds one after a wake, and when a call has ended
 
 	mu      sync.Mutex
 	queues  map[string]*upkeep
@@ -79,7 +81,7 @@ type upkeep struct {
 	answersSince time.Time
 
 	sweepPlace int64
-	leases     map[ref]watched
+	leases     leaseWatch
 	deliveries []any
 	adoptions  int
 }
@@ -101,15 +103,17 @@ func (s *jobState) by(at time.Time) {
 func newMaintainer(s *Server) *maintainer {
 	m := &maintainer{
 		Server:  s,
-		changed: make(chan struct{}, 1),
+		changed: notifier.New(),
 		queues:  make(map[string]*upkeep, len(s.cfg.Queues)),
 		running: make(map[nodeJob]int),
 		probing: make(map[string]bool),
 	}
+	m.recovery = newRecovery(s.rdb, s.clock.Ahead)
+	m.relays = newRelay(s.rdb, s.id, s.cfg.Types, s.cfg.Callback, s.clock.Now, s.cfg.Logger)
 	m.lock = newMaintenanceLock(s.rdb, s.cfg.Callback != nil)
-	_, m.cluster = s.rdb.(*redis.ClusterClient)
+	m.nodes = redisconn.NewNodes(s.rdb)
 	for _, q := range s.cfg.Queues {
-		u := &upkeep{name: q.Name, leases: make(map[ref]watched)}
+		u := &upkeep{name: q.Name, leases: make(leaseWatch)}
 		u.sets = watchedSets(q.Name, s.cfg.Callback != nil)
 		m.queues[q.Name] = u
 		m.order = append(m.order, u)
@@ -143,7 +147,7 @@ func (m *maintainer) wake(queue string, j job) {
 		u.jobs[j].by(time.Now())
 	}
 	m.mu.Unlock()
-	signal(m.changed)
+	m.changed.Notify()
 }
 
 // wakeAll has everything probed at once: anything may have come without notice.
@@ -156,7 +160,7 @@ func (m *maintainer) wakeAll() {
 		}
 	}
 	m.mu.Unlock()
-	signal(m.changed)
+	m.changed.Notify()
 }
 
 // step starts what it is time for, and returns when to come back.
@@ -184,11 +188,11 @@ func (m *maintainer) locate(ctx context.Context) {
 	m.mu.Lock()
 	due := !time.Now().Before(m.probeAt)
 	m.mu.Unlock()
-	if !m.cluster || !due {
+	if !m.nodes.Several() || !due {
 		return
 	}
 	for _, u := range m.order {
-		node := m.lane.prefetch.node(ctx, u.name)
+		node := m.nodes.Of(ctx, pendingKey(u.name))
 		m.mu.Lock()
 		u.node = node
 		m.mu.Unlock()
@@ -196,7 +200,7 @@ func (m *maintainer) locate(ctx context.Context) {
 }
 
 func (m *maintainer) probeInterval() time.Duration {
-	if !m.cluster {
+	if !m.nodes.Several() {
 		return probeInterval
 	}
 	return min(max(probeInterval, time.Duration(len(m.order))*clusterProbePer), clusterProbeMax)
@@ -218,7 +222,7 @@ func (m *maintainer) startProbes(ctx context.Context) {
 			m.mu.Lock()
 			delete(m.probing, node)
 			m.mu.Unlock()
-			signal(m.changed)
+			m.changed.Notify()
 		})
 	}
 }
@@ -316,7 +320,7 @@ func (m *maintainer) runJob(ctx context.Context, u *upkeep, slot nodeJob) {
 		state.by(time.Now().Add(wait))
 	}
 	m.mu.Unlock()
-	signal(m.changed)
+	m.changed.Notify()
 }
 
 // do does a job once, and returns when it has something to do again: 0 at once, and negative if somebody has to say so.
@@ -340,13 +344,4 @@ func (s *Server) logDamaged(queue string, damaged []any) {
 	for i := 0; i+1 < len(damaged); i += 2 {
 		s.cfg.Logger.Error("task is damaged", "task", damaged[i], "queue", queue, "error", damaged[i+1])
 	}
-}
-
-// longestWait bounds what is heard of the next time that something is due, which may be thousands of years away.
-const longestWait = 24 * time.Hour
-
-// millis is a reply in ms as a duration.
-func millis(reply any) time.Duration {
-	ms, _ := reply.(int64)
-	return time.Duration(min(ms, longestWait.Milliseconds())) * time.Millisecond
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -204,4 +205,12 @@ func (m *message) setHeader(entry []byte) error {
 	}
 	m.Headers.set(key, value)
 	return nil
+}
+
+// appendTimestamp appends a google.protobuf.Timestamp.
+func appendTimestamp(b []byte, num protowire.Number, t time.Time) []byte {
+	stamp := appendInt(nil, 1, t.Unix())
+	stamp = appendInt(stamp, 2, int64(t.Nanosecond()))
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	return protowire.AppendBytes(b, stamp)
 }

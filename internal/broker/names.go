@@ -14,8 +14,8 @@ const (
 	namesWait = 500 * time.Millisecond
 	// namesPause is how long nobody asks for that set after it was out of reach.
 	namesPause = 2 * time.Second
-	// announceInterval is how often asynq's tools are told again of a queue that is in use.
-	announceInterval = 5 * time.Second
+	// reannounceInterval is how often asynq's tools are told again of a queue that is in use.
+	reannounceInterval = 5 * time.Second
 )
 
 // names knows which queues there are: those of the configuration, and those that other clients have announced.
@@ -82,7 +82,7 @@ func (n *names) note(err error) { n.err, n.failed = err, time.Now() }
 // or empties Redis. It is of no consequence for the queue itself whether they hear of it.
 func (n *names) announce(ctx context.Context, queue string) {
 	n.mu.Lock()
-	due := time.Since(n.announced[queue]) > announceInterval && !n.away()
+	due := time.Since(n.announced[queue]) > reannounceInterval && !n.away()
 	if due {
 		n.announced[queue] = time.Now()
 	}
@@ -99,3 +99,6 @@ func (n *names) announce(ctx context.Context, queue string) {
 		delete(n.announced, queue)
 	}
 }
+
+// Announce tells asynq's tools that a queue is in use; see Client.Enqueue, which does so itself.
+func (c *Client) Announce(ctx context.Context, queue string) { c.names.announce(ctx, queue) }

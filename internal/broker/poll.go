@@ -3,8 +3,6 @@ package broker
 import (
 	"context"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -31,7 +29,7 @@ func (p *prefetcher) poll(ctx context.Context) {
 	groups := make(map[group][]*queueState, 1)
 	for _, s := range p.pollable(now) {
 		s.polling = true
-		g := group{p.node(ctx, s.Name), s.paused && s.failures == 0}
+		g := group{p.nodes.Of(ctx, pendingKey(s.Name)), s.paused && s.failures == 0}
 		groups[g] = append(groups[g], s)
 	}
 	for g, queues := range groups {
@@ -66,7 +64,7 @@ func (p *prefetcher) pollable(now time.Time) []*queueState {
 }
 
 func (p *prefetcher) idleInterval() time.Duration {
-	if p.cluster == nil {
+	if !p.nodes.Several() {
 		return idleFor
 	}
 	return min(max(idleFor, time.Duration(len(p.order))*clusterIdlePer), clusterIdleMax)
@@ -82,15 +80,15 @@ func (p *prefetcher) pollNode(ctx context.Context, queues []*queueState, keyOf f
 	p.mu.Unlock()
 	var failed []*queueState
 	var failure error
-	replies := p.exist(ctx, keys)
+	replies := p.nodes.Exist(ctx, keys)
 	p.mu.Lock()
 	for i, s := range queues {
 		s.polling = false
 		switch {
-		case replies[i].err != nil:
-			failed, failure = append(failed, s), replies[i].err
+		case replies[i].Err != nil:
+			failed, failure = append(failed, s), replies[i].Err
 		case s.wakes == wakes[i]:
-			s.polled(replies[i].exists)
+			s.polled(replies[i].Exists)
 		case s.failures > 0:
 			s.answered = true
 		}
@@ -98,56 +96,5 @@ func (p *prefetcher) pollNode(ctx context.Context, queues []*queueState, keyOf f
 	names := p.fail(failed)
 	p.mu.Unlock()
 	p.warn(names, failure)
-	signal(p.changed)
-}
-
-// existence is whether a key exists.
-type existence struct {
-	exists bool
-	err    error
-}
-
-// exist looks for keys on one node. Without a cluster a single command tells when there are none, or all.
-func (p *prefetcher) exist(ctx context.Context, keys []string) []existence {
-	found := make([]existence, len(keys))
-	if p.cluster != nil {
-		p.existEach(ctx, keys, found)
-	} else if err := p.existAny(ctx, keys, found); err != nil {
-		for i := range found {
-			found[i].err = err
-		}
-	}
-	return found
-}
-
-func (p *prefetcher) existEach(ctx context.Context, keys []string, found []existence) {
-	cmds, _ := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error { // the errors are in the commands
-		for _, key := range keys {
-			pipe.Exists(ctx, key)
-		}
-		return nil
-	})
-	for i, cmd := range cmds {
-		n, err := cmd.(*redis.IntCmd).Result()
-		found[i] = existence{n > 0, err}
-	}
-}
-
-// existAny halves the keys until all of a part exist or none.
-func (p *prefetcher) existAny(ctx context.Context, keys []string, found []existence) error {
-	n, err := p.rdb.Exists(ctx, keys...).Result()
-	if err != nil || n == 0 {
-		return err
-	}
-	if int(n) == len(keys) {
-		for i := range found {
-			found[i].exists = true
-		}
-		return nil
-	}
-	half := len(keys) / 2
-	if err := p.existAny(ctx, keys[:half], found[:half]); err != nil {
-		return err
-	}
-	return p.existAny(ctx, keys[half:], found[half:])
+	p.changed.Notify()
 }

@@ -8,13 +8,13 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/notifier"
 	"github.com/backbeat-go/backbeat/internal/pause"
+	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/task"
 )
 
 const (
-	// leaseDuration is asynq's. Its heartbeat extends the leases of started tasks to that every 5 s.
-	leaseDuration = 30 * time.Second
 	// freshFor is how long a fetched task may wait for its start. Then it is requeued: other workers may have free slots.
 	freshFor = 250 * time.Millisecond
 	// duplicateFor is how long a task waits of which this worker still runs an older attempt. Then it is requeued.
@@ -28,17 +28,17 @@ const (
 //
 // Each queue counts by itself: one that fails is polled with a backoff, and nobody waits for it.
 type prefetcher struct {
-	rdb     redis.UniversalClient
-	cluster *redis.ClusterClient // rdb, if it is one
-	cfg     ServerConfig
-	worker  string
-	lane    *lane
-	pace    pace
-	quit    chan struct{} // closed when no more tasks are to be taken
+	rdb    redis.UniversalClient
+	nodes  redisconn.Nodes
+	cfg    laneConfig
+	worker string
+	lane   *lane
+	pace   pace
+	quit   chan struct{} // closed when no more tasks are to be taken
 
-	calls   sync.WaitGroup // fetches and polls in flight
-	changed chan struct{}  // holds one after a wake, and when a call has ended
-	brought chan struct{}  // holds one after a fetch that brought tasks
+	calls   sync.WaitGroup    // fetches and polls in flight
+	changed notifier.Notifier // holds one after a wake, and when a call has ended
+	brought notifier.Notifier // holds one after a fetch that brought tasks
 
 	mu         sync.Mutex
 	queues     map[string]*queueState
@@ -52,32 +52,24 @@ type prefetcher struct {
 	closed     bool
 }
 
-func newPrefetcher(rdb redis.UniversalClient, cfg ServerConfig, worker string, l *lane) *prefetcher {
+func newPrefetcher(rdb redis.UniversalClient, cfg laneConfig, l *lane) *prefetcher {
 	p := &prefetcher{
 		rdb:     rdb,
+		nodes:   redisconn.NewNodes(rdb),
 		cfg:     cfg,
-		worker:  worker,
+		worker:  workerID(cfg.Server),
 		lane:    l,
 		quit:    make(chan struct{}),
-		changed: make(chan struct{}, 1),
-		brought: make(chan struct{}, 1),
+		changed: notifier.New(),
+		brought: notifier.New(),
 		queues:  make(map[string]*queueState, len(cfg.Queues)),
 	}
-	p.cluster, _ = rdb.(*redis.ClusterClient)
 	for _, q := range cfg.Queues {
 		s := &queueState{Queue: q}
 		p.queues[q.Name] = s
 		p.order = append(p.order, s)
 	}
 	return p
-}
-
-// signal puts one into a channel that holds one at most.
-func signal(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }
 
 // wake says that a queue has something to do; "" that any may have.
@@ -90,7 +82,7 @@ func (p *prefetcher) wake(queue string) {
 		}
 	}
 	p.mu.Unlock()
-	signal(p.changed)
+	p.changed.Notify()
 }
 
 // next returns a task of the queue, or nil if the queue has none or another queue should be asked. If no queue has any, it
@@ -255,7 +247,7 @@ func (p *prefetcher) known(types any) []string {
 	waiting, _ := types.([]any)
 	var known []string
 	for _, t := range waiting {
-		if name, _ := t.(string); p.cfg.Handlers[name] != nil {
+		if name, _ := t.(string); p.cfg.Knows(name) {
 			known = append(known, name)
 		}
 	}

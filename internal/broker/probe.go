@@ -96,7 +96,7 @@ func (m *maintainer) split(queues []*upkeep) (absent, due []queueSet) {
 
 // findNew looks for sets that have come to exist. Their jobs run at once, and tell when to run again.
 func (m *maintainer) findNew(ctx context.Context, absent []queueSet) {
-	if m.cluster {
+	if m.nodes.Several() {
 		absent = m.anyOfQueue(ctx, absent)
 	}
 	for part := range slices.Chunk(absent, probeKeys) {
@@ -104,12 +104,12 @@ func (m *maintainer) findNew(ctx context.Context, absent []queueSet) {
 		for i, qs := range part {
 			keys[i] = qs.set.key
 		}
-		found := m.lane.prefetch.exist(ctx, keys)
+		found := m.nodes.Exist(ctx, keys)
 		m.mu.Lock()
 		now := time.Now()
 		for i, qs := range part {
-			m.answered(qs.u, found[i].err)
-			if found[i].exists && qs.u.maintained {
+			m.answered(qs.u, found[i].Err)
+			if found[i].Exists && qs.u.maintained {
 				qs.set.present, qs.set.readAt = true, now.Add(qs.set.every)
 				qs.u.jobs[qs.set.job].by(now)
 			}
@@ -164,7 +164,7 @@ func (m *maintainer) readSets(ctx context.Context, due []queueSet) {
 		}
 		return nil
 	})
-	ahead := m.lane.clock.ahead()
+	ahead := m.clock.Ahead()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -22,6 +21,11 @@ type reporter struct {
 	timer  *time.Timer // until the newest report is stored; nil if that is done
 	newer  bool        // there is one that came while another was being stored
 	closed bool
+}
+
+// newReporter returns the reporter of an attempt. store writes a report.
+func newReporter(a *attempt, store func(task.Report)) *reporter {
+	return &reporter{attempt: a, store: store}
 }
 
 func (r *reporter) report(p task.Report) {
@@ -69,15 +73,5 @@ func (r *reporter) close() {
 	r.closed = true
 	if r.timer != nil {
 		r.timer.Stop()
-	}
-}
-
-// storeProgress writes a report, unless the attempt is over or was fenced off. A report that gets lost is
-// replaced by the next.
-func (s *Server) storeProgress(ctx context.Context, a *attempt, p task.Report) {
-	err := progressScript.run(ctx, s.rdb, a.queue, []string{taskKey(a.queue, a.id)},
-		a.number, encodeProgress(p), a.id).Err()
-	if err != nil && ctx.Err() == nil {
-		s.cfg.Logger.Debug("progress not stored", "task", a.id, "error", err)
 	}
 }

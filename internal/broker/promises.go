@@ -1,14 +1,16 @@
 package broker
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -19,20 +21,41 @@ const (
 	relayTurn = time.Second
 )
 
-// relay makes tasks of entries in the callback outbox of a queue: those that were read the last time. It reads the next ones.
-func (m *maintainer) relay(ctx context.Context, u *upkeep) (time.Duration, error) {
-	entries, err := m.readOutbox(ctx, u.name, u.deliveries)
-	u.deliveries = nil // if the answer was lost, what was not done is in the outbox still
-	if err != nil {
-		return 0, err
-	}
+// relay makes tasks of the entries in the callback outboxes of queues.
+type relay struct {
+	rdb      redis.Scripter
+	worker   string
+	types    *catalog.Catalog
+	callback func(t *task.Task, resultOmitted bool) (task.Request, error)
+	now      func() time.Time // of Redis
+	logger   *slog.Logger
+}
+
+// newRelay returns the relay of a worker.
+//   - types complete the requests for callbacks.
+//   - callback asks for the task that delivers the end of another; its result may have been omitted as too large.
+//   - now is the time of Redis.
+func newRelay(rdb redis.Scripter, worker string, types *catalog.Catalog,
+	callback func(t *task.Task, resultOmitted bool) (task.Request, error), now func() time.Time, logger *slog.Logger) *relay {
+	return &relay{rdb, worker, types, callback, now, logger}
+}
+
+// relayed is what a step of a relay has read, for the next step to put into the queue, and the damaged entries: id and error
+// in turn.
+type relayed struct {
+	deliveries []any
+	damaged    []any
+}
+
+// step puts the deliveries of the last step into the queue in place of their entries, and reads the next ones. If it fails,
+// what was not done is still in the outbox.
+func (r *relay) step(ctx context.Context, queue string, deliveries []any) (relayed, error) {
+	entries, damaged, err := r.readOutbox(ctx, queue, deliveries)
+	next := relayed{damaged: damaged}
 	for _, e := range entries {
-		u.deliveries = append(u.deliveries, m.delivery(u.name, e)...)
+		next.deliveries = append(next.deliveries, r.delivery(queue, e)...)
 	}
-	if len(entries) > 0 {
-		return 0, nil
-	}
-	return -1, nil
+	return next, err
 }
 
 // outboxEntry says that the end of a task has a callback, and how the task was then: the fields of its hash.
@@ -42,20 +65,19 @@ type outboxEntry struct {
 }
 
 // readOutbox puts deliveries into the queue in place of their entries, and returns further entries.
-func (m *maintainer) readOutbox(ctx context.Context, queue string, deliveries []any) ([]outboxEntry, error) {
+func (r *relay) readOutbox(ctx context.Context, queue string, deliveries []any) (entries []outboxEntry, damaged []any, err error) {
 	keys := []string{promisesKey(queue), promiserKey(queue), pendingKey(queue)}
-	args := append([]any{m.id, relayTurn.Milliseconds(), relayBatch}, deliveries...)
-	reply, err := promisesScript.run(ctx, m.rdb, queue, keys, args...).Slice()
+	args := append([]any{r.worker, relayTurn.Milliseconds(), relayBatch}, deliveries...)
+	reply, err := promisesScript.run(ctx, r.rdb, queue, keys, args...).Slice()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	m.logDamaged(queue, reply[1:])
 	list, _ := reply[0].([]any)
-	entries := make([]outboxEntry, 0, len(list))
+	entries = make([]outboxEntry, 0, len(list))
 	for _, entry := range list {
 		parts, _ := entry.([]any)
 		if len(parts) != 2 {
-			return nil, errors.New("the answer is not that of XRANGE")
+			return nil, nil, errors.New("the answer is not that of XRANGE")
 		}
 		e := outboxEntry{fields: make(map[string]string)}
 		e.entry, _ = parts[0].(string)
@@ -66,75 +88,35 @@ func (m *maintainer) readOutbox(ctx context.Context, queue string, deliveries []
 		}
 		entries = append(entries, e)
 	}
-	return entries, nil
+	return entries, reply[1:], nil
 }
 
 // delivery returns what promises.lua takes in place of an entry: the id and the message of a task. One that nobody can
 // read is dropped, for it would hold up the others for good.
-func (s *Server) delivery(queue string, p outboxEntry) []any {
-	t, err := s.deliveryTask(queue, p)
+func (r *relay) delivery(queue string, p outboxEntry) []any {
+	t, err := r.deliveryTask(queue, p)
 	if err != nil {
-		s.cfg.Logger.Error("a callback cannot be made and is dropped", "task", p.fields["id"], "queue", queue, "error", err)
+		r.logger.Error("a callback cannot be made and is dropped", "task", p.fields["id"], "queue", queue, "error", err)
 		return []any{p.entry, "", ""}
 	}
 	return []any{p.entry, t.ID, newMessage(t).encode()}
 }
 
-func (s *Server) deliveryTask(queue string, p outboxEntry) (*task.Task, error) {
-	r, ok := recordOf(queue, p.fields["id"], p.fields)
-	if !ok || r.message.callback() == nil {
+func (r *relay) deliveryTask(queue string, p outboxEntry) (*task.Task, error) {
+	ended, ok := recordOf(queue, p.fields["id"], p.fields)
+	if !ok || ended.message.callback() == nil {
 		return nil, errors.New("what is written down of the task does not say whom to call")
 	}
-	req, err := s.cfg.Callback(r.task(), p.fields["omitted"] == fieldResult)
+	req, err := r.callback(ended.task(), p.fields["omitted"] == fieldResult)
 	if err != nil {
 		return nil, err
 	}
 	// Nobody can guess it, and so nobody can take it. It has no dot, which parts the fields of what receivers verify.
-	req.ID = strings.ReplaceAll(r.id, ".", "_") + ":callback:" + uuid.Must(uuid.NewV7()).String()
+	req.ID = strings.ReplaceAll(ended.id, ".", "_") + ":callback:" + uuid.Must(uuid.NewV7()).String()
 	req.Queue = queue
-	t, ok := s.cfg.Types.Complete(req, s.lane.clock.Now())
+	t, ok := r.types.Complete(req, r.now())
 	if !ok {
 		return nil, errors.New("there is no task type " + req.Type)
 	}
 	return t, nil
-}
-
-// encodeCallback writes a callback for the header of a message: the events, a space and the URL.
-func encodeCallback(c *task.Callback) string { return joinEvents(c) + " " + c.URL }
-
-// callback returns nil if nobody is to be told.
-func (m *message) callback() *task.Callback {
-	events, url, ok := strings.Cut(m.Headers.get(headerCallback), " ")
-	if !ok {
-		return nil
-	}
-	c := &task.Callback{URL: url}
-	for event := range strings.SplitSeq(events, ",") {
-		c.Events = append(c.Events, task.State(event))
-	}
-	return c
-}
-
-// joinEvents writes the events of a callback as the scripts read them, "" for no callback.
-func joinEvents(c *task.Callback) string {
-	if c == nil {
-		return ""
-	}
-	names := make([]string, len(c.Events))
-	for i, event := range c.Events {
-		names[i] = string(event)
-	}
-	return strings.Join(names, ",")
-}
-
-// eventsOf is joinEvents for a message that is encoded. Few have a callback, and only those are read.
-func eventsOf(encoded []byte) string {
-	if !bytes.Contains(encoded, []byte(headerCallback)) {
-		return ""
-	}
-	m, err := decodeMessage(encoded)
-	if err != nil {
-		return ""
-	}
-	return joinEvents(m.callback())
 }

@@ -387,7 +387,7 @@ func TestCallbacksAreMadeAtOnce(t *testing.T) {
 func TestTicksBringTheirCallback(t *testing.T) {
 	f := newFleet(t)
 	p := newTelephone(f)
-	beat := broker.BeatClient{Client: f.client}
+	beat := broker.NewBeatClient(f.rdb, f.client)
 	at := time.UnixMilli(1000)
 	var owed []*schedule.Owed
 	for n, callback := range []*task.Callback{nil, callTo("https://example.com", task.Succeeded), callTo("https://example.com", task.Failed)} {

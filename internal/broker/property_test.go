@@ -62,8 +62,10 @@ type world struct {
 
 // crew is a worker.
 type crew struct {
-	*Server
-	running []*attempt
+	*lane
+	id          string
+	concurrency int
+	running     []*attempt
 	// stopped workers do nothing; dead ones will never do anything again.
 	stopped, dead bool
 	// slow workers have a clock that is minutes late.
@@ -181,21 +183,19 @@ func (w *world) hire() {
 	if len(w.workers) >= 4 {
 		return
 	}
-	cfg := ServerConfig{
-		Queues:      propertyQueues,
-		Handlers:    map[string]*task.Handler{"any": {Type: &task.Type{}, Run: func(context.Context, []byte) ([]byte, error) { return nil, nil }}},
-		Concurrency: rapid.IntRange(1, 12).Draw(w.t, "concurrency"),
-		Logger:      slog.New(slog.DiscardHandler),
-		Meter:       noMeter{},
-	}
-	id := fmt.Sprintf("w%d", len(w.workers))
 	c := &crew{
-		Server: &Server{id: id, cfg: cfg, rdb: w.rdb, lane: newLane(w.rdb, cfg, &serverInfo{Host: id})},
-		slow:   rapid.Bool().Draw(w.t, "slow clock"),
+		id:          fmt.Sprintf("w%d", len(w.workers)),
+		concurrency: rapid.IntRange(1, 12).Draw(w.t, "concurrency"),
+		slow:        rapid.Bool().Draw(w.t, "slow clock"),
 	}
+	c.lane = newLane(w.rdb, laneConfig{
+		Server: &serverInfo{Host: c.id}, Clock: newClock(w.rdb), Queues: propertyQueues,
+		Knows:       func(name string) bool { return name == "any" },
+		Concurrency: c.concurrency, Logger: slog.New(slog.DiscardHandler), Meter: noMeter{},
+	})
 	w.t.Cleanup(func() {
 		if !c.dead {
-			c.lane.acks.stop()
+			c.acks.stop()
 		}
 	})
 	w.workers = append(w.workers, c)
@@ -204,21 +204,21 @@ func (w *world) hire() {
 // begin lets a worker ask for a task, as asynq does when a slot is free.
 func (w *world) begin() {
 	c := w.drawWorker()
-	if c == nil || len(c.running) >= c.cfg.Concurrency {
+	if c == nil || len(c.running) >= c.concurrency {
 		return
 	}
 	w.beginOn(c, w.drawQueue())
 }
 
 func (w *world) beginOn(c *crew, queue string) {
-	c.lane.prefetch.wake("") // else it would wait for a word
-	cmd := c.lane.EvalSha(w.t.Context(), "", []string{pendingKey(queue), pausedKey(queue), activeKey(queue), leaseKey(queue)})
-	c.lane.prefetch.calls.Wait()
+	c.prefetch.wake("") // else it would wait for a word
+	cmd := c.EvalSha(w.t.Context(), "", []string{pendingKey(queue), pausedKey(queue), activeKey(queue), leaseKey(queue)})
+	c.prefetch.calls.Wait()
 	var begun *attempt
 	if msg, err := cmd.Text(); err == nil {
 		m, err := decodeMessage([]byte(msg))
 		w.must(err)
-		begun = c.lane.attempt(ref{queue, m.ID})
+		begun = c.attempt(ref{queue, m.ID})
 		if c.runs(m.ID) {
 			w.t.Fatalf("%s runs %s twice at once", c.id, m.ID)
 		}
@@ -238,10 +238,10 @@ func (w *world) beginOn(c *crew, queue string) {
 // holds are the attempts that the worker has fetched and not begun.
 func (c *crew) holds() []*attempt {
 	var all []*attempt
-	for _, s := range c.lane.prefetch.order {
+	for _, s := range c.prefetch.order {
 		all = append(all, s.held...)
 	}
-	return append(all, c.lane.prefetch.duplicates...)
+	return append(all, c.prefetch.duplicates...)
 }
 
 func (w *world) adopt(c *crew, a *attempt) {
@@ -300,7 +300,7 @@ func (w *world) end(c *crew, n int, how func(*attempt) string) {
 	var acks sync.WaitGroup
 	for i, a := range ending {
 		acks.Go(func() {
-			if err := c.lane.EvalSha(context.Background(), "", keys[i], a.id).Err(); err != nil {
+			if err := c.EvalSha(context.Background(), "", keys[i], a.id).Err(); err != nil {
 				w.t.Errorf("asynq's own script would have ended %s: %v", a.id, err)
 			}
 		})
@@ -383,7 +383,7 @@ func (w *world) finishTwice() {
 	a := c.running[0]
 	w.end(c, 1, func(*attempt) string { return w.drawEnd() })
 	before := w.dump()
-	w.must(c.lane.acks.write(a))
+	w.must(c.acks.write(a))
 	w.wantUnchanged(before)
 }
 
@@ -439,7 +439,7 @@ func (w *world) forward() {
 		for _, id := range due {
 			w.must(w.rdb.ZAdd(w.t.Context(), dueKey(q.Name), redis.Z{Score: 1, Member: id}).Err())
 		}
-		w.must(forwardScript.run(w.t.Context(), w.rdb, q.Name, []string{dueKey(q.Name)}, forwardBatch).Err())
+		w.must(forwardScript.run(w.t.Context(), w.rdb, q.Name, []string{dueKey(q.Name)}, 500).Err())
 	}
 	for _, e := range w.tasks {
 		if e.place == delayed {
@@ -477,7 +477,7 @@ func (w *world) giveBackOf(c *crew) {
 		a.fetchedAt = time.Now().Add(-2 * duplicateFor)
 	}
 	w.expectUnstarted(held)
-	c.lane.prefetch.giveBackStale()
+	c.prefetch.giveBackStale()
 }
 
 func (w *world) expectUnstarted(held []*attempt) {
@@ -501,10 +501,10 @@ func (w *world) shutDown() {
 	if c == nil {
 		return
 	}
-	close(c.lane.prefetch.quit)
+	close(c.prefetch.quit)
 	held := c.holds()
 	w.expectUnstarted(held)
-	c.lane.prefetch.close()
+	c.prefetch.close()
 	w.end(c, rapid.IntRange(0, len(c.running)).Draw(w.t, "in time"), func(*attempt) string { return w.drawEnd() })
 	w.end(c, len(c.running), func(*attempt) string { return "hand back" })
 	w.bury(c)
@@ -524,7 +524,7 @@ func (w *world) crash() {
 
 func (w *world) bury(c *crew) {
 	c.dead = true
-	c.lane.acks.stop()
+	c.acks.stop()
 	w.workers = slices.DeleteFunc(w.workers, func(other *crew) bool { return other == c })
 }
 
@@ -570,7 +570,7 @@ func (w *world) recover() {
 	by := rapid.SampledFrom(alive).Draw(w.t, "finder")
 	w.ahead += 2 * leaseDuration
 	now := time.Now().Add(w.ahead)
-	watch := make(map[ref]watched)
+	watch := make(map[string]leaseWatch)
 	w.look(by, alive, watch, now)
 	dead := w.look(by, alive, watch, now.Add(silence))
 	if late := w.wakeOne(); late != nil {
@@ -578,7 +578,11 @@ func (w *world) recover() {
 		w.extend(late, now.Add(silence))
 	}
 	for _, q := range propertyQueues {
-		w.must(by.recoverTasks(w.t.Context(), q.Name, dead[q.Name]))
+		done, err := newRecovery(w.rdb, by.clock.Ahead).restore(w.t.Context(), q.Name, dead[q.Name])
+		w.must(err)
+		for _, one := range done.crashed {
+			w.must(by.finishCrashed(newCrashed(q.Name, one.id, one.message, one.attempt, "its worker died")))
+		}
 	}
 	for id, e := range w.tasks {
 		if e.place == active && !slices.ContainsFunc(alive, func(c *crew) bool { return c.runs(id) }) {
@@ -602,21 +606,24 @@ func (w *world) beTakenForDead() {
 	w.recover()
 	c.stopped = false
 	for _, q := range propertyQueues {
-		if len(c.running) < c.cfg.Concurrency {
+		if len(c.running) < c.concurrency {
 			w.beginOn(c, q.Name)
 		}
 	}
 }
 
 // look looks at all leases once, after those who are alive have extended theirs.
-func (w *world) look(by *crew, alive []*crew, watch map[ref]watched, now time.Time) map[string][]any {
+func (w *world) look(by *crew, alive []*crew, watch map[string]leaseWatch, now time.Time) map[string][]any {
 	for _, c := range alive {
 		w.extend(c, now)
 	}
 	dead := make(map[string][]any)
 	for _, q := range propertyQueues {
 		var err error
-		dead[q.Name], err = by.watchLeases(w.t.Context(), q.Name, watch, now)
+		if watch[q.Name] == nil {
+			watch[q.Name] = make(leaseWatch)
+		}
+		dead[q.Name], err = newRecovery(w.rdb, by.clock.Ahead).look(w.t.Context(), q.Name, watch[q.Name], now)
 		w.must(err)
 	}
 	return dead
@@ -628,9 +635,9 @@ func (w *world) extend(c *crew, now time.Time) {
 		now = now.Add(-time.Hour)
 	}
 	for _, a := range c.running {
-		c.lane.ZAddXX(w.t.Context(), leaseKey(a.queue), redis.Z{Member: a.id, Score: float64(now.Add(leaseDuration).Unix())})
+		c.ZAddXX(w.t.Context(), leaseKey(a.queue), redis.Z{Member: a.id, Score: float64(now.Add(leaseDuration).Unix())})
 	}
-	c.lane.extends.Wait()
+	c.extends.Wait()
 }
 
 // wakeOne wakes a worker that is stopped, perhaps: between the moment in which others take it for dead and that in which
@@ -703,9 +710,9 @@ func (w *world) allOver() bool {
 
 func (w *world) shutDownFirst() {
 	c := w.workers[0]
-	close(c.lane.prefetch.quit)
+	close(c.prefetch.quit)
 	w.expectUnstarted(c.holds())
-	c.lane.prefetch.close()
+	c.prefetch.close()
 	w.end(c, len(c.running), func(*attempt) string { return "hand back" })
 	w.bury(c)
 }

@@ -88,9 +88,6 @@ func (c *Client) findIn(ctx context.Context, id, queue string) (*record, error) 
 	}
 }
 
-// ref names a task.
-type ref struct{ queue, id string }
-
 // read reads tasks in one round trip. What is not there, or past its retention, is nil in the answer.
 func (c *Client) read(ctx context.Context, refs []ref) ([]*record, error) {
 	return c.readFields(ctx, refs, recordFields)

@@ -145,6 +145,9 @@ func (m *message) metadata() map[string]string {
 	return metadata
 }
 
+// ref names a task.
+type ref struct{ queue, id string }
+
 // record is a task's hash as Redis holds it.
 type record struct {
 	queue, id string
@@ -391,3 +394,18 @@ func parseMillis(s string) time.Time {
 	}
 	return time.UnixMilli(ms).UTC()
 }
+
+// renewed encodes the message of a task that is to be tried again as if it had never been.
+func (r *record) renewed() []byte {
+	fresh := *r.message
+	fresh.Retried, fresh.ErrorMsg, fresh.LastFailedAt = 0, "", 0
+	fresh.Headers = slices.Clone(fresh.Headers)
+	if n := r.attempts(); n > 0 {
+		fresh.Headers.set(headerEarlier, strconv.Itoa(n))
+	}
+	fresh.Headers.delete(headerExpiresAt)
+	return fresh.encode()
+}
+
+// isOver reports whether one of asynq's states is that of a task that has ended.
+func isOver(state string) bool { return state == "completed" || state == "archived" }

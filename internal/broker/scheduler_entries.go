@@ -47,7 +47,7 @@ func newSchedulersKey() string {
 }
 
 // Show shows schedules in asynq's tools until an instant or until Hide.
-func (c BeatClient) Show(ctx context.Context, list []*schedule.Schedule, until time.Time) error {
+func (c *BeatClient) Show(ctx context.Context, list []*schedule.Schedule, until time.Time) error {
 	entries := make([]any, len(list))
 	for i, s := range list {
 		entries[i] = encodeEntry(s)
@@ -65,7 +65,7 @@ func (c BeatClient) Show(ctx context.Context, list []*schedule.Schedule, until t
 }
 
 // Hide takes back what Show showed.
-func (c BeatClient) Hide(ctx context.Context) error {
+func (c *BeatClient) Hide(ctx context.Context) error {
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZRem(ctx, asynqSchedulers, c.schedulersKey)
 		p.Del(ctx, c.schedulersKey)
@@ -75,7 +75,7 @@ func (c BeatClient) Hide(ctx context.Context) error {
 }
 
 // Enqueued adds ticks that have become tasks to what asynq's tools tell of their schedules.
-func (c BeatClient) Enqueued(ctx context.Context, owed []*schedule.Owed) error {
+func (c *BeatClient) Enqueued(ctx context.Context, owed []*schedule.Owed) error {
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, o := range owed {
 			key := historyKey(o.ScheduleID)
@@ -89,7 +89,7 @@ func (c BeatClient) Enqueued(ctx context.Context, owed []*schedule.Owed) error {
 }
 
 // Forget drops what asynq's tools tell of a schedule.
-func (c BeatClient) Forget(ctx context.Context, scheduleID string) error {
+func (c *BeatClient) Forget(ctx context.Context, scheduleID string) error {
 	return wrap(c.rdb.Del(ctx, historyKey(scheduleID)).Err())
 }
 
@@ -110,12 +110,4 @@ func encodeEntry(s *schedule.Schedule) []byte {
 
 func encodeEvent(run schedule.Run) []byte {
 	return appendTimestamp(appendString(nil, numEventTaskID, run.TaskID), numEventTime, run.FiredAt)
-}
-
-// appendTimestamp appends a google.protobuf.Timestamp.
-func appendTimestamp(b []byte, num protowire.Number, t time.Time) []byte {
-	stamp := appendInt(nil, 1, t.Unix())
-	stamp = appendInt(stamp, 2, int64(t.Nanosecond()))
-	b = protowire.AppendTag(b, num, protowire.BytesType)
-	return protowire.AppendBytes(b, stamp)
 }

@@ -3,13 +3,11 @@ package broker
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/fleet"
-	"github.com/backbeat-go/backbeat/task"
 )
 
 var (
@@ -113,15 +111,4 @@ func (s script) queue(
 
 func withPrelude(queue string, args []any) []any {
 	return append([]any{asynqPrefix(queue), ownPrefix(queue)}, args...)
-}
-
-// wrap gives errors of Redis their code. A nil reply is no error here.
-func wrap(err error) error {
-	if err == nil || errors.Is(err, redis.Nil) {
-		return nil
-	}
-	if task.CodeOf(err) != "" || errors.Is(err, context.Canceled) {
-		return err
-	}
-	return task.Unavailable(err)
 }

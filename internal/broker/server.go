@@ -49,13 +49,16 @@ type ServerConfig struct {
 // Server runs tasks. It is an asynq.Server behind a lane of our own, and loops that listen for work, fetch it and maintain the
 // queues.
 type Server struct {
-	id         string
-	cfg        ServerConfig
-	rdb        redis.UniversalClient
+	id    string
+	cfg   ServerConfig
+	rdb   redis.UniversalClient
+	clock interface {
+		redisClock
+		Close()
+	}
 	lane       *lane
 	asynq      *asynq.Server
 	maintainer *maintainer
-	orphans    sync.Map           // places by queue, see orphanPlace
 	end        context.CancelFunc // of the loops
 	loops      sync.WaitGroup
 	stop       sync.Once
@@ -73,7 +76,12 @@ func NewServer(rdb redis.UniversalClient, cfg ServerConfig) *Server {
 		cfg.Meter = noMeter{}
 	}
 	self := &serverInfo{Host: host, PID: os.Getpid(), ID: uuid.NewString()}
-	s := &Server{id: workerID(self), cfg: cfg, rdb: rdb, lane: newLane(rdb, cfg, self), drained: make(chan struct{})}
+	s := &Server{id: workerID(self), cfg: cfg, rdb: rdb, clock: newClock(rdb), drained: make(chan struct{})}
+	s.lane = newLane(rdb, laneConfig{
+		Server: self, Clock: s.clock, Queues: cfg.Queues, StrictPriority: cfg.StrictPriority, Concurrency: cfg.Concurrency,
+		Knows:  func(taskType string) bool { return cfg.Handlers[taskType] != nil },
+		Logger: cfg.Logger, Meter: cfg.Meter,
+	})
 	s.maintainer = newMaintainer(s)
 	queues := make(map[string]int, len(cfg.Queues))
 	for _, q := range cfg.Queues {
@@ -108,7 +116,7 @@ func (s *Server) Start(ctx context.Context) error {
 	loopCtx, end := context.WithCancel(context.WithoutCancel(ctx))
 	s.end = end
 	for _, loop := range []func(context.Context){
-		s.listen, s.keepAnnounced, s.keepCancellations, s.lane.prefetch.keepFresh, s.maintainer.run,
+		s.listen, s.keepAnnounced, s.keepCancellations, s.lane.keepFresh, s.maintainer.run,
 	} {
 		s.loops.Go(func() { loop(loopCtx) })
 	}
@@ -132,7 +140,7 @@ func (s *Server) Stop() {
 			close(s.drained)
 			return // never started
 		}
-		close(s.lane.prefetch.quit)
+		s.lane.stopFetching()
 		s.end()
 		go func() {
 			defer close(s.drained)
@@ -155,16 +163,16 @@ func (s *Server) Drained() <-chan struct{} { return s.drained }
 // drain ends all that the server runs.
 func (s *Server) drain() {
 	var once sync.Once
-	stopAcks := func() { once.Do(s.lane.acks.stop) }
+	stopAcks := func() { once.Do(s.lane.stopAcks) }
 	timer := time.AfterFunc(s.cfg.ShutdownTimeout+handBackWait, stopAcks)
 	defer timer.Stop()
 	s.asynq.Stop() // from here on nobody asks for what is prefetched
-	s.lane.prefetch.close()
+	s.lane.requeueFetched()
 	s.asynq.Shutdown()
 	stopAcks()
 	s.loops.Wait()
-	s.lane.extends.Wait()
-	s.lane.clock.close()
+	s.lane.wait()
+	s.clock.Close()
 }
 
 // process runs one attempt for asynq. What it returns decides only what asynq logs; how the attempt ended is in
@@ -179,7 +187,7 @@ func (s *Server) process(ctx context.Context, t *asynq.Task) error {
 	s.begin(a)
 	runCtx, cancel := a.context(ctx)
 	defer cancel()
-	reports := &reporter{attempt: a, store: func(p task.Report) { s.storeProgress(ctx, a, p) }}
+	reports := newReporter(a, func(p task.Report) { s.storeProgress(ctx, a, p) })
 	defer reports.close()
 
 	result, err := s.call(task.NewContext(runCtx, a.info(), reports.report), a)
@@ -212,6 +220,16 @@ func (s *Server) call(ctx context.Context, a *attempt) (result []byte, err error
 		return nil, task.Permanent(fmt.Errorf("the result has %d bytes, and max_result_bytes allows %d", len(result), most))
 	}
 	return result, err
+}
+
+// storeProgress writes a report, unless the attempt is over or was fenced off. A report that gets lost is
+// replaced by the next.
+func (s *Server) storeProgress(ctx context.Context, a *attempt, p task.Report) {
+	err := progressScript.run(ctx, s.rdb, a.queue, []string{taskKey(a.queue, a.id)},
+		a.number, encodeProgress(p), a.id).Err()
+	if err != nil && ctx.Err() == nil {
+		s.cfg.Logger.Debug("progress not stored", "task", a.id, "error", err)
+	}
 }
 
 // fail ends an attempt that has not ended otherwise.

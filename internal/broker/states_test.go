@@ -355,7 +355,7 @@ func TestNotRetained(t *testing.T) {
 // A task may end between any two looks that a waiter takes at it. Nobody looks later for an end that was missed.
 func TestWaitMissesNoEnd(t *testing.T) {
 	f := newFleet(t)
-	f.client.HearOnly()
+	f.client.Watchers().Every = announcedOnly
 	f.worker()
 	for range 1000 {
 		asked := f.enqueue(task.Request{Type: "echo"})

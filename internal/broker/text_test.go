@@ -5,13 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
-	"unicode/utf8"
 
-	"github.com/hibiken/asynq"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -51,49 +45,5 @@ func TestTextsThatAreNotUTF8(t *testing.T) {
 		if err != nil || info.LastErr != c.want || info.Headers["from\uFFFD"] != "mail\uFFFD" {
 			t.Errorf("%s: asynq reads %+v, %v", id, info, err)
 		}
-	}
-}
-
-// FuzzStockReads feeds every string that a task can carry through asynq's own decoder.
-func FuzzStockReads(f *testing.F) {
-	f.Add("echo", "id", "key", "value", "https://a.example", "no luck")
-	f.Add("\xff", "\xff", "\xff", "\xff", "\xff", "\xff")
-	f.Add("é", "é", "", "\x00", "é", strings.Repeat("x", 8191)+"é")
-	server := redistest.Start(f)
-	rdb := server.Client(f)
-	inspector := asynq.NewInspectorFromRedisClient(rdb)
-	if err := rdb.SAdd(f.Context(), "asynq:queues", "default").Err(); err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, taskType, id, key, value, url, text string) {
-		asked := &task.Task{
-			ID: id, Type: taskType, Queue: "default", Payload: []byte(value), MaxRetries: 3, UniqueFor: time.Minute,
-			CreatedAt: time.UnixMilli(1), Metadata: map[string]string{key: value},
-			Schedule: &task.Tick{ScheduleID: id}, Callback: &task.Callback{URL: url, Events: []task.State{task.Failed}},
-		}
-		err := rdb.HSet(t.Context(), "asynq:{default}:t:one", "state", "pending", "msg", broker.StoredMessage(asked, text)).Err()
-		if err != nil {
-			t.Fatal(err)
-		}
-		info, err := inspector.GetTaskInfo("default", "one")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if utf8.ValidString(text) && len(text) <= 8192 && info.LastErr != text {
-			t.Errorf("asynq reads %q, not %q", info.LastErr, text)
-		}
-		if len(info.LastErr) > 8192+len(" …") {
-			t.Errorf("%d bytes are stored of an error of %d", len(info.LastErr), len(text))
-		}
-		if p := broker.StoredProgress(task.Report{Message: text}); !utf8.ValidString(p) {
-			t.Errorf("the progress %q is not UTF-8", p)
-		}
-	})
-}
-
-// A handler can succeed in the moment in which asynq gives its task up. What has ended stays ended.
-func TestEndInTheMomentOfTheAbort(t *testing.T) {
-	if got := broker.OutcomeWhenAborted(); got != task.Succeeded {
-		t.Errorf("the attempt has %s", got)
 	}
 }

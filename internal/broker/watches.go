@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/notifier"
 	"github.com/backbeat-go/backbeat/internal/pause"
 	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/task"
@@ -34,9 +35,10 @@ type announcement struct {
 // loop, once for all who watch the task, and what comes together while it reads makes the next batch: a task that
 // changes faster than that is read less often, and nobody waits for anybody else.
 type watches struct {
-	rdb   redis.UniversalClient
-	read  func(ctx context.Context, refs []ref) ([]*record, error)
-	every time.Duration // how often it looks for what nobody announced
+	rdb  redis.UniversalClient
+	read func(ctx context.Context, refs []ref) ([]*record, error)
+	// Every is how often it looks for changes that nobody announced. Default: 2 s. It is set before anybody watches a task.
+	Every time.Duration
 	begin sync.Once
 	now   func() time.Time   // of Redis
 	stop  context.CancelFunc // nil until the loops run
@@ -45,10 +47,10 @@ type watches struct {
 	hears     chan struct{} // closed when announcements are heard for the first time
 	firstHear sync.Once
 
-	mu     sync.Mutex
-	byTask map[ref]*audience
-	stale  map[ref]bool  // to be read again; true if it was announced that the task is over
-	ring   chan struct{} // holds one while there is something to read
+	mu       sync.Mutex
+	byTask   map[ref]*audience
+	stale    map[ref]bool // to be read again; true if it was announced that the task is over
+	readSoon notifier.Notifier
 }
 
 // audience is those who watch one task.
@@ -79,15 +81,22 @@ func newWatches(
 	rdb redis.UniversalClient, read func(context.Context, []ref) ([]*record, error), now func() time.Time,
 ) *watches {
 	return &watches{
-		rdb:    rdb,
-		read:   read,
-		now:    now,
-		every:  recheckInterval,
-		hears:  make(chan struct{}),
-		byTask: make(map[ref]*audience),
-		stale:  make(map[ref]bool),
-		ring:   make(chan struct{}, 1),
+		rdb:      rdb,
+		read:     read,
+		now:      now,
+		Every:    recheckInterval,
+		hears:    make(chan struct{}),
+		byTask:   make(map[ref]*audience),
+		stale:    make(map[ref]bool),
+		readSoon: notifier.New(),
 	}
+}
+
+// Len returns how many tasks are watched.
+func (w *watches) Len() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.byTask)
 }
 
 func (w *watches) close() {
@@ -189,10 +198,7 @@ func (w *watches) call(r ref) {
 	if _, known := w.stale[r]; !known {
 		w.stale[r] = false
 	}
-	select {
-	case w.ring <- struct{}{}:
-	default: // it is awake already
-	}
+	w.readSoon.Notify()
 }
 
 func (w *watches) keepReading(ctx context.Context) {
@@ -200,7 +206,7 @@ func (w *watches) keepReading(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-w.ring:
+		case <-w.readSoon:
 		}
 		for batch := w.take(); len(batch) > 0 && ctx.Err() == nil; batch = w.take() {
 			w.readAll(ctx, batch)
@@ -295,7 +301,7 @@ func (w *watches) drop(r ref) {
 }
 
 func (w *watches) recheck(ctx context.Context) {
-	for pause.For(ctx, w.every) {
+	for pause.For(ctx, w.Every) {
 		w.look(ctx)
 	}
 }
@@ -363,6 +369,3 @@ func (e *audience) overdue(now time.Time) bool {
 	waits := e.last.State == task.Pending || e.last.State == task.Scheduled
 	return waits && !e.last.ExpiresAt.IsZero() && e.last.ExpiresAt.Before(now)
 }
-
-// isOver reports whether one of asynq's states is that of a task that has ended.
-func isOver(state string) bool { return state == "completed" || state == "archived" }

@@ -75,10 +75,13 @@ func (o *follower) gone() {
 	}
 }
 
+// announcedOnly keeps a client from looking for changes that nobody announced.
+const announcedOnly = 24 * time.Hour
+
 // Whatever changes a task announces it: those who follow hear of each change, and need not look for it.
 func TestEveryChangeIsAnnounced(t *testing.T) {
 	f := newFleet(t)
-	f.client.HearOnly()
+	f.client.Watchers().Every = announcedOnly
 	step := make(chan float64)
 	define(f, "steps", func(ctx context.Context, _ input) (task.None, error) {
 		for percent := range step {
@@ -182,7 +185,7 @@ func (f *workshop) runNowhere(id string) {
 func TestRecoveryIsAnnounced(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
-	f.client.HearOnly()
+	f.client.Watchers().Every = announcedOnly
 	asked := f.enqueue(task.Request{Type: "block"})
 	f.must(f.client.Pause(t.Context(), "default"))
 	f.runNowhere(asked.ID)
@@ -195,7 +198,7 @@ func TestRecoveryIsAnnounced(t *testing.T) {
 // What is over and dropped in one step is told all the same, with what is left of it nowhere else.
 func TestDroppedTasksAreTold(t *testing.T) {
 	f := newFleet(t)
-	f.client.HearOnly()
+	f.client.Watchers().Every = announcedOnly
 	w := f.worker()
 	none := ptr(time.Duration(0))
 	follow := func(req task.Request) *follower {
@@ -225,7 +228,7 @@ func TestDroppedTasksAreTold(t *testing.T) {
 // Many enqueue and wait at once for tasks that leave nothing behind. They rely on nothing but what is announced.
 func TestEnqueueAndWaitMissesNoEnd(t *testing.T) {
 	f := newFleet(t)
-	f.client.HearOnly()
+	f.client.Watchers().Every = announcedOnly
 	f.worker()
 	results := make(chan error)
 	const callers, each = 20, 25
@@ -244,14 +247,14 @@ func TestEnqueueAndWaitMissesNoEnd(t *testing.T) {
 	for range callers * each {
 		f.must(<-results)
 	}
-	if n := f.client.Watched(); n > 0 {
+	if n := f.client.Watchers().Len(); n > 0 {
 		t.Errorf("%d tasks are still watched", n)
 	}
 }
 
 func TestEnqueueAndWait(t *testing.T) {
 	f := newFleet(t)
-	f.client.HearOnly()
+	f.client.Watchers().Every = announcedOnly
 	// Not over in time, and not when the caller leaves: the task stays.
 	got, err := f.client.EnqueueAndWait(t.Context(), f.prepare(task.Request{Type: "echo", ID: "a"}), time.Millisecond)
 	if err != nil || got.State != task.Pending || got.ID != "a" {
@@ -283,7 +286,7 @@ func TestEnqueueAndWait(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
-	if n := f.client.Watched(); n > 0 {
+	if n := f.client.Watchers().Len(); n > 0 {
 		t.Errorf("%d tasks are still watched", n)
 	}
 }
@@ -311,7 +314,7 @@ func TestStrangeIDs(t *testing.T) {
 // A task may change, and end, between any two steps that a follower takes to hear of it.
 func TestFollowMissesNoChange(t *testing.T) {
 	f := newFleet(t)
-	f.client.HearOnly()
+	f.client.Watchers().Every = announcedOnly
 	f.worker()
 	for range 500 {
 		news, stop, err := f.client.Follow(t.Context(), f.enqueue(task.Request{Type: "echo"}).ID)
@@ -358,7 +361,7 @@ func TestWhatNobodyAnnouncesIsFound(t *testing.T) {
 // Redis is killed and comes back: the stream goes on, and what has happened since is heard.
 func TestFollowingOutlivesRedis(t *testing.T) {
 	f := newFleetAOF(t)
-	f.client.HearOnly()
+	f.client.Watchers().Every = announcedOnly
 	f.worker()
 	o := f.follow(f.client, f.enqueue(task.Request{Type: "block"}).ID)
 	r := f.started()
@@ -381,7 +384,7 @@ func TestRedisThatForgets(t *testing.T) {
 // Who follows costs a place in a map and no goroutine; who does not read keeps nobody else from it, and finds the newest.
 func TestManyFollowers(t *testing.T) {
 	f := newFleet(t)
-	f.client.HearOnly()
+	f.client.Watchers().Every = announcedOnly
 	const n = 2000
 	asked := f.enqueue(task.Request{Type: "block"})
 	first := f.follow(f.client, asked.ID)
@@ -401,8 +404,8 @@ func TestManyFollowers(t *testing.T) {
 	first.state(task.Running)
 	r.release <- nil
 	first.state(task.Succeeded)
-	if f.client.Watched() != 1 { // which waits until all have been told
-		t.Errorf("%d tasks are watched, want the one", f.client.Watched())
+	if f.client.Watchers().Len() != 1 { // which waits until all have been told
+		t.Errorf("%d tasks are watched, want the one", f.client.Watchers().Len())
 	}
 	for _, o := range all {
 		if got := <-o.news; got.State != task.Succeeded {
@@ -414,8 +417,8 @@ func TestManyFollowers(t *testing.T) {
 	}
 	other := f.follow(f.client, f.enqueue(task.Request{Type: "echo"}).ID)
 	other.state(task.Succeeded)
-	if f.client.Watched() != 2 {
-		t.Errorf("%d tasks are watched, want the two", f.client.Watched())
+	if f.client.Watchers().Len() != 2 {
+		t.Errorf("%d tasks are watched, want the two", f.client.Watchers().Len())
 	}
 }
 

@@ -72,13 +72,6 @@ func unanswered(err error) error {
 	return err
 }
 
-func serverKey(name string) string { return asynqServers + ":{" + name + "}" }
-
-// runningKeyOf is the key of what a server runs, by that of the server.
-func runningKeyOf(serverKey string) string {
-	return asynqWorkers + strings.TrimPrefix(serverKey, asynqServers)
-}
-
 func workerStatus(s *serverInfo, running []string) fleet.WorkerStatus {
 	w := fleet.WorkerStatus{
 		ID:          workerID(s),
@@ -97,13 +90,4 @@ func workerStatus(s *serverInfo, running []string) fleet.WorkerStatus {
 	}
 	slices.SortFunc(w.Running, func(a, b fleet.RunningTask) int { return a.StartedAt.Compare(b.StartedAt) })
 	return w
-}
-
-// workerIDLength is how much of the server's UUID parts workers with the same host name and pid, as in containers.
-const workerIDLength = 8
-
-// workerID names a worker, as the tasks that it runs do.
-func workerID(s *serverInfo) string {
-	name := s.name()
-	return name[:len(name)-max(0, len(s.ID)-workerIDLength)]
 }

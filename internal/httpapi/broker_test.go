@@ -31,13 +31,13 @@ func serveRedis(t testing.TB, rdb *redis.Client, change ...func(*httpapi.Config)
 	t.Cleanup(func() { rdb.Close() })
 	client := broker.NewClient(rdb, []broker.Queue{{Name: "default", Weight: 3}, {Name: "low", Weight: 1}})
 	t.Cleanup(client.Close)
-	tasks := broker.BeatClient{Client: client}
+	tasks := client
 	clock := redisstore.NewClock(rdb, lease.SystemClock(), slog.New(slog.DiscardHandler))
 	log := redisstore.NewAudit(rdb)
 	t.Cleanup(log.Close)
 	stores := func(c *httpapi.Config) {
 		c.Audit = log
-		c.Schedules, c.Beats = redisstore.NewSchedules(rdb, clock, tasks), redisstore.NewLease(rdb)
+		c.Schedules, c.Beats = redisstore.NewSchedules(rdb, clock, broker.NewBeatClient(rdb, client)), redisstore.NewLease(rdb)
 	}
 	return serve(t, tasks, append([]func(*httpapi.Config){stores}, change...)...)
 }

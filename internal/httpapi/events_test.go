@@ -105,7 +105,7 @@ func (s *shop) api(change ...func(*httpapi.Config)) http.Handler {
 		s.tasks = client
 	}
 	cfg := httpapi.Config{
-		AllowedHosts: testHosts, Tasks: broker.BeatClient{Client: client}, Audit: noAudit{}, Types: s.registry, Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: 4 << 20,
+		AllowedHosts: testHosts, Tasks: client, Audit: noAudit{}, Types: s.registry, Logger: slog.New(slog.DiscardHandler), MaxBodyBytes: 4 << 20,
 	}
 	for _, f := range change {
 		f(&cfg)

@@ -46,7 +46,7 @@ func newBeats(t *testing.T, n int, ttl time.Duration, opts ...redistest.Option) 
 	if err := clock.Sync(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b.schedules = redisstore.NewSchedules(b.rdb, clock, broker.BeatClient{Client: client})
+	b.schedules = redisstore.NewSchedules(b.rdb, clock, broker.NewBeatClient(b.rdb, client))
 	b.lease = redisstore.NewLease(b.rdb)
 	for range n {
 		b.start()

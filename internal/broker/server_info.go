@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -150,4 +151,20 @@ func mergeTimestamp(t *time.Time, data []byte) error {
 	})
 	*t = time.Unix(seconds, nanos).UTC()
 	return err
+}
+
+func serverKey(name string) string { return asynqServers + ":{" + name + "}" }
+
+// runningKeyOf is the key of what a server runs, by that of the server.
+func runningKeyOf(serverKey string) string {
+	return asynqWorkers + strings.TrimPrefix(serverKey, asynqServers)
+}
+
+// workerIDLength is how much of the server's UUID parts workers with the same host name and pid, as in containers.
+const workerIDLength = 8
+
+// workerID names a worker, as the tasks that it runs do.
+func workerID(s *serverInfo) string {
+	name := s.name()
+	return name[:len(name)-max(0, len(s.ID)-workerIDLength)]
 }
