@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/client"
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/enqueue"
 	"github.com/backbeat-go/backbeat/task"
@@ -18,7 +18,7 @@ import (
 // Client enqueues tasks straight to Redis, and tells how they have ended. It checks requests as the API does, and refuses
 // them with the same errors. It is safe for concurrent use. Enqueues that come together go to Redis together.
 type Client struct {
-	broker *broker.Client
+	broker *queue.Client
 	types  *catalog.Catalog
 	learn  *learner // nil where the owner of the catalog keeps it up to date
 }
@@ -67,7 +67,7 @@ func NewClient(rdb redis.UniversalClient, opts ...ClientOption) *Client {
 		}
 		c.learn = newLearner(rdb, c.types)
 	}
-	c.broker = broker.NewClient(rdb, queuesOf(o.Queues))
+	c.broker = queue.NewClient(rdb, queuesOf(o.Queues))
 	return c
 }
 

@@ -11,14 +11,15 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/backbeat-go/backbeat/client"
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/setup"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/enqueue"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/typestore"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/redis/go-redis/v9"
 )
 
 // WorkerConfig says what a worker runs, and how. The zero value is a worker as the programs' configuration has it.
@@ -72,7 +73,7 @@ func (c *WorkerConfig) check() error {
 type Worker struct {
 	cfg    WorkerConfig
 	rdb    redis.UniversalClient
-	server *broker.Server
+	server *worker.Server
 	client *Client
 	types  *typestore.Registration
 	ready  chan struct{}
@@ -94,7 +95,7 @@ func NewWorker(rdb redis.UniversalClient, cfg WorkerConfig, sets ...task.Set) (*
 	if err != nil {
 		return nil, err
 	}
-	server := broker.NewServer(rdb, broker.ServerConfig{
+	server := worker.New(rdb, worker.Config{
 		Types:           q.types,
 		Handlers:        handlers,
 		Queues:          queuesOf(cfg.Queues),
@@ -127,12 +128,12 @@ func withoutRetries(rdb redis.UniversalClient) redis.UniversalClient {
 	return clone
 }
 
-func queuesOf(weights map[string]int) []broker.Queue {
-	queues := make([]broker.Queue, 0, len(weights))
+func queuesOf(weights map[string]int) []fleet.Queue {
+	queues := make([]fleet.Queue, 0, len(weights))
 	for _, name := range slices.Sorted(maps.Keys(weights)) {
-		queues = append(queues, broker.Queue{Name: name, Weight: weights[name]})
+		queues = append(queues, fleet.Queue{Name: name, Weight: weights[name]})
 	}
-	slices.SortStableFunc(queues, func(a, b broker.Queue) int { return b.Weight - a.Weight })
+	slices.SortStableFunc(queues, func(a, b fleet.Queue) int { return b.Weight - a.Weight })
 	return queues
 }
 
@@ -150,7 +151,7 @@ func (w *Worker) Ready() <-chan struct{} { return w.ready }
 // be worked with. It may be called once.
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.client.Close()
-	if err := broker.AwaitRedis(ctx, w.rdb, w.cfg.Logger); err != nil {
+	if err := setup.Await(ctx, w.rdb, w.cfg.Logger); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}

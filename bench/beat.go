@@ -15,13 +15,13 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hibiken/asynq"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
+	"github.com/backbeat-go/backbeat/internal/broker/ticks"
 	"github.com/backbeat-go/backbeat/internal/lease"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/hibiken/asynq"
 )
 
 // beats are the scenarios of schedules. Stock asynq's Scheduler keeps them in its memory, and does not fail over.
@@ -78,14 +78,14 @@ func (b *bench) startBeats(ctx context.Context, n int) (beats []*program, stop f
 }
 
 // schedules is the store, as an API has it.
-func (b *bench) schedules(ctx context.Context, client *broker.Client) (*redisstore.Schedules, error) {
+func (b *bench) schedules(ctx context.Context, client *queue.Client) (*redisstore.Schedules, error) {
 	clock := redisstore.NewClock(b.redis.rdb, lease.SystemClock(), slog.New(slog.DiscardHandler))
-	return redisstore.NewSchedules(b.redis.rdb, clock, broker.NewBeatClient(b.redis.rdb, client)), clock.Sync(ctx)
+	return redisstore.NewSchedules(b.redis.rdb, clock, ticks.New(b.redis.rdb, client)), clock.Sync(ctx)
 }
 
 // putMany puts n schedules. Their tasks are never run, so none must wait for another.
 func (b *bench) putMany(ctx context.Context, n int, trigger func(*schedule.Spec)) error {
-	client := broker.NewClient(b.redis.rdb, queues)
+	client := queue.NewClient(b.redis.rdb, queues)
 	defer client.Close()
 	store, err := b.schedules(ctx, client)
 	if err != nil {

@@ -12,12 +12,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/task"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/internal/catalog"
-	"github.com/backbeat-go/backbeat/task"
 )
 
 // system is one of those that are compared: what the benchmark asks of a task queue.
@@ -75,20 +76,20 @@ func (s *stock) work(addr string, concurrency int, handle func([]byte) []byte) (
 // ours is Backbeat's broker.
 type ours struct {
 	rdb      redis.UniversalClient
-	client   *broker.Client
+	client   *queue.Client
 	registry *catalog.Catalog
 }
 
 func newOurs(addr string) system {
 	o := &ours{rdb: redis.NewClient(&redis.Options{Addr: addr}), registry: catalog.New([]string{queueName}, time.Hour)}
-	o.client = broker.NewClient(o.rdb, queues)
+	o.client = queue.NewClient(o.rdb, queues)
 	if err := o.registry.Add(task.Define[json.RawMessage, json.RawMessage]("bench").Type); err != nil {
 		panic(err) // it is the only one
 	}
 	return o
 }
 
-var queues = []broker.Queue{{Name: queueName, Weight: 1}}
+var queues = []fleet.Queue{{Name: queueName, Weight: 1}}
 
 func (*ours) name() string { return "ours" }
 
@@ -127,7 +128,7 @@ func newTask(payload []byte, keep bool, delay time.Duration) *task.Task {
 
 func (o *ours) work(addr string, concurrency int, handle func([]byte) []byte) (func(), error) {
 	rdb := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
-	server := broker.NewServer(rdb, broker.ServerConfig{
+	server := worker.New(rdb, worker.Config{
 		Types: o.registry, Queues: queues, Concurrency: concurrency, ShutdownTimeout: time.Second, Logger: slog.New(slog.DiscardHandler),
 		Handlers: map[string]*task.Handler{"bench": {Type: &task.Type{}, Run: func(_ context.Context, payload []byte) ([]byte, error) { return handle(payload), nil }}},
 	})

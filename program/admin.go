@@ -6,9 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/broker/setup"
 	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
 )
 
 // addAdmin serves the health and the metrics of a program that has no API of its own, if an address is given.
@@ -21,7 +20,7 @@ func (a *App) addAdmin(name, addr string, rdb redis.UniversalClient) {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 		defer cancel()
-		if broker.Ready(ctx, rdb) != nil {
+		if setup.Ready(ctx, rdb) != nil {
 			writeStatus(w, http.StatusServiceUnavailable, "redis does not answer, or takes no writes")
 			return
 		}

@@ -7,7 +7,9 @@ import (
 	"github.com/hibiken/asynqmon"
 
 	"github.com/backbeat-go/backbeat/config"
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
+	"github.com/backbeat-go/backbeat/internal/broker/setup"
+	"github.com/backbeat-go/backbeat/internal/broker/ticks"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 )
@@ -20,14 +22,14 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 		return err
 	}
 	rdb := dial.apiClient()
-	client := broker.NewClient(rdb, brokerQueues(cfg.Queues))
+	client := queue.NewClient(rdb, brokerQueues(cfg.Queues))
 	client.Measure(a.metrics.Client(sourceAPI))
 	// Another client for schedules: a change that is sent twice would find that somebody else was quicker.
 	store := dial.beatClient()
-	queues := broker.NewBeatClient(rdb, client)
+	queues := ticks.New(rdb, client)
 	clock := redisstore.NewClock(store, dial.localClock(), a.logger)
 	// A scrape asks by the client that heeds a time-out at once: Prometheus does not wait as long as callers do.
-	watched := broker.NewClient(store, brokerQueues(cfg.Queues))
+	watched := queue.NewClient(store, brokerQueues(cfg.Queues))
 	a.metrics.WatchQueues(watched.Queues)
 	log := redisstore.NewAudit(store)
 	stopping := make(chan struct{})
@@ -55,7 +57,7 @@ func (a *App) addAPI(cfg *config.Config, dial dialer) error {
 	})
 	// It serves before Redis answers, and says so at /readyz.
 	watch := newBackground(func(ctx context.Context) {
-		if err := broker.AwaitRedis(ctx, rdb, a.logger); err != nil && ctx.Err() == nil {
+		if err := setup.Await(ctx, rdb, a.logger); err != nil && ctx.Err() == nil {
 			a.fail(err)
 		}
 	})

@@ -9,7 +9,9 @@ import (
 
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/beat"
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
+	"github.com/backbeat-go/backbeat/internal/broker/setup"
+	"github.com/backbeat-go/backbeat/internal/broker/ticks"
 	"github.com/backbeat-go/backbeat/internal/lease"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 )
@@ -17,9 +19,9 @@ import (
 // addBeat adds a beat, which leads or stands by.
 func (a *App) addBeat(cfg *config.Config, dial dialer) {
 	rdb := dial.beatClient()
-	client := broker.NewClient(rdb, brokerQueues(cfg.Queues))
+	client := queue.NewClient(rdb, brokerQueues(cfg.Queues))
 	client.Measure(a.metrics.Client(sourceBeat))
-	queues := broker.NewBeatClient(rdb, client)
+	queues := ticks.New(rdb, client)
 	clock := redisstore.NewClock(rdb, dial.localClock(), a.logger)
 	schedules := redisstore.NewSchedules(rdb, clock, queues)
 	meter := a.metrics.Beat()
@@ -62,7 +64,7 @@ func (a *App) addBeat(cfg *config.Config, dial dialer) {
 
 // startClock waits until Redis has told the time: no tick is to be early by the local clock.
 func startClock(ctx context.Context, rdb redis.UniversalClient, clock *redisstore.Clock, a *App) error {
-	if err := broker.AwaitRedis(ctx, rdb, a.logger); err != nil {
+	if err := setup.Await(ctx, rdb, a.logger); err != nil {
 		return err
 	}
 	return clock.Sync(ctx)

@@ -12,12 +12,11 @@ import (
 	"runtime/debug"
 	"syscall"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/backbeat-go/backbeat/config"
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/setup"
 	"github.com/backbeat-go/backbeat/internal/telemetry"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/redis/go-redis/v9"
 )
 
 // Exit codes.
@@ -122,7 +121,7 @@ func run(ctx context.Context, p Program, cfg *config.Config, stderr io.Writer, s
 		fmt.Fprintln(stderr, faults)
 		return exitConfig
 	}
-	if setup, ok := errors.AsType[*broker.SetupError](err); ok {
+	if setup, ok := errors.AsType[*setup.Error](err); ok {
 		fmt.Fprintln(stderr, setup)
 		return exitConfig
 	}

@@ -6,8 +6,8 @@ import (
 
 	"github.com/backbeat-go/backbeat"
 	"github.com/backbeat-go/backbeat/config"
-	"github.com/backbeat-go/backbeat/internal/broker"
 	"github.com/backbeat-go/backbeat/internal/enqueue"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/localredis"
 	"github.com/backbeat-go/backbeat/internal/telemetry"
 	"github.com/backbeat-go/backbeat/task"
@@ -99,10 +99,10 @@ func (a *App) ownRedis(cfg *config.Config) part {
 	}
 }
 
-func brokerQueues(queues config.Queues) []broker.Queue {
-	list := make([]broker.Queue, len(queues))
+func brokerQueues(queues config.Queues) []fleet.Queue {
+	list := make([]fleet.Queue, len(queues))
 	for i, q := range queues {
-		list[i] = broker.Queue(q)
+		list[i] = fleet.Queue(q)
 	}
 	return list
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/config"
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/setup"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
 	"github.com/backbeat-go/backbeat/task"
 	"github.com/backbeat-go/backbeat/tasks"
@@ -18,7 +19,7 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 		return err
 	}
 	rdb := dial.workerClient()
-	server := broker.NewServer(rdb, broker.ServerConfig{
+	server := worker.New(rdb, worker.Config{
 		Types:           a.types,
 		Handlers:        handlers,
 		Failed:          a.options.failed,
@@ -64,8 +65,8 @@ func newCallback(t *task.Task, resultOmitted bool) (task.Request, error) {
 	return tasks.NewCallback(t, resultOmitted, httpapi.EncodeTask)
 }
 
-func (a *App) startWorker(ctx context.Context, server *broker.Server, rdb redis.UniversalClient, cfg *config.Config) error {
-	if err := broker.AwaitRedis(ctx, rdb, a.logger); err != nil {
+func (a *App) startWorker(ctx context.Context, server *worker.Server, rdb redis.UniversalClient, cfg *config.Config) error {
+	if err := setup.Await(ctx, rdb, a.logger); err != nil {
 		return err
 	}
 	if err := server.Start(ctx); err != nil {

@@ -12,16 +12,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
-
 	"github.com/backbeat-go/backbeat/internal/beat"
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
+	"github.com/backbeat-go/backbeat/internal/broker/ticks"
 	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,7 +32,7 @@ type stage struct {
 	t      *testing.T
 	rdb    redis.UniversalClient
 	store  *redisstore.Schedules
-	client *broker.Client
+	client *queue.Client
 	types  *catalog.Catalog
 	log    *strings.Builder
 }
@@ -49,17 +50,17 @@ func newStageOn(t *testing.T, rdb redis.UniversalClient, queues ...string) *stag
 	t.Helper()
 	s := &stage{t: t, rdb: rdb, types: catalog.New(queues, time.Hour), log: new(strings.Builder)}
 	s.must(s.types.Add(task.Define[input, task.None]("job").Type))
-	var configured []broker.Queue
+	var configured []fleet.Queue
 	for _, name := range queues {
-		configured = append(configured, broker.Queue{Name: name, Weight: 1})
+		configured = append(configured, fleet.Queue{Name: name, Weight: 1})
 	}
-	s.client = broker.NewClient(s.rdb, configured)
+	s.client = queue.NewClient(s.rdb, configured)
 	t.Cleanup(s.client.Close)
 	s.store = redisstore.NewSchedules(s.rdb, clockOf(t, s.rdb), s.queues())
 	return s
 }
 
-func (s *stage) queues() *broker.BeatClient { return broker.NewBeatClient(s.rdb, s.client) }
+func (s *stage) queues() *ticks.Client { return ticks.New(s.rdb, s.client) }
 
 func (s *stage) must(err error) {
 	s.t.Helper()

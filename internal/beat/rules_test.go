@@ -14,16 +14,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
-
 	"github.com/backbeat-go/backbeat/internal/beat"
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/lease"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/internal/storetest"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 )
 
 // behind makes a schedule that ticks every second look as if no beat had run for a while.
@@ -107,8 +107,8 @@ func TestAfterDowntime(t *testing.T) {
 func (s *stage) work(handle func(context.Context, input) error) {
 	s.t.Helper()
 	d := task.Define[input, task.None]("job")
-	server := broker.NewServer(s.rdb, broker.ServerConfig{
-		Types: s.types, Queues: []broker.Queue{{Name: "default", Weight: 1}}, Concurrency: 8, ShutdownTimeout: time.Second,
+	server := worker.New(s.rdb, worker.Config{
+		Types: s.types, Queues: []fleet.Queue{{Name: "default", Weight: 1}}, Concurrency: 8, ShutdownTimeout: time.Second,
 		Logger: slog.New(slog.DiscardHandler),
 		Handlers: map[string]*task.Handler{"job": d.Handle(func(ctx context.Context, in input) (task.None, error) {
 			return task.None{}, handle(ctx, in)

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/task"
 )
@@ -45,7 +45,7 @@ func TestHeavyEndsAreWritten(t *testing.T) {
 		return strings.Repeat("x", in.N), nil
 	})
 	f.must(f.redis.Client(t).ConfigSet(t.Context(), "client-query-buffer-limit", fmt.Sprint(2<<20)).Err())
-	f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = n })
+	f.worker(func(cfg *worker.Config) { cfg.Concurrency = n })
 	ids := make([]string, n)
 	for i := range ids {
 		ids[i] = f.enqueue(task.Request{Type: "heavy", Payload: fmt.Appendf(nil, `{"n":%d}`, size)}).ID
@@ -77,7 +77,7 @@ func TestHeavyEndsOverASlowLink(t *testing.T) {
 		<-r.release
 		return strings.Repeat("x", size), nil
 	})
-	f.workerAt(link.Addr(), func(cfg *broker.ServerConfig) { cfg.Concurrency = n + 1 })
+	f.workerAt(link.Addr(), func(cfg *worker.Config) { cfg.Concurrency = n + 1 })
 	ids := make([]string, n)
 	for i := range ids {
 		ids[i] = f.enqueue(task.Request{Type: "heavy"}).ID

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/ticks"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/task"
 )
@@ -18,7 +18,7 @@ func (f *workshop) tick(n int) *schedule.Owed {
 	run := schedule.Run{Tick: at, TaskID: schedule.TickID("s", at)}
 	made := f.prepare(task.Request{Type: "echo", Schedule: &task.Tick{ScheduleID: "s", At: at}})
 	made.ID = run.TaskID
-	return &schedule.Owed{ScheduleID: "s", Run: run, Queue: "default", Message: broker.NewBeatClient(f.rdb, f.client).Encode(made)}
+	return &schedule.Owed{ScheduleID: "s", Run: run, Queue: "default", Message: ticks.New(f.rdb, f.client).Encode(made)}
 }
 
 // batch is one of ticks.
@@ -53,7 +53,7 @@ func (f *workshop) wantPending(n int64) {
 func TestEarlierLeadersOfTheBeatAreShutOut(t *testing.T) {
 	f := newFleet(t)
 	ctx := t.Context()
-	beat := broker.NewBeatClient(f.rdb, f.client)
+	beat := ticks.New(f.rdb, f.client)
 	first, second := f.batch("1-1", 1), f.batch("1-2", 2)
 	f.must(beat.Fence(ctx, 1))
 	f.must(beat.EnqueueTicks(ctx, 1, first))
@@ -88,7 +88,7 @@ func TestEarlierLeadersOfTheBeatAreShutOut(t *testing.T) {
 // A task that somebody else made under the id of a tick stands in its place; the others of the batch are made.
 func TestForeignTaskUnderTheIDOfATick(t *testing.T) {
 	f := newFleet(t)
-	beat := broker.NewBeatClient(f.rdb, f.client)
+	beat := ticks.New(f.rdb, f.client)
 	batch := f.batch("1-1", 1, 2, 3)
 	foreign := batch.Owed[1].Run.TaskID
 	f.enqueue(task.Request{Type: "echo", ID: foreign, Metadata: map[string]string{"of": "somebody"}})
@@ -105,7 +105,7 @@ func TestForeignTaskUnderTheIDOfATick(t *testing.T) {
 func TestEndsOfTicksAreTold(t *testing.T) {
 	f := newFleet(t)
 	ctx := t.Context()
-	beat := broker.NewBeatClient(f.rdb, f.client)
+	beat := ticks.New(f.rdb, f.client)
 	f.must(beat.EnqueueTicks(ctx, 1, f.batch("1-1", 1, 2, 3)))
 	_, err := f.client.Cancel(ctx, f.tick(2).Run.TaskID)
 	f.must(err)

@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 )
 
 func (f *workshop) bulk(change fleet.Bulk) fleet.BulkResult {
@@ -229,10 +229,10 @@ func (s *scale) note(argv []any) {
 }
 
 // measured returns a client whose scripts are noted.
-func (f *workshop) measured(s *scale) *broker.Client {
+func (f *workshop) measured(s *scale) *queue.Client {
 	rdb := f.redis.Connect(f.t)
 	rdb.AddHook(s)
-	c := broker.NewClient(rdb, queues)
+	c := queue.NewClient(rdb, queues)
 	f.t.Cleanup(c.Close)
 	return c
 }
@@ -379,7 +379,7 @@ func TestBulkCancelWhileTasksRun(t *testing.T) {
 	ids := f.enqueueMany(4000, task.Request{Type: "echo"})
 	f.enqueueMany(8, task.Request{Type: "block", Queue: "critical"})
 	done := f.waiting(ids[0])
-	f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = 32 })
+	f.worker(func(cfg *worker.Config) { cfg.Concurrency = 32 })
 	<-done // they are at it
 	got := f.bulk(fleet.Bulk{Action: fleet.ActionCancel, Filter: fleet.Filter{Types: []string{"echo"}}})
 	if got.Matched != got.Changed+got.Skipped {

@@ -6,13 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/hibiken/asynq"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 )
 
 func TestIDTaken(t *testing.T) {
@@ -114,7 +112,7 @@ func TestDeleteFreesIDAndUniqueLock(t *testing.T) {
 
 // inState makes a task in each state, and names it after the state.
 func inState(f *workshop) {
-	f.worker(func(cfg *broker.ServerConfig) { cfg.Queues = queues[:1] })
+	f.worker(func(cfg *worker.Config) { cfg.Queues = queues[:1] })
 	f.enqueue(task.Request{Type: "echo", ID: "scheduled", Delay: ptr(time.Hour)})
 	f.enqueue(task.Request{Type: "echo", ID: "pending"})
 	_, err := f.stockClient().Enqueue(asynq.NewTask("echo", []byte(`{"n":1}`)), asynq.TaskID("aggregating"), asynq.Group("a group"),

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -76,7 +76,7 @@ func TestEnqueueFromManyAtOnce(t *testing.T) {
 	}
 	seen := make(chan int, callers*each)
 	define(f, "note", func(_ context.Context, in input) (task.None, error) { seen <- in.N; return task.None{}, nil })
-	f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = 1 })
+	f.worker(func(cfg *worker.Config) { cfg.Concurrency = 1 })
 	next := make([]int, callers)
 	for range callers * each {
 		n := <-seen

@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 )
 
 // Stock servers and ours empty the same queues.
@@ -27,7 +27,7 @@ func TestMixedFleet(t *testing.T) {
 		weights[q.Name] = q.Weight
 	}
 	for range 2 {
-		f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = 32 })
+		f.worker(func(cfg *worker.Config) { cfg.Concurrency = 32 })
 		server := asynq.NewServer(f.stock(), asynq.Config{
 			Concurrency: 32, Queues: weights, LogLevel: asynq.FatalLevel,
 		})
@@ -75,7 +75,7 @@ func TestBrokenConnections(t *testing.T) {
 
 	breaking := redis.NewClient(&redis.Options{Addr: link.Addr(), MaxRetries: -1})
 	defer breaking.Close()
-	client := broker.NewClient(breaking, queues)
+	client := queue.NewClient(breaking, queues)
 	defer client.Close()
 	const n = 3000
 	var ids []string
@@ -126,7 +126,7 @@ func TestCriticalTaskStartsNext(t *testing.T) {
 	for i := range 50 {
 		f.enqueue(task.Request{Type: "block", ID: fmt.Sprintf("low-%d", i), Queue: "low"})
 	}
-	f.worker(func(cfg *broker.ServerConfig) { cfg.StrictPriority, cfg.Concurrency = true, 4 })
+	f.worker(func(cfg *worker.Config) { cfg.StrictPriority, cfg.Concurrency = true, 4 })
 	var running []run
 	for range 4 {
 		running = append(running, f.started())
@@ -152,7 +152,7 @@ func TestFetchIsBoundedInBytes(t *testing.T) {
 	for i := range 20 {
 		f.enqueue(task.Request{Type: "large", ID: fmt.Sprint(i), Payload: []byte(`{"s":"` + strings.Repeat("x", large) + `"}`)})
 	}
-	f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = 1 })
+	f.worker(func(cfg *worker.Config) { cfg.Concurrency = 1 })
 	f.started()
 	if n := f.rdb.LLen(t.Context(), "asynq:{default}:active").Val(); n > 5 {
 		t.Errorf("%d tasks of 1 MiB were fetched for one slot", n)

@@ -8,14 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
+	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/internal/redistest"
+	"github.com/backbeat-go/backbeat/task"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/internal/catalog"
-	"github.com/backbeat-go/backbeat/internal/redistest"
-	"github.com/backbeat-go/backbeat/task"
 )
 
 func TestMain(m *testing.M) {
@@ -24,14 +25,14 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 
-var queues = []broker.Queue{{Name: "critical", Weight: 6}, {Name: "default", Weight: 3}, {Name: "low", Weight: 1}}
+var queues = []fleet.Queue{{Name: "critical", Weight: 6}, {Name: "default", Weight: 3}, {Name: "low", Weight: 1}}
 
 // workshop is a real Redis, a client, and what the handlers of its workers do.
 type workshop struct {
 	t        *testing.T
 	redis    *redistest.Server
 	rdb      redis.UniversalClient
-	client   *broker.Client
+	client   *queue.Client
 	registry *catalog.Catalog
 	handlers map[string]*task.Handler
 	runs     chan run // what handlers of type "block" started; they wait for their release
@@ -74,7 +75,7 @@ func newFleetOn(t *testing.T, server *redistest.Server) *workshop {
 		handlers: make(map[string]*task.Handler),
 		runs:     make(chan run, 1000),
 	}
-	f.client = broker.NewClient(f.rdb, queues)
+	f.client = queue.NewClient(f.rdb, queues)
 	t.Cleanup(f.client.Close)
 
 	at := task.Retry(task.Backoff{})
@@ -105,7 +106,7 @@ func define[In, Out any](f *workshop, name string, h func(context.Context, In) (
 }
 
 // worker starts a worker that stops with the test. Changes may set what its configuration lacks.
-func (f *workshop) worker(changes ...func(*broker.ServerConfig)) *broker.Server {
+func (f *workshop) worker(changes ...func(*worker.Config)) *worker.Server {
 	f.t.Helper()
 	return f.startOn(f.redis.Connect(f.t, once), changes...)
 }
@@ -122,7 +123,7 @@ type connector struct{ f *workshop }
 func (c connector) MakeRedisClient() any { return c.f.redis.Connect(c.f.t) }
 
 // workerAt is worker with Redis at another address, behind a proxy say.
-func (f *workshop) workerAt(addr string, changes ...func(*broker.ServerConfig)) *broker.Server {
+func (f *workshop) workerAt(addr string, changes ...func(*worker.Config)) *worker.Server {
 	f.t.Helper()
 	rdb := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
 	f.t.Cleanup(func() { rdb.Close() })
@@ -130,9 +131,9 @@ func (f *workshop) workerAt(addr string, changes ...func(*broker.ServerConfig)) 
 }
 
 // startOn is worker with a connection of the caller's.
-func (f *workshop) startOn(rdb redis.UniversalClient, changes ...func(*broker.ServerConfig)) *broker.Server {
+func (f *workshop) startOn(rdb redis.UniversalClient, changes ...func(*worker.Config)) *worker.Server {
 	f.t.Helper()
-	s := broker.NewServer(rdb, f.config(changes...))
+	s := worker.New(rdb, f.config(changes...))
 	if err := s.Start(f.t.Context()); err != nil {
 		f.t.Fatalf("start the worker: %v", err)
 	}
@@ -141,8 +142,8 @@ func (f *workshop) startOn(rdb redis.UniversalClient, changes ...func(*broker.Se
 }
 
 // config is the configuration of a worker.
-func (f *workshop) config(changes ...func(*broker.ServerConfig)) broker.ServerConfig {
-	cfg := broker.ServerConfig{
+func (f *workshop) config(changes ...func(*worker.Config)) worker.Config {
+	cfg := worker.Config{
 		Types:           f.registry,
 		Handlers:        f.handlers,
 		Queues:          queues,
@@ -272,8 +273,8 @@ func (f *workshop) waiting(id string) <-chan *task.Task {
 
 func ptr[T any](v T) *T { return &v }
 
-func withoutHandler(name string) func(*broker.ServerConfig) {
-	return func(cfg *broker.ServerConfig) {
+func withoutHandler(name string) func(*worker.Config) {
+	return func(cfg *worker.Config) {
 		handlers := maps.Clone(cfg.Handlers)
 		delete(handlers, name)
 		cfg.Handlers = handlers

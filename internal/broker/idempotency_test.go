@@ -10,11 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/redis/go-redis/v9"
 )
 
 // failpoint is a connection to Redis that breaks at the scripts that work on a queue.
@@ -49,7 +48,7 @@ func (f *failpoint) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 // desk is one of several clients that take the requests of the same callers.
 type desk struct {
 	*workshop
-	client *broker.Client
+	client *queue.Client
 	fail   *failpoint
 	rdb    redis.UniversalClient
 }
@@ -58,7 +57,7 @@ func (f *workshop) desk() *desk {
 	rdb := f.redis.Connect(f.t, once)
 	d := &desk{f, nil, &failpoint{}, rdb}
 	rdb.AddHook(d.fail)
-	d.client = broker.NewClient(rdb, queues)
+	d.client = queue.NewClient(rdb, queues)
 	f.t.Cleanup(func() {
 		d.client.Close()
 		rdb.Close()

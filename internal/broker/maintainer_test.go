@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 )
 
 // statOf returns a number of INFO: of a section, behind the text.
@@ -49,15 +49,15 @@ func TestIdleWorkerCostsLittle(t *testing.T) {
 			t.Parallel()
 			f := newFleetOn(t, redistest.Start(t))
 			rdb := f.redis.Client(t)
-			many := make([]broker.Queue, c.queues)
+			many := make([]fleet.Queue, c.queues)
 			names := make([]string, c.queues)
 			for i := range many {
 				names[i] = fmt.Sprintf("q%d", i)
-				many[i] = broker.Queue{Name: names[i], Weight: 1}
+				many[i] = fleet.Queue{Name: names[i], Weight: 1}
 			}
 			f.registry = catalog.New(names, time.Hour)
 			define(f, "echo", func(_ context.Context, in input) (output, error) { return output(in), nil })
-			f.worker(func(cfg *broker.ServerConfig) { cfg.Queues = many })
+			f.worker(func(cfg *worker.Config) { cfg.Queues = many })
 			for _, name := range names[:3] {
 				f.wait(f.enqueue(task.Request{Type: "echo", Queue: name}).ID)
 			}
@@ -248,7 +248,7 @@ func TestMaintenanceGuardsEachTask(t *testing.T) {
 	f.must(err)
 	f.expireAll()
 	log := new(logLines)
-	f.worker(func(cfg *broker.ServerConfig) { cfg.Logger = slog.New(slog.NewTextHandler(log, nil)) })
+	f.worker(func(cfg *worker.Config) { cfg.Logger = slog.New(slog.NewTextHandler(log, nil)) })
 	f.waitNoKeys("backbeat:{default}:due", "backbeat:{default}:expires", "backbeat:{default}:canceled", "asynq:{default}:scheduled")
 	f.waitState(due.ID, task.Pending)
 	if got := f.wait(expires.ID); got.State != task.Expired {

@@ -10,11 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hibiken/asynq"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/hibiken/asynq"
 )
 
 // tally counts what it is told.
@@ -74,7 +73,7 @@ func (y *tally) settles(f *workshop, want map[string]int) {
 	f.t.Errorf("counted\n%v, want\n%v", got, want)
 }
 
-func (y *tally) worker(cfg *broker.ServerConfig) { cfg.Meter = y }
+func (y *tally) worker(cfg *worker.Config) { cfg.Meter = y }
 
 func TestMeterIsToldWhatTasksComeTo(t *testing.T) {
 	f := newFleet(t)
@@ -123,7 +122,7 @@ func TestMeterIsToldOfExpiry(t *testing.T) {
 	fetches.settles(f, map[string]int{"expired echo default": 1})
 
 	f.must(f.client.Pause(t.Context(), "low"))
-	f.worker(sweeps.worker, func(cfg *broker.ServerConfig) { cfg.Queues = queues[2:] })
+	f.worker(sweeps.worker, func(cfg *worker.Config) { cfg.Queues = queues[2:] })
 	both := func() int {
 		n := 0
 		for _, y := range []*tally{fetches, sweeps} {
@@ -212,7 +211,7 @@ func TestMeterIsToldHowLongItTook(t *testing.T) {
 func TestMeterIsNotToldOfWhatChangedNothing(t *testing.T) {
 	f := newFleet(t)
 	y := newTally()
-	f.worker(y.worker, func(cfg *broker.ServerConfig) { cfg.Logger = slog.New(slog.DiscardHandler) })
+	f.worker(y.worker, func(cfg *worker.Config) { cfg.Logger = slog.New(slog.DiscardHandler) })
 	made := f.enqueue(task.Request{Type: "block"})
 	r := f.started()
 	f.must(f.rdb.HIncrBy(t.Context(), "asynq:{default}:t:"+made.ID, "bb:attempt", 1).Err()) // as if another had taken it

@@ -7,11 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
 	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/redis/go-redis/v9"
 )
 
 // A page is bounded by what its payloads and results weigh, and the pages together hold every task.
@@ -85,7 +84,7 @@ func TestLongListsAreReadInLargeSteps(t *testing.T) {
 	rdb := f.redis.Connect(t)
 	count := &trips{}
 	rdb.AddHook(count)
-	client := broker.NewClient(rdb, queues)
+	client := queue.NewClient(rdb, queues)
 	defer client.Close()
 	for cursor := ""; ; {
 		page, err := client.List(t.Context(), fleet.Filter{Types: []string{"block"}}, cursor, 1)

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/ticks"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/google/go-cmp/cmp"
 )
 
 // told is what the tasks of type "tell" were made to say of others that have ended.
@@ -54,7 +54,7 @@ func newTelephone(f *workshop) *telephone {
 }
 
 // with makes a worker keep promises.
-func (p *telephone) with(cfg *broker.ServerConfig) {
+func (p *telephone) with(cfg *worker.Config) {
 	cfg.Callback = func(t *task.Task, _ bool) (task.Request, error) {
 		say := told{
 			TaskID: t.ID, URL: t.Callback.URL, State: t.State, Result: string(t.Result), Attempt: t.Attempt, Finished: t.FinishedAt,
@@ -312,7 +312,7 @@ func (p *telephone) wantOnce(n int) {
 func TestManyWorkersMakeEachCallbackOnce(t *testing.T) {
 	f := newFleetAOF(t)
 	p := newTelephone(f)
-	var workshop []*broker.Server
+	var workshop []*worker.Server
 	for range 4 {
 		workshop = append(workshop, f.worker(p.with))
 	}
@@ -336,7 +336,7 @@ func TestStoppedWorkersLoseTheirTurn(t *testing.T) {
 	f := newFleet(t)
 	p := newTelephone(f)
 	reached, wakeUp := make(chan struct{}, 100), make(chan struct{})
-	f.worker(p.with, func(cfg *broker.ServerConfig) {
+	f.worker(p.with, func(cfg *worker.Config) {
 		prompt := cfg.Callback
 		cfg.Callback = func(t *task.Task, omitted bool) (task.Request, error) {
 			reached <- struct{}{}
@@ -387,7 +387,7 @@ func TestCallbacksAreMadeAtOnce(t *testing.T) {
 func TestTicksBringTheirCallback(t *testing.T) {
 	f := newFleet(t)
 	p := newTelephone(f)
-	beat := broker.NewBeatClient(f.rdb, f.client)
+	beat := ticks.New(f.rdb, f.client)
 	at := time.UnixMilli(1000)
 	var owed []*schedule.Owed
 	for n, callback := range []*task.Callback{nil, callTo("https://example.com", task.Succeeded), callTo("https://example.com", task.Failed)} {
@@ -418,7 +418,7 @@ func TestPromisesThatCannotBeRead(t *testing.T) {
 	}
 	w.Stop()
 	var log lockedBuffer
-	f.worker(p.with, func(cfg *broker.ServerConfig) { cfg.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	f.worker(p.with, func(cfg *worker.Config) { cfg.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 	p.wantOnce(2)
 	if n := strings.Count(log.String(), "a callback cannot be made and is dropped"); n != 4 {
 		t.Errorf("%d lines in the log, want 4:\n%s", n, log.String())
@@ -447,7 +447,7 @@ func (l *lockedBuffer) String() string {
 func TestCallbacksGoBeforeWhatWaits(t *testing.T) {
 	f := newFleet(t)
 	p := newTelephone(f)
-	f.worker(p.with, func(cfg *broker.ServerConfig) { cfg.Concurrency = 1 })
+	f.worker(p.with, func(cfg *worker.Config) { cfg.Concurrency = 1 })
 	f.enqueue(task.Request{Type: "block", ID: "first"})
 	first := f.started()
 	for i := range 50 {

@@ -11,13 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/redis/go-redis/v9"
 )
 
 // dials counts connections that are begun.
@@ -46,7 +45,7 @@ func TestChosenIDWhileRedisStalls(t *testing.T) {
 	f := newFleet(t)
 	rdb := redis.NewClient(&redis.Options{Addr: f.redis.Addr(), ReadTimeout: 100 * time.Millisecond, MaxRetries: 1000})
 	t.Cleanup(func() { rdb.Close() })
-	client := broker.NewClient(rdb, queues)
+	client := queue.NewClient(rdb, queues)
 	defer client.Close()
 	f.must(client.Enqueue(t.Context(), f.prepare(task.Request{Type: "echo", ID: "before"})))
 	hook := dials{begun: make(chan struct{}, 1000)}
@@ -149,7 +148,7 @@ func TestReservationOfARequestThatDied(t *testing.T) {
 // queues, and the others are not.
 type spread struct {
 	*testing.T
-	client   *broker.Client
+	client   *queue.Client
 	registry *catalog.Catalog
 	away     *redistest.Server
 	lost     string
@@ -159,7 +158,7 @@ type spread struct {
 func newSpread(t *testing.T) *spread {
 	cluster := redistest.StartCluster(t)
 	s := &spread{T: t, away: cluster.Master("asynq:queues")}
-	var queues []broker.Queue
+	var queues []fleet.Queue
 	for i := 0; len(s.healthy) < 2 || s.lost == ""; i++ {
 		name := fmt.Sprint("q", i)
 		switch away := cluster.Master("asynq:{"+name+"}:") == s.away; {
@@ -170,10 +169,10 @@ func newSpread(t *testing.T) *spread {
 		default:
 			continue
 		}
-		queues = append(queues, broker.Queue{Name: name, Weight: 1})
+		queues = append(queues, fleet.Queue{Name: name, Weight: 1})
 	}
 	rdb := cluster.Client(t, func(opts *redis.UniversalOptions) { opts.ContextTimeoutEnabled = true })
-	s.client = broker.NewClient(rdb, queues)
+	s.client = queue.NewClient(rdb, queues)
 	t.Cleanup(s.client.Close)
 	s.registry = catalog.New(append(slices.Clone(s.healthy), s.lost), time.Hour)
 	if err := s.registry.Add(task.Define[input, output]("echo").Type); err != nil {
@@ -259,7 +258,7 @@ func TestEveryCallGivesUpOnARedisThatHangs(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	rdb := f.redis.Connect(t, func(opts *redis.UniversalOptions) { opts.ContextTimeoutEnabled = true })
-	client := broker.NewClient(rdb, queues)
+	client := queue.NewClient(rdb, queues)
 	defer client.Close()
 	ctx := t.Context()
 	f.must(client.Enqueue(ctx, f.prepare(task.Request{Type: "echo", ID: "a"})))

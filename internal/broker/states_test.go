@@ -9,10 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hibiken/asynq"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/hibiken/asynq"
 )
 
 func TestSucceeded(t *testing.T) {
@@ -195,7 +194,7 @@ func TestUnknownTypeWaitsForAWorkerThatKnowsIt(t *testing.T) {
 func TestResultsAreBounded(t *testing.T) {
 	f := newFleet(t)
 	define(f, "big", func(_ context.Context, in input) (string, error) { return strings.Repeat("x", in.N), nil })
-	f.worker(func(cfg *broker.ServerConfig) { cfg.MaxResultBytes = 1000 })
+	f.worker(func(cfg *worker.Config) { cfg.MaxResultBytes = 1000 })
 	if got := f.wait(f.enqueue(task.Request{Type: "big", Payload: []byte(`{"n":998}`)}).ID); got.State != task.Succeeded {
 		t.Errorf("a result of the largest size: %s, %+v", got.State, got.Error)
 	}

@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/broker/script"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
+	"github.com/backbeat-go/backbeat/task"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/task"
 )
 
 const stockCap = 10_000 // of asynq's archive
@@ -62,7 +62,7 @@ func (f *workshop) archived() int64 {
 func TestFailedTasksOfStockClientsAreCapped(t *testing.T) {
 	f := newFleet(t)
 	ours := f.enqueue(task.Request{Type: "fail", MaxRetries: ptr(0), Queue: "default"})
-	f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = 64 })
+	f.worker(func(cfg *worker.Config) { cfg.Concurrency = 64 })
 	f.wait(ours.ID)
 	const more = 50
 	client := f.stockClient()
@@ -107,7 +107,7 @@ func TestArchiveOfAStockServerIsAdopted(t *testing.T) {
 	const more = 250
 	begin := time.Now().Add(-time.Hour).Truncate(time.Second)
 	f.archivedLongAgo(stockCap+more, begin, func(i int) string { return fmt.Sprintf("t-%05d", i) })
-	f.must(broker.AdoptAll(t.Context(), f.rdb, "default", time.Second))
+	f.must(script.AdoptAll(t.Context(), f.rdb, "default", time.Second))
 	if n := f.archived(); n != stockCap {
 		t.Errorf("%d are archived", n)
 	}
@@ -133,7 +133,7 @@ func TestArchiveOfAStockServerIsAdopted(t *testing.T) {
 func TestAdoptionGoesOnWhereItHasBeen(t *testing.T) {
 	f := newFleet(t)
 	f.archivedLongAgo(350, time.Now().Add(-time.Hour), func(i int) string { return fmt.Sprintf("t-%05d", i) })
-	f.must(broker.AdoptAll(t.Context(), f.rdb, "default", time.Second))
+	f.must(script.AdoptAll(t.Context(), f.rdb, "default", time.Second))
 	rdb := f.redis.Client(t)
 	reads := func() int64 {
 		info := rdb.Info(t.Context(), "commandstats").Val()
@@ -144,12 +144,12 @@ func TestAdoptionGoesOnWhereItHasBeen(t *testing.T) {
 		return n
 	}
 	before := reads()
-	f.must(broker.AdoptAll(t.Context(), f.rdb, "default", time.Second))
+	f.must(script.AdoptAll(t.Context(), f.rdb, "default", time.Second))
 	if n := reads() - before; n > 0 {
 		t.Errorf("%d tasks were read again", n)
 	}
 	f.archivedLongAgo(1, time.Now().Add(-time.Minute), func(int) string { return "new" })
-	f.must(broker.AdoptAll(t.Context(), f.rdb, "default", time.Second))
+	f.must(script.AdoptAll(t.Context(), f.rdb, "default", time.Second))
 	if n := f.rdb.ZCard(t.Context(), "backbeat:{default}:failed").Val(); n != 351 {
 		t.Errorf("%d are adopted", n)
 	}
@@ -191,7 +191,7 @@ func TestRetentionBeginsWithTheLastEnd(t *testing.T) {
 	early := time.Now().Add(-30 * time.Minute).Truncate(time.Second)
 	f.must(f.rdb.HSet(t.Context(), key, "bb:finished_at", early.UnixMilli()).Err())
 	f.must(f.rdb.ZAdd(t.Context(), "backbeat:{default}:failed", redis.Z{Member: asked.ID, Score: float64(early.Add(time.Hour).UnixMilli())}).Err())
-	f.must(broker.AdoptAll(t.Context(), f.rdb, "default", 0))
+	f.must(script.AdoptAll(t.Context(), f.rdb, "default", 0))
 	at := f.rdb.ZScore(t.Context(), "asynq:{default}:archived", asked.ID).Val()
 	end := f.rdb.ZScore(t.Context(), "backbeat:{default}:failed", asked.ID).Val()
 	if want := at*1000 + float64(time.Hour.Milliseconds()); end != want {
@@ -218,7 +218,7 @@ func TestAttemptsOnStockServers(t *testing.T) {
 	if got := f.wait(twice.ID); got.Attempt != 2 {
 		t.Errorf("after the second run: attempt %d", got.Attempt)
 	}
-	f.must(broker.AdoptAll(t.Context(), f.rdb, "default", 0))
+	f.must(script.AdoptAll(t.Context(), f.rdb, "default", 0))
 	for id, want := range map[string]int{once.ID: 1, twice.ID: 2} {
 		if got := f.get(id); got.Attempt != want {
 			t.Errorf("%s, adopted: attempt %d, want %d", id, got.Attempt, want)

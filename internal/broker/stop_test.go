@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/redis/go-redis/v9"
 )
 
 // A worker that is told to stop does so whatever Redis does.
@@ -65,9 +65,9 @@ func TestWorkerServesTheQueuesThatItReaches(t *testing.T) {
 	if len(healthy) == 0 {
 		t.Fatal("one master has all queues")
 	}
-	client := broker.NewClient(c.Client(t), queues)
+	client := queue.NewClient(c.Client(t), queues)
 	t.Cleanup(client.Close)
-	s := broker.NewServer(c.Client(t, func(o *redis.UniversalOptions) { o.MaxRetries = -1 }), f.config())
+	s := worker.New(c.Client(t, func(o *redis.UniversalOptions) { o.MaxRetries = -1 }), f.config())
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

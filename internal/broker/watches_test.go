@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
+	"github.com/backbeat-go/backbeat/task"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
-	"github.com/backbeat-go/backbeat/task"
 )
 
 // follower hears what becomes of a task.
@@ -26,7 +26,7 @@ type follower struct {
 }
 
 // follow follows a task by way of a client, until the test ends.
-func (f *workshop) follow(c *broker.Client, id string) *follower {
+func (f *workshop) follow(c *queue.Client, id string) *follower {
 	f.t.Helper()
 	news, stop, err := c.Follow(f.t.Context(), id)
 	if err != nil {
@@ -163,7 +163,7 @@ func TestEveryChangeIsAnnounced(t *testing.T) {
 		o.gone()
 	})
 	t.Run("expiry", func(t *testing.T) {
-		w := f.worker(func(cfg *broker.ServerConfig) { cfg.Queues = queues[:2] })
+		w := f.worker(func(cfg *worker.Config) { cfg.Queues = queues[:2] })
 		f.must(f.client.Pause(ctx, "default"))
 		asked := f.enqueue(task.Request{Type: "echo", ExpiresAt: time.Now().Add(100 * time.Millisecond), Retention: ptr(time.Duration(0))})
 		o := f.follow(f.client, asked.ID)

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -104,7 +104,7 @@ func TestStrictPriority(t *testing.T) {
 	log := newLedger(3 * each)
 	define(f, "log", log.run)
 	f.fill(each)
-	f.worker(func(cfg *broker.ServerConfig) { cfg.StrictPriority, cfg.Concurrency = true, 1 })
+	f.worker(func(cfg *worker.Config) { cfg.StrictPriority, cfg.Concurrency = true, 1 })
 	log.wait(t)
 	for i, q := range log.queues {
 		if want := queues[i/each].Name; q != want {
@@ -115,7 +115,7 @@ func TestStrictPriority(t *testing.T) {
 
 func TestStopHandsBackToTheHeadAndSpendsNoRetry(t *testing.T) {
 	f := newFleet(t)
-	w := f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = 1 })
+	w := f.worker(func(cfg *worker.Config) { cfg.Concurrency = 1 })
 	f.enqueue(task.Request{Type: "block", ID: "a", MaxRetries: ptr(0)})
 	f.started()
 	f.enqueue(task.Request{Type: "block", ID: "b", MaxRetries: ptr(0)})
@@ -125,7 +125,7 @@ func TestStopHandsBackToTheHeadAndSpendsNoRetry(t *testing.T) {
 	if got := f.get("a"); got.State != task.Pending || got.Error != nil || got.Attempt != 1 {
 		t.Errorf("handed back: %s, error %v, attempt %d", got.State, got.Error, got.Attempt)
 	}
-	f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = 1 })
+	f.worker(func(cfg *worker.Config) { cfg.Concurrency = 1 })
 	for _, want := range []string{"a", "b"} {
 		r := f.started()
 		if r.info.ID != want {
@@ -141,14 +141,14 @@ func TestStopHandsBackToTheHeadAndSpendsNoRetry(t *testing.T) {
 // A worker that was stopped for so long that its task was given to another may come back.
 func TestLateAttemptIsFencedOff(t *testing.T) {
 	f := newFleet(t)
-	f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = 1 })
+	f.worker(func(cfg *worker.Config) { cfg.Concurrency = 1 })
 	f.enqueue(task.Request{Type: "block", ID: "a"})
 	late := f.started()
 	// What a recovery does: the task goes back into the queue.
 	f.must(f.rdb.LRem(t.Context(), "asynq:{default}:active", 0, "a").Err())
 	f.must(f.rdb.ZRem(t.Context(), "asynq:{default}:lease", "a").Err())
 	f.must(f.rdb.RPush(t.Context(), "asynq:{default}:pending", "a").Err())
-	f.worker(func(cfg *broker.ServerConfig) { cfg.Concurrency = 1 })
+	f.worker(func(cfg *worker.Config) { cfg.Concurrency = 1 })
 	second := f.started()
 	if second.info.Attempt != 2 {
 		t.Fatalf("attempt %d", second.info.Attempt)

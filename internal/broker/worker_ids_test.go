@@ -5,12 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 )
 
 // waitWorkers waits until the list of workers is as it should be, and returns it by id.
@@ -37,7 +36,7 @@ func (f *workshop) waitWorkers(ok func(map[string]fleet.WorkerStatus) bool) map[
 // Workers in containers have the same host name and pid. These are in one process.
 func TestWorkersOfOneHostAndPidHaveTwoIDs(t *testing.T) {
 	f := newFleet(t)
-	one := func(cfg *broker.ServerConfig) { cfg.Concurrency = 1 }
+	one := func(cfg *worker.Config) { cfg.Concurrency = 1 }
 	a, b := f.worker(one), f.worker(one)
 	if a.ID() == b.ID() {
 		t.Fatalf("both are %s", a.ID())

@@ -8,13 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
+	"github.com/backbeat-go/backbeat/internal/broker/ticks"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
 	"github.com/backbeat-go/backbeat/internal/lease"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 	"github.com/backbeat-go/backbeat/internal/redistest"
+	"github.com/redis/go-redis/v9"
 )
 
 // serveBroker serves an API on a Redis of its own, with no worker and no beat.
@@ -29,7 +30,7 @@ func serveBroker(t testing.TB, change ...func(*httpapi.Config)) (base string, se
 func serveRedis(t testing.TB, rdb *redis.Client, change ...func(*httpapi.Config)) (base string) {
 	t.Helper()
 	t.Cleanup(func() { rdb.Close() })
-	client := broker.NewClient(rdb, []broker.Queue{{Name: "default", Weight: 3}, {Name: "low", Weight: 1}})
+	client := queue.NewClient(rdb, []fleet.Queue{{Name: "default", Weight: 3}, {Name: "low", Weight: 1}})
 	t.Cleanup(client.Close)
 	tasks := client
 	clock := redisstore.NewClock(rdb, lease.SystemClock(), slog.New(slog.DiscardHandler))
@@ -37,7 +38,7 @@ func serveRedis(t testing.TB, rdb *redis.Client, change ...func(*httpapi.Config)
 	t.Cleanup(log.Close)
 	stores := func(c *httpapi.Config) {
 		c.Audit = log
-		c.Schedules, c.Beats = redisstore.NewSchedules(rdb, clock, broker.NewBeatClient(rdb, client)), redisstore.NewLease(rdb)
+		c.Schedules, c.Beats = redisstore.NewSchedules(rdb, clock, ticks.New(rdb, client)), redisstore.NewLease(rdb)
 	}
 	return serve(t, tasks, append([]func(*httpapi.Config){stores}, change...)...)
 }

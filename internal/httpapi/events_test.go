@@ -17,19 +17,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
+	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
 	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/task"
+	"github.com/redis/go-redis/v9"
 )
 
 // patience bounds what a test waits for. It is far beyond what anything here takes, and no measure of speed.
 const patience = 30 * time.Second
 
-var eventQueues = []broker.Queue{{Name: "default", Weight: 1}}
+var eventQueues = []fleet.Queue{{Name: "default", Weight: 1}}
 
 // shop is a Redis with API servers and a worker on it. Its tasks do what the test tells them to, on orders: a percentage
 // to report, an error to return, or the end.
@@ -39,7 +40,7 @@ type shop struct {
 	registry *catalog.Catalog
 	handlers map[string]*task.Handler
 	orders   chan any
-	tasks    *broker.Client // of the first server
+	tasks    *queue.Client // of the first server
 }
 
 func newShop(t *testing.T, opts ...redistest.Option) *shop {
@@ -99,7 +100,7 @@ func (s *shop) open(change ...func(*httpapi.Config)) string {
 func (s *shop) api(change ...func(*httpapi.Config)) http.Handler {
 	rdb := redis.NewClient(&redis.Options{Addr: s.redis.Addr(), MaxRetries: -1, DialerRetries: 1})
 	s.t.Cleanup(func() { rdb.Close() })
-	client := broker.NewClient(rdb, eventQueues)
+	client := queue.NewClient(rdb, eventQueues)
 	s.t.Cleanup(client.Close)
 	if s.tasks == nil {
 		s.tasks = client
@@ -117,7 +118,7 @@ func (s *shop) api(change ...func(*httpapi.Config)) http.Handler {
 func (s *shop) hire() {
 	s.t.Helper()
 	rdb := redis.NewClient(&redis.Options{Addr: s.redis.Addr(), MaxRetries: -1})
-	w := broker.NewServer(rdb, broker.ServerConfig{
+	w := worker.New(rdb, worker.Config{
 		Types: s.registry, Handlers: s.handlers, Queues: eventQueues, Concurrency: 4,
 		ShutdownTimeout: 100 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 	})

@@ -12,7 +12,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/backbeat-go/backbeat/internal/broker"
+	"github.com/backbeat-go/backbeat/internal/broker/queue"
+	beatqueues "github.com/backbeat-go/backbeat/internal/broker/ticks"
+	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/lease"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 	"github.com/backbeat-go/backbeat/internal/redistest"
@@ -40,13 +42,13 @@ func newBeats(t *testing.T, n int, ttl time.Duration, opts ...redistest.Option) 
 	t.Helper()
 	server := redistest.Start(t, opts...)
 	b := &beats{t: t, redis: server, rdb: server.Client(t), ttl: ttl}
-	client := broker.NewClient(b.rdb, []broker.Queue{{Name: "default", Weight: 1}})
+	client := queue.NewClient(b.rdb, []fleet.Queue{{Name: "default", Weight: 1}})
 	t.Cleanup(client.Close)
 	clock := redisstore.NewClock(b.rdb, lease.SystemClock(), slog.New(slog.DiscardHandler))
 	if err := clock.Sync(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b.schedules = redisstore.NewSchedules(b.rdb, clock, broker.NewBeatClient(b.rdb, client))
+	b.schedules = redisstore.NewSchedules(b.rdb, clock, beatqueues.New(b.rdb, client))
 	b.lease = redisstore.NewLease(b.rdb)
 	for range n {
 		b.start()

@@ -22,6 +22,22 @@ var (
 	adapters = []string{"internal/broker", "internal/redisstore", "internal/typestore", "internal/httpapi", "internal/localredis"}
 )
 
+// rooms are the packages of the broker, and which of them each may import.
+var rooms = map[string][]string{
+	"wire":      nil,
+	"clock":     nil,
+	"meter":     nil,
+	"setup":     {"wire"},
+	"script":    {"wire"},
+	"watch":     {"wire"},
+	"recovery":  {"wire", "script"},
+	"outbox":    {"wire", "script"},
+	"queue":     {"wire", "script", "clock", "meter", "setup", "watch"},
+	"ticks":     {"wire", "script", "queue"},
+	"intercept": {"wire", "script", "meter"},
+	"worker":    {"wire", "script", "clock", "meter", "intercept", "outbox", "recovery"},
+}
+
 // rules returns the rules of the house.
 func rules() []rule {
 	rules := []rule{
@@ -42,8 +58,8 @@ func rules() []rule {
 			never: project.or(outside),
 		},
 		{
-			says:  "only the broker imports asynq", // and the benchmark, which runs stock asynq beside ours
-			from:  project.but(own("internal/broker", "bench")),
+			says:  "only the broker's worker imports asynq", // and the benchmark, which runs stock asynq beside ours
+			from:  project.but(own("internal/broker/intercept", "internal/broker/worker", "bench")),
 			never: under(asynq),
 		},
 		{
@@ -106,6 +122,17 @@ func rules() []rule {
 			deep:  true,
 		})
 	}
+	for room, below := range rooms {
+		allowed := own("internal/broker/" + room)
+		for _, name := range below {
+			allowed = allowed.or(own("internal/broker/" + name))
+		}
+		rules = append(rules, rule{
+			says:  "the packages of the broker import only what stands below them",
+			from:  own("internal/broker/" + room),
+			never: own("internal/broker").but(allowed),
+		})
+	}
 	return rules
 }
 
@@ -115,8 +142,8 @@ func TestImports(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A graph without what is surely there would satisfy every rule.
-	if broker := g[module+"/internal/broker"]; !slices.Contains(broker, asynq) {
-		t.Fatalf("the graph of %d packages does not show that the broker imports asynq", len(g))
+	if worker := g[module+"/internal/broker/worker"]; !slices.Contains(worker, asynq) {
+		t.Fatalf("the graph of %d packages does not show that the worker imports asynq", len(g))
 	}
 	for _, r := range rules() {
 		for _, chain := range r.check(g) {
@@ -135,7 +162,7 @@ func TestRules(t *testing.T) {
 		{"task -> github.com/danielgtaylor/huma/v2", nil},
 		{"internal/schedule -> internal/cron", nil},
 		{"internal/beat -> internal/lease", nil},
-		{"internal/broker -> " + asynq, nil},
+		{"internal/broker/worker -> " + asynq, nil},
 		{"bench -> " + asynq, nil},
 		{"bench -> internal/redistest", nil},
 		{"internal/broker -> task", nil},
@@ -157,8 +184,10 @@ func TestRules(t *testing.T) {
 		{"internal/beat -> internal/redisstore", []string{"of the project, the domain and beat import only the domain"}},
 		{"internal/cron -> example.com/x", []string{"cron, lease and ratelimit need the standard library only"}},
 		{"internal/lease -> task", []string{"cron, lease and ratelimit need the standard library only"}},
-		{"program -> " + asynq, []string{"only the broker imports asynq"}},
-		{"tasks -> " + asynq + "/tools", []string{"only the broker imports asynq"}},
+		{"internal/broker/queue -> " + asynq, []string{"only the broker's worker imports asynq"}},
+		{"internal/broker/script -> internal/broker/queue", []string{"the packages of the broker import only what stands below them"}},
+		{"program -> " + asynq, []string{"only the broker's worker imports asynq"}},
+		{"tasks -> " + asynq + "/tools", []string{"only the broker's worker imports asynq"}},
 		{"internal/httpapi -> " + asynqmon, []string{"only the composition root imports asynqmon"}},
 		{"internal/httpapi -> " + goRedis + "/v9", []string{"of the adapters, only the HTTP API knows the web framework, and it knows no Redis"}},
 		{"internal/broker -> " + echo + "/v4", []string{"of the adapters, only the HTTP API knows the web framework, and it knows no Redis"}},

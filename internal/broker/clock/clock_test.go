@@ -1,0 +1,37 @@
+package clock
+
+import (
+	"testing"
+	"time"
+
+	"github.com/backbeat-go/backbeat/internal/redistest"
+)
+
+// Whatever this machine's clock says, the time is that of Redis, and not ahead of it.
+func TestClockIsNotAheadOfRedis(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	c := New(rdb)
+	defer c.Close()
+	for range 200 {
+		now := c.Now()
+		told, err := rdb.Time(t.Context()).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now.After(told) {
+			t.Fatalf("the clock says %v when Redis says %v", now, told)
+		}
+	}
+}
+
+// A clock of Redis that is set counts from the next sample on, in both directions.
+func TestClockFollowsAClockThatIsSet(t *testing.T) {
+	c := New(nil)
+	start := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	for _, base := range []time.Time{start, start.Add(time.Hour), start.Add(-time.Hour)} {
+		c.add(base, time.Millisecond)
+		if now, fresh := c.read(); !fresh || now.Before(base) || now.Sub(base) > time.Minute {
+			t.Errorf("%v after a sample of %v, fresh %v", now, base, fresh)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package intercept
+
+import (
+	"sync"
+	"time"
+
+	"github.com/backbeat-go/backbeat/task"
+)
+
+// progressInterval is how often the progress of one attempt is stored at most.
+const progressInterval = 100 * time.Millisecond
+
+// reporter stores an attempt's progress beside the handler, which does not wait for it: the first report at once, later
+// ones at most once an interval, the newest always. The last one goes with the acknowledgement.
+type reporter struct {
+	attempt *Attempt
+	store   func(report task.Report)
+
+	mu     sync.Mutex
+	last   time.Time   // when a report was stored
+	timer  *time.Timer // until the newest report is stored; nil if that is done
+	newer  bool        // there is one that came while another was being stored
+	closed bool
+}
+
+// newReporter returns the reporter of an attempt. store writes a report.
+func NewReporter(a *Attempt, store func(task.Report)) *reporter {
+	return &reporter{attempt: a, store: store}
+}
+
+func (r *reporter) Report(p task.Report) {
+	r.attempt.mu.Lock()
+	r.attempt.progress = &p
+	r.attempt.mu.Unlock()
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.newer = true
+	r.schedule()
+}
+
+// schedule sees to it that the newest report is stored, unless somebody is at it: while Redis is slow, reports do not
+// pile up. The lock is held.
+func (r *reporter) schedule() {
+	if r.newer && !r.closed && r.timer == nil {
+		r.timer = time.AfterFunc(progressInterval-time.Since(r.last), r.flush)
+	}
+}
+
+func (r *reporter) flush() {
+	r.mu.Lock()
+	r.newer = false
+	r.last = time.Now()
+	closed := r.closed
+	r.mu.Unlock()
+	if closed {
+		return
+	}
+	r.attempt.mu.Lock()
+	p := *r.attempt.progress
+	r.attempt.mu.Unlock()
+	r.store(p)
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.timer = nil
+	r.schedule()
+}
+
+func (r *reporter) Close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+}

@@ -1,0 +1,100 @@
+package wire
+
+import (
+	"strings"
+	"time"
+)
+
+// Keys that asynq owns. Their names are those of asynq's internal/base package; a test holds them against a
+// stock client. All keys of one queue share a hash slot.
+const (
+	AsynqQueues        = "asynq:queues"  // SET of queue names
+	AsynqServers       = "asynq:servers" // ZSET of keys of servers by when they end
+	AsynqWorkers       = "asynq:workers" // ZSET of keys of what they run, likewise
+	AsynqCancelChannel = "asynq:cancel"  // pub/sub: ids of running tasks that are to stop
+)
+
+func AsynqPrefix(queue string) string     { return "asynq:{" + queue + "}:" }
+func GroupKey(queue, group string) string { return AsynqPrefix(queue) + "g:" + group }
+func TaskKey(queue, id string) string     { return AsynqPrefix(queue) + "t:" + id }
+func PendingKey(queue string) string      { return AsynqPrefix(queue) + "pending" }
+func ActiveKey(queue string) string       { return AsynqPrefix(queue) + "active" }
+func LeaseKey(queue string) string        { return AsynqPrefix(queue) + "lease" }
+func ScheduledKey(queue string) string    { return AsynqPrefix(queue) + "scheduled" }
+func RetryKey(queue string) string        { return AsynqPrefix(queue) + "retry" }
+func CompletedKey(queue string) string    { return AsynqPrefix(queue) + "completed" }
+func ArchivedKey(queue string) string     { return AsynqPrefix(queue) + "archived" }
+func GroupsKey(queue string) string       { return AsynqPrefix(queue) + "groups" }
+func SetsKey(queue string) string         { return AsynqPrefix(queue) + "aggregation_sets" }
+func PausedKey(queue string) string       { return AsynqPrefix(queue) + "paused" }
+func ProcessedKey(queue string) string    { return AsynqPrefix(queue) + "processed" }
+func FailedTotalKey(queue string) string  { return AsynqPrefix(queue) + "failed" }
+
+// maintainerKey is a STRING with a short TTL: which worker maintains the queues that the hash stands for, of which this is one.
+// It is beside asynq's keys, for it is about them: the own keys of a queue vanish with its tasks.
+func MaintainerKey(queue, hash string) string { return AsynqPrefix(queue) + "maintainer:" + hash }
+
+// today names a day as asynq's daily counters do, in UTC.
+func Today(now time.Time) string { return now.UTC().Format(time.DateOnly) }
+
+// Keys of our own. Those of a queue are described in lua/prelude.lua.
+const (
+	WatchedChannel  = "backbeat:watched"  // pub/sub: what becomes of tasks that are watched
+	WakeChannel     = "backbeat:wake"     // pub/sub: the own prefix of a queue that has something to do
+	DueChannel      = "backbeat:due"      // pub/sub: the own prefix of a queue whose next due task has changed
+	EndsChannel     = "backbeat:ends"     // pub/sub: the own prefix of a queue where tasks of schedules have ended
+	PromisesChannel = "backbeat:promises" // pub/sub: the own prefix of a queue where callbacks are promised
+)
+
+func OwnPrefix(queue string) string       { return "backbeat:{" + queue + "}:" }
+func DueKey(queue string) string          { return OwnPrefix(queue) + "due" }
+func AdoptedKey(queue string) string      { return OwnPrefix(queue) + "adopted" }
+func ExpiresKey(queue string) string      { return OwnPrefix(queue) + "expires" }
+func EndsKey(queue string) string         { return OwnPrefix(queue) + "ends" }
+func TicksKey(queue string) string        { return OwnPrefix(queue) + "ticks" }
+func TermKey(queue string) string         { return OwnPrefix(queue) + "term" }
+func CancelingKey(queue string) string    { return OwnPrefix(queue) + "canceling" }
+func OnceKey(queue, id string) string     { return OwnPrefix(queue) + "once:" + id }
+func ReservedKey(queue, id string) string { return OwnPrefix(queue) + "reserved:" + id }
+func EndedKey(queue, id string) string    { return OwnPrefix(queue) + "ended:" + id }
+func PromisesKey(queue string) string     { return OwnPrefix(queue) + "promises" }
+func PromiserKey(queue string) string     { return OwnPrefix(queue) + "promises:worker" }
+
+func IdempotencyKey(hash string) string { return "backbeat:idempotency:{" + hash + "}" }
+
+// Fields of a task's hash. Those without a prefix are asynq's.
+const (
+	FieldMessage         = "msg"
+	FieldState           = "state"
+	FieldResult          = "result"
+	FieldPendingSince    = "pending_since" // ns
+	FieldAttempt         = "bb:attempt"
+	fieldStartedAt       = "bb:started_at"
+	FieldFinishedAt      = "bb:finished_at"
+	FieldRunAt           = "bb:run_at"
+	fieldWorker          = "bb:worker"
+	FieldOutcome         = "bb:outcome"
+	fieldErrorKind       = "bb:error_kind"
+	FieldProgress        = "bb:progress"
+	FieldCancelRequested = "bb:cancel"
+	FieldParked          = "bb:parked"
+)
+
+// parkedScore is below the scores, in asynq's scheduled set, of tasks that wait for a worker that knows their type, and above
+// all others; see PARKED in lua/prelude.lua.
+const ParkedScore = 250246627200
+
+// queueOfKey returns the queue of one of asynq's keys.
+func QueueOfKey(key string) string { return inBraces(strings.TrimPrefix(key, "asynq:{")) }
+
+// queueOfOwnPrefix returns the queue that ownPrefix made a prefix of.
+func QueueOfOwnPrefix(prefix string) string {
+	return inBraces(strings.TrimPrefix(prefix, "backbeat:{"))
+}
+
+func inBraces(rest string) string {
+	if end := strings.IndexByte(rest, '}'); end >= 0 {
+		return rest[:end]
+	}
+	return ""
+}
