@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -28,13 +30,27 @@ func signUp(ctx context.Context, q client.Enqueuer, address string) error {
 	return err
 }
 
-// exampleTest stands for the *testing.T that a test has.
-type exampleTest struct{ testing.TB }
+// exampleTest stands for the *testing.T that a test has. It ends after the examples; see TestMain.
+type exampleTest struct {
+	testing.TB
+	cleanups []func()
+}
 
-func (exampleTest) Helper()                  {}
-func (exampleTest) Context() context.Context { return context.Background() }
+func (*exampleTest) Helper()                   {}
+func (*exampleTest) Context() context.Context  { return context.Background() }
+func (*exampleTest) Output() io.Writer         { return io.Discard }
+func (*exampleTest) Fatal(args ...any)         { panic(fmt.Sprint(args...)) }
+func (*exampleTest) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
+func (*exampleTest) Errorf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
+func (e *exampleTest) Cleanup(f func())        { e.cleanups = append(e.cleanups, f) }
 
-var t = exampleTest{}
+func (e *exampleTest) end() {
+	for _, cleanup := range slices.Backward(e.cleanups) {
+		cleanup()
+	}
+}
+
+var t = &exampleTest{}
 
 func ExampleRun() {
 	mail := mailer{err: task.RetryAfter(time.Minute, errors.New("connection refused"))}
@@ -86,4 +102,5 @@ func ExampleStart() {
 	d := backbeattest.Start(t, sum.Handle(add)) // t is that of the test
 	out, err := client.Run(t.Context(), d.Client(), sum, sumIn{A: 2, B: 3})
 	fmt.Println(out.Sum, err)
+	// Output: 5 <nil>
 }
