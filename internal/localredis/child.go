@@ -15,14 +15,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// maxSocketPath is what every system can take as the path of a socket.
+// maxSocketPath is the longest path of a socket that all systems support.
 const maxSocketPath = 100
 
-// child is a redis-server that is kept running.
+// child is a redis-server that is restarted when it dies.
 type child struct {
 	binary, dir, socket string
 	logger              *slog.Logger
-	quit                chan struct{} // closed to end it
+	quit                chan struct{} // closed to stop the child
 	wg                  sync.WaitGroup
 }
 
@@ -32,8 +32,8 @@ func startChild(ctx context.Context, binary, dir string, logger *slog.Logger) (*
 		return nil, err
 	}
 	c := &child{binary: binary, dir: dir, socket: socket, logger: logger, quit: make(chan struct{})}
-	c.endOrphan(ctx)
-	first, err := c.launch()
+	c.stopOrphan(ctx)
+	first, err := c.start()
 	if err != nil {
 		removeSocket()
 		return nil, err
@@ -48,11 +48,11 @@ func startChild(ctx context.Context, binary, dir string, logger *slog.Logger) (*
 		stop()
 		return nil, err
 	}
-	logger.Info("started a redis of its own", "binary", binary, "data", dir, "socket", socket)
+	logger.Info("started redis", "binary", binary, "data", dir, "socket", socket)
 	return &Server{url: "redis-socket://" + socket, stop: stop}, nil
 }
 
-// socketPath is in the directory itself, unless the path would be longer than the system allows.
+// socketPath returns the path of the socket: in dir or, if that path would be too long, in a temporary directory.
 func socketPath(dir string) (path string, remove func(), err error) {
 	path = filepath.Join(dir, "redis.sock")
 	if len(path) <= maxSocketPath {
@@ -69,15 +69,15 @@ func (c *child) client() *redis.Client {
 	return redis.NewClient(&redis.Options{Network: "unix", Addr: c.socket, MaxRetries: -1, DialerRetries: 1})
 }
 
-// endOrphan ends what a program left running that was killed where children outlive it.
-func (c *child) endOrphan(ctx context.Context) {
+// stopOrphan stops a Redis that is still running because an earlier program was killed.
+func (c *child) stopOrphan(ctx context.Context) {
 	rdb := c.client()
 	defer rdb.Close()
 	if rdb.Ping(ctx).Err() != nil {
 		return
 	}
-	c.logger.Warn("ending a redis that an earlier run left behind", "socket", c.socket)
-	_ = rdb.ShutdownSave(ctx).Err() // Redis ends instead of answering
+	c.logger.Warn("stopping the redis of an earlier run", "socket", c.socket)
+	_ = rdb.ShutdownSave(ctx).Err() // Redis exits without a reply
 	for rdb.Ping(ctx).Err() == nil {
 		select {
 		case <-ctx.Done():
@@ -90,11 +90,11 @@ func (c *child) endOrphan(ctx context.Context) {
 // process is one run of the child.
 type process struct {
 	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
-	err  error         // how it ended, once done is closed
+	done chan struct{} // closed when the process has ended
+	err  error         // of Wait, once done is closed
 }
 
-func (c *child) launch() (*process, error) {
+func (c *child) start() (*process, error) {
 	cmd := exec.Command(c.binary,
 		"--port", "0", "--unixsocket", c.socket, "--unixsocketperm", "700",
 		"--dir", c.dir, "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
@@ -103,7 +103,7 @@ func (c *child) launch() (*process, error) {
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
-		// Where the system ends the child with its parent, it means the thread that forked.
+		// Pdeathsig is sent when the thread that forked ends, not the process.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := cmd.Start()
@@ -119,7 +119,7 @@ func (c *child) launch() (*process, error) {
 	return p, nil
 }
 
-// awaitReady waits until the child answers, which it does not while it reads its file.
+// awaitReady waits until the child replies, which it does not do while it loads its file.
 func (c *child) awaitReady(ctx context.Context, p *process) error {
 	rdb := c.client()
 	defer rdb.Close()
@@ -137,18 +137,18 @@ func (c *child) awaitReady(ctx context.Context, p *process) error {
 	}
 }
 
-// keepRunning starts the child again whenever it dies, until it is to end.
+// keepRunning restarts the child whenever it dies, until quit is closed.
 func (c *child) keepRunning(p *process) {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		began := time.Now()
+		started := time.Now()
 		select {
 		case <-c.quit:
-			p.end()
+			p.stop()
 			return
 		case <-p.done:
-			c.logger.Error("redis died and is started again", "error", p.err)
+			c.logger.Error("redis died; restarting it", "error", p.err)
 		}
-		if time.Since(began) > time.Minute {
+		if time.Since(started) > time.Minute {
 			wait = 100 * time.Millisecond
 		}
 		for p = nil; p == nil; {
@@ -158,18 +158,18 @@ func (c *child) keepRunning(p *process) {
 			case <-time.After(wait):
 			}
 			var err error
-			if p, err = c.launch(); err != nil {
-				c.logger.Error("redis does not start", "error", err)
+			if p, err = c.start(); err != nil {
+				c.logger.Error("cannot start redis", "error", err)
 			}
 		}
 	}
 }
 
-// end asks the child to end, and makes it if it does not.
-func (p *process) end() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended
+// stop sends SIGTERM to the process and, if it does not end within stopGrace, kills it.
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // an error means that the process has ended
 	select {
-	case <-p.done: // how it ended matters no more
+	case <-p.done:
 	case <-time.After(stopGrace):
 		_ = p.cmd.Process.Kill()
 		<-p.done

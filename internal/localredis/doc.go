@@ -1,15 +1,15 @@
-// Package localredis is the Redis of a program that has been told of none.
+// Package localredis starts a Redis for a program without a configured one.
 //
-// A redis-server or valkey-server found on PATH runs as a child: it keeps an append-only file in a directory of its
-// own, so a restart loses nothing, and listens on a Unix socket that only this user can open. Where there is none,
-// miniredis runs inside the program, and forgets everything when the program ends.
+// If PATH has a redis-server or valkey-server, it runs as a child process. It keeps an append-only file in a directory of
+// its own, so that a restart loses nothing, and listens on a Unix socket that only this user can open. Otherwise miniredis
+// runs inside the program; its data is lost when the program ends.
 //
-// What happens when
+// # Failures
 //
-//   - the program ends: the child is told to, after everything that uses it has stopped. It is in a process group of
-//     its own, so that a Ctrl-C reaches it no earlier.
-//   - the program is killed: Linux ends the child with it. Elsewhere the child goes on, and is told to end by the next
-//     start.
-//   - the child dies: it is started again, at the same address and with its data.
-//   - a second program wants the same directory: it is refused, because two would ruin the file.
+//   - the program ends: it stops the child after everything that uses it has stopped. The child has its own process group,
+//     so that a Ctrl-C does not reach it earlier.
+//   - the program is killed: on Linux, the kernel ends the child too. On other systems the child continues to run, and the
+//     next start ends it.
+//   - the child dies: it is restarted with the same address and data.
+//   - a second program uses the same directory: it gets an error, because two servers would corrupt the file.
 package localredis

@@ -8,10 +8,10 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// clockStep is how often the clock of miniredis is moved. Its TTLs stand still otherwise.
+// clockStep is the interval at which the clock of miniredis is advanced. Otherwise its keys would not expire.
 const clockStep = 100 * time.Millisecond
 
-// StartEmbedded runs miniredis on a loopback port, with a password that nobody else on the machine knows.
+// StartEmbedded starts miniredis on a loopback port, with a random password.
 func StartEmbedded() (*Server, error) {
 	m := miniredis.NewMiniRedis()
 	password := rand.Text()

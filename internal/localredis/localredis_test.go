@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// logBuffer is a log that several goroutines write.
+// logBuffer is a log for several goroutines.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -65,7 +65,7 @@ func TestDataSurvivesARestart(t *testing.T) {
 	}
 	s.Stop()
 	if err := c.Ping(t.Context()).Err(); err == nil {
-		t.Error("it answers after Stop")
+		t.Error("Redis replies after Stop")
 	}
 	s, c, _ = start(t, dir)
 	defer s.Stop()
@@ -79,7 +79,7 @@ func TestListensOnAPrivateSocketOnly(t *testing.T) {
 	s, c, _ := start(t, dir)
 	defer s.Stop()
 	if port := c.ConfigGet(t.Context(), "port").Val()["port"]; port != "0" {
-		t.Errorf("it listens on TCP port %s", port)
+		t.Errorf("Redis listens on TCP port %s", port)
 	}
 	info, err := os.Stat(strings.TrimPrefix(s.URL(), "redis-socket://"))
 	if err != nil || info.Mode().Perm() != 0o700 {
@@ -96,18 +96,18 @@ func TestLongPath(t *testing.T) {
 	socket := strings.TrimPrefix(s.URL(), "redis-socket://")
 	s.Stop()
 	if _, err := os.Stat(filepath.Dir(socket)); !os.IsNotExist(err) {
-		t.Errorf("the directory of the socket is left behind: %v", err)
+		t.Errorf("the directory of the socket was not removed: %v", err)
 	}
 }
 
-func TestKilledChildComesBackWithItsData(t *testing.T) {
+func TestKilledChildIsRestartedWithItsData(t *testing.T) {
 	s, c, log := start(t, t.TempDir())
 	defer s.Stop()
 	pid := processID(t, c)
 	if err := c.Set(t.Context(), "k", "v", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	// "everysec" has written it by now or not; WAITAOF tells.
+	// "everysec" may not have written it yet; WAITAOF waits for that.
 	for !strings.Contains(c.Info(t.Context(), "persistence").Val(), "aof_pending_bio_fsync:0") {
 		pause()
 	}
@@ -115,15 +115,15 @@ func TestKilledChildComesBackWithItsData(t *testing.T) {
 	deadline := time.Now().Add(30 * time.Second)
 	for c.Get(t.Context(), "k").Val() != "v" {
 		if time.Now().After(deadline) {
-			t.Fatalf("it did not come back with its data:\n%s", log)
+			t.Fatalf("it was not restarted with its data:\n%s", log)
 		}
 		pause()
 	}
 	if processID(t, c) == pid {
-		t.Error("it was never dead")
+		t.Error("the child did not die")
 	}
-	if !strings.Contains(log.String(), "started again") {
-		t.Errorf("nothing is said of it:\n%s", log)
+	if !strings.Contains(log.String(), "restarting") {
+		t.Errorf("the death was not logged:\n%s", log)
 	}
 }
 
@@ -137,12 +137,12 @@ func TestSecondInTheSameDirectoryIsRefused(t *testing.T) {
 	}
 }
 
-func TestStartGivesUpWithItsContext(t *testing.T) {
+func TestStartEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	dir := t.TempDir()
 	if _, err := localredis.Start(ctx, localredis.Options{Dir: dir, Logger: slog.New(slog.DiscardHandler)}); err == nil {
-		t.Fatal("it started")
+		t.Fatal("Start succeeded")
 	}
 	s, _, _ := start(t, dir) // nothing was left running, nor locked
 	s.Stop()
@@ -165,12 +165,12 @@ func TestWithoutRedisServer(t *testing.T) {
 		t.Errorf("%d warnings:\n%s", n, log)
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
-		t.Errorf("a directory was made for nothing: %v", err)
+		t.Errorf("a directory was created: %v", err)
 	}
 	anybody := redis.NewClient(&redis.Options{Addr: c.Options().Addr})
 	defer anybody.Close()
 	if errors.Is(anybody.Get(t.Context(), "k").Err(), redis.Nil) {
-		t.Error("it answers without its password")
+		t.Error("it accepts commands without the password")
 	}
 }
 
@@ -185,7 +185,7 @@ func processID(t *testing.T, c *redis.Client) int {
 			return pid
 		}
 	}
-	t.Fatal("redis does not tell its process id")
+	t.Fatal("INFO has no process_id")
 	return 0
 }
 
@@ -196,5 +196,5 @@ func kill(t *testing.T, pid int) {
 	}
 }
 
-// pause lets others work between two looks at what nobody announces.
+// pause is the interval for polling.
 func pause() { <-time.After(10 * time.Millisecond) }

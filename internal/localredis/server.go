@@ -13,28 +13,28 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Options say where the data is kept.
+// Options are the options of Start.
 type Options struct {
-	Dir    string // is made if it is not there
+	Dir    string // for the data; created if it does not exist
 	Logger *slog.Logger
 }
 
-// Server is a running Redis. Stop it.
+// Server is a running Redis. It must be stopped with Stop.
 type Server struct {
 	url  string
 	stop func()
 }
 
-// URL is the address, in the form that redis.url has.
+// URL returns the address, in the form of the setting redis.url.
 func (s *Server) URL() string { return s.url }
 
-// Stop ends the Redis and waits until it has. It may be called once.
+// Stop stops the Redis and waits until it has ended. It must not be called twice.
 func (s *Server) Stop() { s.stop() }
 
-// binaries are programs that are a Redis.
+// binaries are the names of Redis servers, in the order of preference.
 var binaries = []string{"redis-server", "valkey-server"}
 
-// Start starts a Redis and waits until it answers. It fails if another program uses the directory.
+// Start starts a Redis and waits until it replies. It returns an error if another program uses the directory.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	binary := findBinary()
 	if binary == "" {
@@ -47,7 +47,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the data directory: %w", err)
+		return nil, fmt.Errorf("create the data directory: %w", err)
 	}
 	lock := flock.New(filepath.Join(dir, "lock"))
 	locked, err := lock.TryLock()
@@ -56,7 +56,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	}
 	if !locked {
 		return nil, fmt.Errorf("%s is in use by another standalone; stop that one, start this one in another directory, "+
-			"or give both one Redis with BACKBEAT_REDIS_URL", dir)
+			"or configure the same Redis for both with BACKBEAT_REDIS_URL", dir)
 	}
 	s, err := startChild(ctx, binary, dir, opts.Logger)
 	if err != nil {
@@ -65,7 +65,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	stopChild := s.stop
 	s.stop = func() {
 		stopChild()
-		_ = lock.Unlock() // it goes with the process in any case
+		_ = lock.Unlock() // the end of the process releases it, too
 	}
 	return s, nil
 }
@@ -79,5 +79,5 @@ func findBinary() string {
 	return ""
 }
 
-// stopGrace is how long a Redis may take to write its file and end.
+// stopGrace is how long the Redis may take to write its file and exit.
 const stopGrace = 10 * time.Second

@@ -6,10 +6,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// reloadInterval is how old a client's knowledge of the slots of a cluster may be.
+// reloadInterval is the longest time between two reloads of the slots of a cluster in use.
 const reloadInterval = time.Second
 
-// New returns a client of a server, of a server that Sentinels name, or of a cluster.
+// New returns a client of a single server, of a master behind Sentinels, or of a cluster.
 func New(opts *redis.UniversalOptions) redis.UniversalClient {
 	if !opts.IsClusterMode {
 		client := redis.NewUniversalClient(opts)

@@ -10,17 +10,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// slotsTimeout is how long a node may take to tell the slots of its cluster before another one is asked.
+// slotsTimeout is how long a node may take to reply to CLUSTER SLOTS before the next node is asked.
 const slotsTimeout = 500 * time.Millisecond
 
-// nodeHook makes the client of a cluster ask for its slots when the node fails: another may have been elected.
+// nodeHook makes the client of a cluster reload the slots when its node fails: another master may have been elected.
 type nodeHook struct{ cluster *redis.ClusterClient }
 
 // DialHook implements redis.Hook.
 func (h *nodeHook) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := next(ctx, network, addr)
-		h.heed(ctx, err)
+		h.reloadAfter(ctx, err)
 		return conn, err
 	}
 }
@@ -32,7 +32,7 @@ func (h *nodeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return processSlots(ctx, slots, next)
 		}
 		err := next(ctx, cmd)
-		h.heed(ctx, err)
+		h.reloadAfter(ctx, err)
 		return err
 	}
 }
@@ -41,28 +41,30 @@ func (h *nodeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (h *nodeHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
-		h.heed(ctx, err)
+		h.reloadAfter(ctx, err)
 		return err
 	}
 }
 
-// heed has the slots loaded if the node did not answer. The cluster's client does that at most five times a second.
-func (h *nodeHook) heed(ctx context.Context, err error) {
+// reloadAfter reloads the slots if err means that the node did not reply. The cluster's client limits reloads to five per
+// second.
+func (h *nodeHook) reloadAfter(ctx context.Context, err error) {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, redis.ErrClosed) {
 		return
 	}
-	if _, answered := errors.AsType[redis.Error](err); answered && !redis.IsReadOnlyError(err) && !redis.IsClusterDownError(err) {
+	if _, replied := errors.AsType[redis.Error](err); replied && !redis.IsReadOnlyError(err) && !redis.IsClusterDownError(err) {
 		return
 	}
 	h.cluster.ReloadState(ctx)
 }
 
-// processSlots sends CLUSTER SLOTS. go-redis asks one node after another, and would wait for one that hangs.
+// processSlots sends CLUSTER SLOTS with a short time-out. go-redis asks one node after another, and would wait for a node
+// that hangs.
 func processSlots(ctx context.Context, cmd *redis.ClusterSlotsCmd, next redis.ProcessHook) error {
-	// A command of its own, because an answer that comes too late must not be written into one that others read by then.
+	// A copy of the command, because a late reply must not be written to cmd while the caller reads it.
 	own := redis.NewClusterSlotsCmd(ctx, cmd.Args()...)
 	done := make(chan error, 1)
-	go func() { done <- next(ctx, own) }() // ends with the node's time-out, or when the client is closed
+	go func() { done <- next(ctx, own) }() // returns after the node's time-out, or when the client is closed
 	timeout := time.NewTimer(slotsTimeout)
 	defer timeout.Stop()
 	select {
@@ -70,6 +72,6 @@ func processSlots(ctx context.Context, cmd *redis.ClusterSlotsCmd, next redis.Pr
 		cmd.SetVal(own.Val())
 		return err
 	case <-timeout.C:
-		return fmt.Errorf("no answer to CLUSTER SLOTS within %s", slotsTimeout)
+		return fmt.Errorf("no reply to CLUSTER SLOTS within %s", slotsTimeout)
 	}
 }

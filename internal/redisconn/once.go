@@ -6,11 +6,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// sendOnce keeps the client of a cluster from sending a command again of which it does not know whether it was carried out.
-// MaxRetries alone does not, since go-redis counts these retries among the redirects.
+// sendOnce prevents the client of a cluster from repeating a command that may have been executed. MaxRetries alone does not
+// prevent this, since go-redis counts these retries as redirects.
 type sendOnce struct{}
 
-// noRetry is a command that is not sent again after an error.
+// noRetry is a command that is not repeated after an error.
 type noRetry struct{ redis.Cmder }
 
 // NoRetry implements redis.Cmder.

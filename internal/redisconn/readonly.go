@@ -8,9 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// readOnlyHook drops the idle connections to a server that has become a replica, once a command was refused there: the same
-// address may lead to the new primary by now. go-redis drops the connection of that command only, and only if a pipeline
-// begins with it.
+// readOnlyHook drops the idle connections to a server that has become a replica, once it has refused a command: the same
+// address may lead to the new primary now. go-redis drops only the connection of that command, and in a pipeline only if
+// it is the first command.
 type readOnlyHook struct {
 	client   *redis.Client
 	dropping atomic.Bool
@@ -41,7 +41,7 @@ func (h *readOnlyHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis
 	}
 }
 
-// drop sends a write that changes nothing over each idle connection, until one takes it.
+// drop sends a write without effect over each idle connection, until one succeeds. go-redis closes those that fail.
 func (h *readOnlyHook) drop(ctx context.Context) {
 	if !h.dropping.CompareAndSwap(false, true) {
 		return

@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is far beyond what a client takes to find a new master, and far below go-redis' own minute.
+// patience is far longer than a client needs to find a new master, and far shorter than go-redis' own minute.
 const patience = 20 * time.Second
 
 func once(opts *redis.UniversalOptions) { opts.MaxRetries = -1 }
@@ -61,8 +61,8 @@ func until(t *testing.T, what string, f func() error) {
 	t.Errorf("waited %s until %s: %v", patience, what, err)
 }
 
-// A command that went out is not sent again: it may have been carried out.
-func TestCommandGoesOutOnce(t *testing.T) {
+// A command that was sent is not repeated: it may have been executed.
+func TestCommandIsSentOnce(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
 	rdb := c.Client(t, once, func(opts *redis.UniversalOptions) { opts.ReadTimeout = 500 * time.Millisecond })
@@ -82,10 +82,10 @@ func TestCommandGoesOutOnce(t *testing.T) {
 		if err := rdb.Set(t.Context(), "n", 0, 0).Err(); err != nil {
 			t.Fatal(err)
 		}
-		connect(t, rdb, 4) // a frozen master takes part in no handshake
+		connect(t, rdb, 4) // a frozen master cannot complete a handshake
 		master.Freeze()
 		if err := send(); err == nil {
-			t.Fatalf("%s: a frozen master answered", name)
+			t.Fatalf("%s: a frozen master replied", name)
 		}
 		master.Thaw()
 		c.AwaitWhole()
@@ -96,12 +96,12 @@ func TestCommandGoesOutOnce(t *testing.T) {
 			return nil
 		})
 		if n := direct.Get(t.Context(), "n").Val(); n != "1" {
-			t.Errorf("%s was carried out %s times", name, n)
+			t.Errorf("%s was executed %s times", name, n)
 		}
 	}
 }
 
-// connect leaves the client with so many idle connections to the master of the key n.
+// connect opens idle connections of the client to the master of the key n.
 func connect(t *testing.T, rdb redis.UniversalClient, connections int) {
 	var wg sync.WaitGroup
 	for range connections {
@@ -110,7 +110,7 @@ func connect(t *testing.T, rdb redis.UniversalClient, connections int) {
 	wg.Wait()
 }
 
-// subscription is one that runs until the test ends.
+// subscription is a subscription that runs until the test ends.
 type subscription struct {
 	begun    chan struct{}
 	messages chan string
@@ -144,7 +144,7 @@ func await[T any](t *testing.T, c <-chan T) (v T) {
 	select {
 	case v = <-c:
 	case <-time.After(patience):
-		t.Fatalf("waited %s in vain", patience)
+		t.Fatalf("nothing received within %s", patience)
 	}
 	return v
 }
@@ -156,7 +156,7 @@ func TestSubscriptionMovesToAnotherMaster(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := redistest.StartCluster(t) // nobody takes the place of the master
+			c := redistest.StartCluster(t) // the master has no replica
 			s := subscribe(t, c.Client(t))
 			subscribed := -1
 			nodes := c.Nodes()
@@ -186,8 +186,8 @@ func TestSubscriptionMovesToAnotherMaster(t *testing.T) {
 	}
 }
 
-// A connection that is cut without a word, as firewalls do, is noticed.
-func TestSubscriptionNoticesSilence(t *testing.T) {
+// A firewall may drop a connection without an error; the subscription must detect that.
+func TestSubscriptionDetectsSilence(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	link := redistest.StartLink(t, server.Addr())

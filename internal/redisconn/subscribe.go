@@ -17,13 +17,13 @@ const (
 	// resubscribeAfter is how long a subscription waits before it opens another connection.
 	resubscribeAfter = 100 * time.Millisecond
 
-	// pingInterval is how long a subscription hears nothing before it sends a PING, and how long it waits for the answer.
+	// pingInterval is the time without data after which a subscription sends a PING, and the time to wait for the reply.
 	pingInterval = 3 * time.Second
 )
 
-// Subscribe calls receive with everything that arrives on the channels until ctx ends: a *redis.Message for a message, and a
-// *redis.Subscription for each channel at first and again after each lost connection. Messages that are published while there
-// is no connection are lost, so receivers must poll when they see a *redis.Subscription.
+// Subscribe subscribes to the channels until ctx ends. It calls receive with a *redis.Message for each message, and with a
+// *redis.Subscription for each channel at the start and after each reconnection. Messages that are published without a
+// connection are lost, so receivers must poll when they get a *redis.Subscription.
 func Subscribe(ctx context.Context, rdb redis.UniversalClient, receive func(received any), channels ...string) {
 	for ctx.Err() == nil {
 		if node, err := subscribable(ctx, rdb); err == nil {
@@ -33,15 +33,15 @@ func Subscribe(ctx context.Context, rdb redis.UniversalClient, receive func(rece
 	}
 }
 
-// subscribable returns the client to subscribe with: in a cluster, that of any master that answers.
+// subscribable returns the client to subscribe with. In a cluster this is the client of a random master that replies.
 func subscribable(ctx context.Context, rdb redis.UniversalClient) (redis.UniversalClient, error) {
 	cluster, ok := rdb.(*redis.ClusterClient)
 	if !ok {
 		return rdb, nil
 	}
-	masters, err := answering(ctx, cluster)
+	masters, err := liveMasters(ctx, cluster)
 	if err == nil && len(masters) == 0 {
-		err = errors.New("no master of the cluster answers")
+		err = errors.New("no master of the cluster replies")
 	}
 	if err != nil {
 		return nil, err
@@ -49,8 +49,8 @@ func subscribable(ctx context.Context, rdb redis.UniversalClient) (redis.Univers
 	return masters[rand.IntN(len(masters))], nil
 }
 
-// answering returns the clients of those masters that answer a PING in a short time.
-func answering(ctx context.Context, cluster *redis.ClusterClient) ([]*redis.Client, error) {
+// liveMasters returns the clients of the masters that reply to a PING within slotsTimeout.
+func liveMasters(ctx context.Context, cluster *redis.ClusterClient) ([]*redis.Client, error) {
 	var mu sync.Mutex
 	var masters []*redis.Client
 	err := cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error {
@@ -59,7 +59,7 @@ func answering(ctx context.Context, cluster *redis.ClusterClient) ([]*redis.Clie
 			defer mu.Unlock()
 			masters = append(masters, master)
 		}
-		return nil // the others will do
+		return nil // the other masters are enough
 	})
 	return masters, err
 }
@@ -78,21 +78,21 @@ func receiveFrom(ctx context.Context, pubsub *redis.PubSub, receive func(receive
 		if err != nil {
 			return
 		}
-		health.heard.Store(true)
+		health.received.Store(true)
 		if _, pong := received.(*redis.Pong); !pong {
 			receive(received)
 		}
 	}
 }
 
-// health closes a subscription whose connection has died without a word.
+// health closes a subscription whose connection is dead but returns no error.
 type health struct {
-	pubsub  *redis.PubSub
-	waiting atomic.Bool // for something to arrive, rather than for the receiver
-	heard   atomic.Bool // something has arrived since the last check
+	pubsub   *redis.PubSub
+	waiting  atomic.Bool // Receive is in progress, rather than the receiver's function
+	received atomic.Bool // data has arrived since the last check
 }
 
-// start checks until the function that it returns is called, which waits for the end of the checks.
+// start starts the checks. The function that it returns stops them and waits for their end.
 func (h *health) start(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -107,18 +107,18 @@ func (h *health) start(ctx context.Context) (stop func()) {
 }
 
 func (h *health) run(ctx context.Context) {
-	for asked := false; ; {
+	for pinged := false; ; {
 		pause.For(ctx, pingInterval)
 		switch {
 		case ctx.Err() != nil:
 			return
-		case h.heard.Swap(false) || !h.waiting.Load():
-			asked = false
-		case asked || h.pubsub.Ping(ctx) != nil:
-			h.pubsub.Close() // which ends Receive
+		case h.received.Swap(false) || !h.waiting.Load():
+			pinged = false
+		case pinged || h.pubsub.Ping(ctx) != nil:
+			h.pubsub.Close() // Receive returns
 			return
 		default:
-			asked = true
+			pinged = true
 		}
 	}
 }

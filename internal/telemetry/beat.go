@@ -11,7 +11,7 @@ import (
 
 var latenessBuckets = []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800}
 
-// Beat counts what a beat does, and tells whether it leads.
+// Beat holds the metrics of a beat.
 type Beat struct {
 	leader, term prometheus.Gauge
 	failures     prometheus.Counter
@@ -19,51 +19,52 @@ type Beat struct {
 	lateness     prometheus.Observer
 }
 
-// Beat returns a meter for a beat.
+// Beat registers and returns the metrics of a beat.
 func (m *Metrics) Beat() *Beat {
 	b := &Beat{
 		leader: m.gauge("backbeat_beat_leader", "Whether this process leads."),
-		term:   m.gauge("backbeat_beat_term", "The newest term that this process has led; 0 if it has led none."),
+		term:   m.gauge("backbeat_beat_term", "The last term that this process has led; 0 if it has led none."),
 		failures: m.counters("backbeat_beat_term_failures_total",
-			"Terms that ended because the work of the leader failed.").WithLabelValues(),
+			"Terms that ended because the leader's work failed.").WithLabelValues(),
 		ticks: make(map[schedule.Outcome]prometheus.Counter),
 		lateness: m.histograms("backbeat_beat_tick_lateness_seconds",
-			"Time from when ticks were due to when they had become tasks.", latenessBuckets).WithLabelValues(),
+			"Time from when a tick was due until its task was enqueued.", latenessBuckets).WithLabelValues(),
 	}
-	ticks := m.counters("backbeat_beat_ticks_total", "Ticks of schedules, by what became of them.", "outcome")
+	ticks := m.counters("backbeat_beat_ticks_total", "Ticks of schedules, by outcome.", "outcome")
 	for _, outcome := range []schedule.Outcome{schedule.Fired, schedule.Missed, schedule.Skipped} {
 		b.ticks[outcome] = ticks.WithLabelValues(string(outcome))
 	}
 	return b
 }
 
-// Leads says that the process leads a term.
+// Leads records that the process leads a term.
 func (b *Beat) Leads(term int64) {
 	b.term.Set(float64(term))
 	b.leader.Set(1)
 }
 
-// StandsBy says that it leads no longer.
+// StandsBy records that the process no longer leads.
 func (b *Beat) StandsBy() { b.leader.Set(0) }
 
-// TermFailed counts a term that ended because something failed.
+// TermFailed counts a term that ended because the leader's work failed.
 func (b *Beat) TermFailed() { b.failures.Inc() }
 
-// Ticks counts ticks.
+// Ticks counts n ticks with the outcome.
 func (b *Beat) Ticks(outcome schedule.Outcome, n int) { b.ticks[outcome].Add(float64(n)) }
 
-// Late notes how late a tick became a task.
+// Late records the time from when a tick was due until its task was enqueued.
 func (b *Beat) Late(d time.Duration) { b.lateness.Observe(d.Seconds()) }
 
-// scheduleCollector asks at each scrape how many schedules there are.
+// scheduleCollector counts the schedules at each scrape.
 type scheduleCollector struct {
 	count func(context.Context) (int, error)
 	desc  *prometheus.Desc
 }
 
-// WatchSchedules tells at each scrape how many schedules there are, unless Redis is away. count must heed its context.
+// WatchSchedules reports the number of schedules at each scrape, unless count returns an error. count must return when its
+// context ends.
 func (m *Metrics) WatchSchedules(count func(context.Context) (int, error)) {
-	m.registry.MustRegister(&scheduleCollector{count, prometheus.NewDesc("backbeat_beat_schedules", "Schedules, paused ones included.", nil, nil)})
+	m.registry.MustRegister(&scheduleCollector{count, prometheus.NewDesc("backbeat_beat_schedules", "Schedules, including paused ones.", nil, nil)})
 }
 
 // Describe implements prometheus.Collector.

@@ -2,18 +2,18 @@ package telemetry
 
 import "sync"
 
-// other stands in a label for all that the process does not know: types and queues of foreign clients, methods that
-// nobody has heard of. Each value of a label is a series that Prometheus keeps, so clients must not be able to make any.
+// other is the label value for everything that the process does not know, such as types and queues of other clients and
+// unknown methods. Each label value is a series in Prometheus, so clients must not be able to create any.
 const other = "other"
 
-// kinds are the task types and the queues that a process knows.
+// kinds are the known task types and queues of a process.
 type kinds struct{ types, queues []string }
 
-// kind is what tasks are told apart by.
+// kind is a task type and a queue.
 type kind struct{ taskType, queue string }
 
-// byKind holds a value for each kind of task, made when it is first asked for. All kinds are known from the start, so that
-// finding one takes no lock and there can be no more of them; workers do so several times a task.
+// byKind holds a value for each kind of task, created at its first use. The set of kinds is fixed, so that it cannot grow and
+// a lookup needs no lock; workers look kinds up several times per task.
 type byKind[T any] map[kind]func() T
 
 func newByKind[T any](known kinds, make func(kind) T) byKind[T] {
@@ -27,7 +27,7 @@ func newByKind[T any](known kinds, make func(kind) T) byKind[T] {
 	return b
 }
 
-// of returns the value for tasks of a type in a queue, whatever these are called.
+// of returns the value for tasks of a type in a queue. Unknown types and queues count as other.
 func (b byKind[T]) of(taskType, queue string) T {
 	if value, ok := b[kind{taskType, queue}]; ok {
 		return value()

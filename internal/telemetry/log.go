@@ -1,4 +1,4 @@
-// Package telemetry is how the programs tell what they do.
+// Package telemetry provides the logs, metrics and traces of the programs.
 package telemetry
 
 import (
@@ -14,8 +14,8 @@ import (
 // levelAlways is above every level that can be configured.
 const levelAlways = slog.Level(100)
 
-// NewLogger returns a logger for a level (debug, info, warn, error) and a format (text, json, or "" for text on a
-// terminal and else JSON).
+// NewLogger returns a logger for a level (debug, info, warn or error) and a format (text, json, or "" for text on a terminal
+// and JSON otherwise).
 func NewLogger(w io.Writer, level, format string) *slog.Logger {
 	var min slog.Level
 	if err := min.UnmarshalText([]byte(level)); err != nil {
@@ -28,7 +28,7 @@ func NewLogger(w io.Writer, level, format string) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, opts))
 }
 
-// Ready says that the program serves, at any log level: scripts wait for that line.
+// Ready logs that the program is ready, at any log level: scripts wait for this line.
 func Ready(logger *slog.Logger, attrs ...any) {
 	logger.Log(context.Background(), levelAlways, "ready", attrs...)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/backbeat-go/backbeat/internal/telemetry"
 )
 
-func TestReadyIsToldAtEveryLevel(t *testing.T) {
+func TestReadyIsLoggedAtEveryLevel(t *testing.T) {
 	for _, level := range []string{"debug", "info", "warn", "error"} {
 		for _, format := range []string{"text", "json", ""} {
 			t.Run(fmt.Sprintf("%s,%s", level, format), func(t *testing.T) {
@@ -21,14 +21,14 @@ func TestReadyIsToldAtEveryLevel(t *testing.T) {
 					t.Errorf("got %q", line)
 				}
 				if !strings.Contains(line, "level=info") && !strings.Contains(line, `"level":"info"`) {
-					t.Errorf("being ready is no %q", line)
+					t.Errorf("wrong level: %q", line)
 				}
 			})
 		}
 	}
 }
 
-func TestLevelBoundsWhatIsTold(t *testing.T) {
+func TestLevel(t *testing.T) {
 	for level, want := range map[string]string{
 		"debug": "debug info warn error", "info": "info warn error", "warn": "warn error", "error": "error",
 	} {
@@ -39,12 +39,12 @@ func TestLevelBoundsWhatIsTold(t *testing.T) {
 		logger.Warn("")
 		logger.Error("")
 		if got := strings.Join(levels(t, &b), " "); got != want {
-			t.Errorf("at level %s it told of %q, not %q", level, got, want)
+			t.Errorf("at level %s: got %q, want %q", level, got, want)
 		}
 	}
 }
 
-// A buffer is no terminal; so a format that is left open is JSON.
+// levels reads JSON, which is the default because a buffer is not a terminal.
 func levels(t *testing.T, b *bytes.Buffer) (levels []string) {
 	t.Helper()
 	for line := range strings.Lines(b.String()) {
@@ -57,7 +57,7 @@ func levels(t *testing.T, b *bytes.Buffer) (levels []string) {
 	return levels
 }
 
-func TestOpenFormatIsJSONWhereNoTerminalIs(t *testing.T) {
+func TestDefaultFormatIsJSONWithoutTerminal(t *testing.T) {
 	var b bytes.Buffer
 	telemetry.NewLogger(&b, "info", "").Info("hello", "level", "of detail")
 	if got := levels(t, &b); len(got) != 1 {
@@ -65,8 +65,8 @@ func TestOpenFormatIsJSONWhereNoTerminalIs(t *testing.T) {
 	}
 }
 
-// Only the level of the line is spelled anew, not what somebody else calls a level.
-func TestAttributesKeepTheirSpelling(t *testing.T) {
+// Only the level of the record is rewritten, not an attribute named level.
+func TestLevelAttributesAreUnchanged(t *testing.T) {
 	var b bytes.Buffer
 	telemetry.NewLogger(&b, "info", "text").WithGroup("tank").Info("full", "level", "HIGH")
 	if !strings.Contains(b.String(), "level=info") || !strings.Contains(b.String(), "tank.level=HIGH") {

@@ -13,14 +13,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// readTimeout bounds what a scrape asks Redis for. Prometheus gives a scrape 10 s by default, and one that takes longer
-// is lost as a whole.
+// readTimeout bounds the requests of a scrape to Redis. Prometheus drops a scrape that takes longer than 10 s by default.
 const readTimeout = 2 * time.Second
 
-// Metrics is what one process measures, in the form of Prometheus. Programs that share a process share its metrics: each
-// adds its parts, and a part that is added twice panics.
+// Metrics holds the Prometheus metrics of a process. Programs in one process share it; each adds its own metrics. Adding the
+// same metrics twice panics.
 //
-// No label has values that a client can choose: see other.
+// No label has values that a client can choose; see other.
 type Metrics struct {
 	registry *prometheus.Registry
 	logger   *slog.Logger
@@ -30,12 +29,12 @@ type Metrics struct {
 	ended    byKind[endCounters]
 }
 
-// NewMetrics returns metrics of the Go runtime, the process and its version. Tasks of the types and in the queues are told
-// apart by name.
+// NewMetrics returns Metrics with those of the Go runtime, the process and its version. types and queues are the values of
+// the labels type and queue; tasks of other types and queues have the label other.
 func NewMetrics(version string, types, queues []string, logger *slog.Logger) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), logger: logger, kinds: kinds{types, queues}}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "backbeat_build_info", Help: "Is 1; the labels tell what is running.",
+		Name: "backbeat_build_info", Help: "Always 1; the labels are the version of the program and of Go.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
@@ -43,11 +42,11 @@ func NewMetrics(version string, types, queues []string, logger *slog.Logger) *Me
 	m.enqueued = m.counters("backbeat_tasks_enqueued_total", "Tasks put into a queue.", "source", "type", "queue")
 	m.refused = m.counters("backbeat_tasks_refused_total", "Well-formed tasks that were not put into a queue.", "source", "reason")
 	m.ended = newByKind(m.kinds, newEndCounters(
-		m.counters("backbeat_tasks_ended_total", "Tasks that are over, counted where that was noticed.", "type", "queue", "outcome")))
+		m.counters("backbeat_tasks_ended_total", "Finished tasks, counted by the process that finished them or detected their end.", "type", "queue", "outcome")))
 	return m
 }
 
-// Handler answers scrapes. A part that fails is logged and left out of the answer.
+// Handler serves scrapes. Metrics that cannot be collected are logged and omitted.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog: scrapeLog{m.logger}, ErrorHandling: promhttp.ContinueOnError,
@@ -72,12 +71,12 @@ func (m *Metrics) gauge(name, help string) prometheus.Gauge {
 	return g
 }
 
-// scrapeLog tells of what went wrong at a scrape.
+// scrapeLog logs the errors of scrapes.
 type scrapeLog struct{ *slog.Logger }
 
-func (l scrapeLog) Println(v ...any) { l.Warn("metrics not told in full", "error", fmt.Sprint(v...)) }
+func (l scrapeLog) Println(v ...any) { l.Warn("cannot collect all metrics", "error", fmt.Sprint(v...)) }
 
-// withReadTimeout returns the context of what a scrape asks Redis for.
+// withReadTimeout returns the context for the requests of a scrape to Redis.
 func withReadTimeout() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), readTimeout) // collectors are given none
+	return context.WithTimeout(context.Background(), readTimeout) // collectors do not get a context
 }

@@ -37,7 +37,7 @@ func scrape(t testing.TB, m *telemetry.Metrics) string {
 	return w.Body.String()
 }
 
-// own returns the metrics of our own by their names.
+// own returns Backbeat's own metrics by name.
 func own(t testing.TB, text string) map[string]*dto.MetricFamily {
 	t.Helper()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
@@ -57,7 +57,7 @@ func want(t testing.TB, text string, lines ...string) {
 	t.Helper()
 	for _, line := range lines {
 		if !strings.Contains("\n"+text, "\n"+line+"\n") {
-			t.Errorf("%s is not there", line)
+			t.Errorf("%s is missing", line)
 		}
 	}
 }
@@ -72,7 +72,7 @@ func queueStatuses(names ...string) func(context.Context) ([]fleet.QueueStatus, 
 	}
 }
 
-// everything returns metrics with each of their parts, all of it used with the type, queue, method and route.
+// everything returns metrics with every part, each used with the type, queue, method and route.
 func everything(taskType, queue, method, route string) *telemetry.Metrics {
 	m := newMetrics()
 	m.WatchQueues(queueStatuses("default", queue))
@@ -110,7 +110,7 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 	if families := own(t, text); len(families) < 20 {
-		t.Errorf("only %d metrics of our own", len(families))
+		t.Errorf("only %d metrics of Backbeat", len(families))
 	}
 	want(t, text, `backbeat_tasks_enqueued_total{queue="low",source="api",type="call"} 1`,
 		`backbeat_tasks_refused_total{reason="conflict",source="api"} 1`,
@@ -123,8 +123,8 @@ func TestMetricsFollowTheConventions(t *testing.T) {
 	}
 }
 
-// Whatever clients call their types and queues, there are no more series for it.
-func TestNamesOfClientsMakeNoSeries(t *testing.T) {
+// Unknown types and queues must not create series.
+func TestUnknownNamesCreateNoSeries(t *testing.T) {
 	m := newMetrics()
 	client, worker := m.Client("api"), m.Worker([]string{"default"})
 	series := func() int {
@@ -154,13 +154,13 @@ func TestNamesOfClientsMakeNoSeries(t *testing.T) {
 		}
 	}
 	if after := series(); after != before {
-		t.Errorf("%d series have become %d", before, after)
+		t.Errorf("%d series before, %d after", before, after)
 	}
 	want(t, scrape(t, m), `backbeat_task_attempts_total{queue="other",type="other"} 808`,
 		`backbeat_task_attempts_total{queue="other",type="call"} 808`, `backbeat_task_attempts_total{queue="low",type="other"} 808`)
 }
 
-func TestForeignQueuesAreToldUpToANumber(t *testing.T) {
+func TestForeignQueuesAreBounded(t *testing.T) {
 	m := newMetrics()
 	foreign := 0
 	m.WatchQueues(func(ctx context.Context) ([]fleet.QueueStatus, error) {
@@ -201,11 +201,11 @@ func TestScrapeWithoutRedis(t *testing.T) {
 	text := scrape(t, m)
 	want(t, text, `backbeat_redis_up 0`, `backbeat_tasks_enqueued_total{queue="default",source="api",type="call"} 1`)
 	if strings.Contains(text, "backbeat_queue_tasks") || strings.Contains(text, "backbeat_beat_schedules") {
-		t.Error("it tells what nobody knows")
+		t.Error("the scrape has values of queues")
 	}
 }
 
-func TestReasonsOfRefusals(t *testing.T) {
+func TestRefusedReasons(t *testing.T) {
 	m := newMetrics()
 	client := m.Client("api")
 	for _, err := range []error{
@@ -218,18 +218,18 @@ func TestReasonsOfRefusals(t *testing.T) {
 		`backbeat_tasks_refused_total{reason="unavailable",source="api"} 2`,
 		`backbeat_tasks_refused_total{reason="canceled",source="api"} 2`, `backbeat_tasks_refused_total{reason="other",source="api"} 2`)
 	if strings.Contains(scrape(t, m), "secret") {
-		t.Error("an error is told")
+		t.Error("the text of an error is in the metrics")
 	}
 }
 
-// Crashes are counted from 0, so that an alert sees the first.
-func TestCrashesBeginAtZero(t *testing.T) {
+// The crash counter starts at 0, so that an alert sees the first crash.
+func TestCrashesStartAtZero(t *testing.T) {
 	m := newMetrics()
 	m.Worker([]string{"low"})
 	want(t, scrape(t, m), `backbeat_task_crashes_total{queue="low",type="echo"} 0`, `backbeat_task_crashes_total{queue="low",type="other"} 0`)
 }
 
-// What a worker counts of each task is not to be felt.
+// BenchmarkWorker measures the cost of the metrics per task.
 func BenchmarkWorker(b *testing.B) {
 	w := newMetrics().Worker([]string{"default"})
 	for b.Loop() {

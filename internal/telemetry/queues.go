@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// maxForeignQueues is how many queues of foreign clients are told apart by name. Whoever can write to Redis can make
-	// any number of them.
+	// maxForeignQueues is the most unknown queues with a label value of their own. Any client of Redis can create any
+	// number of queues.
 	maxForeignQueues = 100
 	maxQueueName     = 128 // bytes
 )
 
-// queueCollector asks Redis at each scrape what the queues hold.
+// queueCollector reads the state of the queues from Redis at each scrape.
 type queueCollector struct {
 	known    []string
 	read     func(context.Context) ([]fleet.QueueStatus, error)
@@ -30,10 +30,11 @@ type queueCollector struct {
 	paused   *prometheus.Desc
 
 	mu      sync.Mutex
-	foreign map[string]bool // queues of foreign clients that have a label of their own, for good
+	foreign map[string]bool // unknown queues that keep a label value of their own
 }
 
-// WatchQueues tells at each scrape what read says of the queues, or that Redis is away. read must heed its context.
+// WatchQueues reports the state of the queues at each scrape, or that Redis is unavailable if read returns an error. read
+// must return when its context ends.
 func (m *Metrics) WatchQueues(read func(context.Context) ([]fleet.QueueStatus, error)) {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
@@ -42,10 +43,10 @@ func (m *Metrics) WatchQueues(read func(context.Context) ([]fleet.QueueStatus, e
 		known:    m.kinds.queues,
 		read:     read,
 		foreign:  make(map[string]bool),
-		up:       desc("backbeat_redis_up", "Whether Redis answered when this was asked for."),
+		up:       desc("backbeat_redis_up", "Whether Redis replied during this scrape."),
 		tasks:    desc("backbeat_queue_tasks", "Tasks in a queue, by state.", "queue", "state"),
 		archived: desc("backbeat_queue_archived_tasks", "Tasks in asynq's archive: failed, canceled and expired ones.", "queue"),
-		oldest:   desc("backbeat_queue_oldest_pending_age_seconds", "How long the oldest pending task has waited; 0 if there is none.", "queue"),
+		oldest:   desc("backbeat_queue_oldest_pending_age_seconds", "Waiting time of the oldest pending task; 0 if there is none.", "queue"),
 		paused:   desc("backbeat_queue_paused", "Whether the queue is paused.", "queue"),
 	})
 }
@@ -67,7 +68,7 @@ func (c *queueCollector) Collect(metrics chan<- prometheus.Metric) {
 	queues, err := c.read(ctx)
 	gauge(c.up, number(err == nil))
 	if err != nil {
-		return // who reads it is told by the metric, and each request that fails is in the log
+		return // the metric shows it, and failed requests are logged
 	}
 	for name, q := range c.byLabel(queues) {
 		for state, n := range map[task.State]int{
@@ -82,7 +83,7 @@ func (c *queueCollector) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// byLabel adds up the queues that have no label of their own.
+// byLabel returns the queues by label value, with the sum of those without a value of their own.
 func (c *queueCollector) byLabel(queues []fleet.QueueStatus) map[string]fleet.QueueStatus {
 	sums := make(map[string]fleet.QueueStatus, len(queues))
 	for _, q := range queues {

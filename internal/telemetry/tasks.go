@@ -15,7 +15,7 @@ var (
 	waitBuckets = []float64{.001, .005, .025, .1, .5, 1, 5, 15, 60, 300, 1800, 7200}
 )
 
-// endCounters count the tasks of a kind that are over, by how they ended.
+// endCounters count the finished tasks of a kind by state.
 type endCounters map[task.State]prometheus.Counter
 
 func newEndCounters(ended *prometheus.CounterVec) func(kind) endCounters {
@@ -30,14 +30,14 @@ func newEndCounters(ended *prometheus.CounterVec) func(kind) endCounters {
 	}
 }
 
-// Client counts what goes into the queues, and the tasks that end without a worker.
+// Client holds the metrics of a program that enqueues tasks. It also counts the tasks that finish without a worker.
 type Client struct {
 	enqueued byKind[prometheus.Counter]
 	refused  *prometheus.CounterVec
 	ended    byKind[endCounters]
 }
 
-// Client returns a meter for who enqueues; source says in a word who that is.
+// Client returns the metrics of a program that enqueues tasks; source is the value of the label source.
 func (m *Metrics) Client(source string) *Client {
 	enqueued := newByKind(m.kinds, func(k kind) prometheus.Counter {
 		return m.enqueued.WithLabelValues(source, k.taskType, k.queue)
@@ -45,45 +45,45 @@ func (m *Metrics) Client(source string) *Client {
 	return &Client{enqueued, m.refused.MustCurryWith(prometheus.Labels{"source": source}), m.ended}
 }
 
-// Enqueued counts a task that was put into a queue.
+// Enqueued counts an enqueued task.
 func (c *Client) Enqueued(taskType, queue string) { c.enqueued.of(taskType, queue).Inc() }
 
-// Refused counts a task that was not.
+// Refused counts a task that was not enqueued because of err.
 func (c *Client) Refused(err error) {
 	reason := other
 	switch code := task.CodeOf(err); {
 	case code == task.CodeConflict, code == task.CodeUnavailable:
 		reason = string(code)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		reason = "canceled" // nobody waits for it any more; it may have been enqueued all the same
+		reason = "canceled" // the caller has gone; the task may have been enqueued
 	}
 	c.refused.WithLabelValues(reason).Inc()
 }
 
-// Ended counts a task that is over.
+// Ended counts a finished task.
 func (c *Client) Ended(taskType, queue string, as task.State) { c.ended.of(taskType, queue)[as].Inc() }
 
-// Worker counts and times what a worker runs.
+// Worker holds the metrics of a worker.
 type Worker struct {
 	runs    byKind[runMeters]
 	crashes byKind[prometheus.Counter]
 	ended   byKind[endCounters]
 }
 
-// runMeters are those of a kind of task.
+// runMeters are the metrics of a kind of task.
 type runMeters struct {
 	attempts, retries prometheus.Counter
 	wait, run         prometheus.Observer
 }
 
-// Worker returns a meter for a worker that serves the queues.
+// Worker registers and returns the metrics of a worker of the queues.
 func (m *Metrics) Worker(queues []string) *Worker {
-	attempts := m.counters("backbeat_task_attempts_total", "Attempts that have begun.", "type", "queue")
-	retries := m.counters("backbeat_task_retries_total", "Attempts that failed and are followed by another.", "type", "queue")
-	crashes := m.counters("backbeat_task_crashes_total", "Attempts whose worker died, counted by the worker that noticed.", "type", "queue")
+	attempts := m.counters("backbeat_task_attempts_total", "Attempts started.", "type", "queue")
+	retries := m.counters("backbeat_task_retries_total", "Failed attempts that are retried.", "type", "queue")
+	crashes := m.counters("backbeat_task_crashes_total", "Attempts whose worker died, counted by the worker that detected it.", "type", "queue")
 	wait := m.histograms("backbeat_task_wait_duration_seconds",
-		"Time from when a task was enqueued, or was to start, to its first attempt.", waitBuckets, "type", "queue")
-	run := m.histograms("backbeat_task_run_duration_seconds", "Time that attempts took, however they ended.", runBuckets, "type", "queue")
+		"Time from when a task was enqueued, or due to start, until its first attempt.", waitBuckets, "type", "queue")
+	run := m.histograms("backbeat_task_run_duration_seconds", "Duration of attempts, successful or not.", runBuckets, "type", "queue")
 	w := &Worker{ended: m.ended}
 	w.runs = newByKind(m.kinds, func(k kind) runMeters {
 		return runMeters{
@@ -92,7 +92,7 @@ func (m *Metrics) Worker(queues []string) *Worker {
 		}
 	})
 	w.crashes = newByKind(m.kinds, func(k kind) prometheus.Counter { return crashes.WithLabelValues(k.taskType, k.queue) })
-	// A crash is rare, and an increase from nothing at all is none to Prometheus: the first would be missed.
+	// A crash is rare, and Prometheus does not see an increase in a new series: it would miss the first crash.
 	for _, queue := range queues {
 		for _, taskType := range append([]string{other}, m.kinds.types...) {
 			w.crashes.of(taskType, queue)
@@ -101,23 +101,23 @@ func (m *Metrics) Worker(queues []string) *Worker {
 	return w
 }
 
-// Began counts an attempt that begins.
+// Began counts an attempt that starts.
 func (w *Worker) Began(taskType, queue string) { w.runs.of(taskType, queue).attempts.Inc() }
 
-// Waited notes for how long a task could have been run before it was.
+// Waited records how long a task that was due has waited for its first attempt.
 func (w *Worker) Waited(taskType, queue string, d time.Duration) {
 	w.runs.of(taskType, queue).wait.Observe(d.Seconds())
 }
 
-// Ran notes how long an attempt took.
+// Ran records the duration of an attempt.
 func (w *Worker) Ran(taskType, queue string, d time.Duration) {
 	w.runs.of(taskType, queue).run.Observe(d.Seconds())
 }
 
-// Retried counts an attempt that failed and is followed by another.
+// Retried counts a failed attempt that is retried.
 func (w *Worker) Retried(taskType, queue string) { w.runs.of(taskType, queue).retries.Inc() }
 
-// Ended counts a task that is over.
+// Ended counts a finished task.
 func (w *Worker) Ended(taskType, queue string, as task.State) { w.ended.of(taskType, queue)[as].Inc() }
 
 // Crashed counts an attempt whose worker died.
