@@ -12,40 +12,40 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// CallbackDeliver tells a callback how a task has ended. NewCallback asks for it, and nobody else can: callers must not
-// have a request of their choice signed.
+// CallbackDeliver sends the callback of a finished task. It is internal, because callers must not be able to have requests
+// of their choice signed; NewCallback returns the request for it.
 var CallbackDeliver = define("callback.deliver", (*deps).callbackDeliver,
-	task.Describe("Tells a callback how a task has ended. Reaches public addresses only, unless http_task.allow_cidrs says otherwise."),
+	task.Describe("Sends the callback of a finished task. Connects to public addresses only, unless http_task.allow_cidrs allows others."),
 	task.Internal(), task.Timeout(20*time.Second),
-	// Waits of 2.5 s, 5 s, 10 s … on average, and of 4 h at last: a day in all.
+	// The delays are 2.5 s, 5 s, 10 s … on average, up to 4 h: one day in total.
 	task.MaxRetries(18), task.Retry(task.Backoff{Base: 5 * time.Second, Cap: 8 * time.Hour}))
 
-// CallbackDeliverIn is what goes where.
+// CallbackDeliverIn is the callback to send.
 type CallbackDeliverIn struct {
 	URL  string          `json:"url"`
-	Body json.RawMessage `json:"body" doc:"What is sent, to the letter."`
+	Body json.RawMessage `json:"body" doc:"The body, sent unchanged."`
 }
 
-// CallbackDeliverOut is how it was taken.
+// CallbackDeliverOut is the response.
 type CallbackDeliverOut struct {
 	Status     int   `json:"status"`
 	DurationMS int64 `json:"duration_ms"`
 }
 
-// callbackEvent is the body of a callback, in the shape that Standard Webhooks gives it.
+// callbackEvent is the body of a callback, in the format of Standard Webhooks.
 type callbackEvent struct {
 	Type      string          `json:"type"` // task.succeeded and so on
 	Timestamp string          `json:"timestamp"`
 	Data      json.RawMessage `json:"data"`              // the task
-	Omitted   []string        `json:"omitted,omitempty"` // fields of the task that are too large, and null in its place
+	Omitted   []string        `json:"omitted,omitempty"` // fields of the task that are null because they are too large
 }
 
-// MaxCallbackField bounds the payload and the result of the task that a callback tells of, in bytes. What http.request
-// keeps of an answer by default has room. The broker leaves out larger results too.
+// MaxCallbackField bounds the payload and the result in a callback, in bytes. It is large enough for the default
+// max_response_bytes of http.request. The broker omits larger results too.
 const MaxCallbackField = 128 << 10
 
-// NewCallback asks for the task that tells the callback of t, which has ended, how. resultOmitted says that its result is not there because it is too large. document writes a task as the API
-// shows it.
+// NewCallback returns the request for the task that sends the callback of t, a finished task. resultOmitted means that
+// t.Result is missing because it is too large. document encodes a task as the API does.
 func NewCallback(t *task.Task, resultOmitted bool, document func(*task.Task) ([]byte, error)) (task.Request, error) {
 	shown := *t
 	event := callbackEvent{
@@ -59,7 +59,7 @@ func NewCallback(t *task.Task, resultOmitted bool, document func(*task.Task) ([]
 	}
 	var err error
 	if event.Data, err = document(&shown); err != nil {
-		return task.Request{}, fmt.Errorf("show task %s: %w", t.ID, err)
+		return task.Request{}, fmt.Errorf("encode task %s: %w", t.ID, err)
 	}
 	body, err := json.Marshal(event)
 	if err != nil {
@@ -70,19 +70,19 @@ func NewCallback(t *task.Task, resultOmitted bool, document func(*task.Task) ([]
 
 func (d *deps) callbackDeliver(ctx context.Context, in CallbackDeliverIn) (CallbackDeliverOut, error) {
 	if len(d.callbacks) == 0 {
-		return CallbackDeliverOut{}, errors.New("there is nothing to sign it with: set callback.secrets (BACKBEAT_CALLBACK_SECRETS) on the workers")
+		return CallbackDeliverOut{}, errors.New("no secret to sign callbacks: set callback.secrets (BACKBEAT_CALLBACK_SECRETS) on the workers")
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, in.URL, bytes.NewReader(in.Body))
 	if err != nil {
-		return CallbackDeliverOut{}, task.Permanent(errors.New("url cannot be called"))
+		return CallbackDeliverOut{}, task.Permanent(errors.New("url is invalid"))
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", userAgent)
 	start := time.Now()
-	// The task's id stays the same however often it is tried, so receivers know what they have had.
+	// The task's ID is the same for all attempts, so that receivers can recognize duplicates.
 	d.callbacks.sign(req.Header, task.Info(ctx).ID, start, in.Body)
 	client := http.Client{Transport: d.http, CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // what is signed is for whom it was signed
+		return http.ErrUseLastResponse // the signature is for this URL's host only
 	}}
 	res, err := client.Do(req)
 	if err != nil {
@@ -91,10 +91,10 @@ func (d *deps) callbackDeliver(ctx context.Context, in CallbackDeliverIn) (Callb
 	defer res.Body.Close()
 	switch {
 	case res.StatusCode == http.StatusGone:
-		return CallbackDeliverOut{}, task.Permanent(answered(res))
+		return CallbackDeliverOut{}, task.Permanent(responseError(res))
 	case res.StatusCode < 200 || res.StatusCode > 299:
-		return CallbackDeliverOut{}, tryLater(res)
+		return CallbackDeliverOut{}, retryable(res)
 	}
-	_ = excerpt(res) // so that the connection can be used again
+	_ = excerpt(res) // so that the connection can be reused
 	return CallbackDeliverOut{res.StatusCode, time.Since(start).Milliseconds()}, nil
 }

@@ -7,14 +7,14 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// DebugEcho returns what it is given.
+// DebugEcho returns its payload.
 var DebugEcho = define("debug.echo", (*deps).debugEcho,
 	task.Describe("Returns its payload."), task.Debug())
 
-// Object is any JSON object, kept to the letter.
+// Object is any JSON object, unchanged.
 type Object struct{ json.RawMessage }
 
-// JSONSchemaBytes documents the object.
+// JSONSchemaBytes returns the JSON Schema of the object.
 func (Object) JSONSchemaBytes() ([]byte, error) {
 	return []byte(`{"type": "object"}`), nil
 }

@@ -8,17 +8,17 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// DebugFail fails in every way there is.
+// DebugFail fails in a chosen way.
 var DebugFail = define("debug.fail", (*deps).debugFail,
 	task.Describe("Fails, always or a number of times, in one of several ways."), task.Debug())
 
-// DebugFailIn says how often, and how.
+// DebugFailIn sets how often it fails, and how.
 type DebugFailIn struct {
 	Times *int   `json:"times,omitempty" minimum:"0" doc:"How many attempts fail. Default: all."`
 	Kind  string `json:"kind,omitempty" enum:"error,permanent,panic,exit" default:"error" doc:"How they fail; exit ends the worker's process."`
 }
 
-// DebugFailOut says how many attempts it took.
+// DebugFailOut is the number of attempts until it succeeded.
 type DebugFailOut struct {
 	Attempts int `json:"attempts"`
 }

@@ -8,17 +8,17 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// DebugSleep takes its time and tells how far it is.
+// DebugSleep sleeps and reports its progress.
 var DebugSleep = define("debug.sleep", (*deps).debugSleep,
 	task.Describe("Sleeps, and reports its progress step by step."), task.Debug())
 
-// DebugSleepIn says how long.
+// DebugSleepIn sets the duration and the number of steps.
 type DebugSleepIn struct {
 	Duration task.Duration `json:"duration" doc:"How long to sleep." example:"10s"`
-	Steps    int           `json:"steps,omitempty" minimum:"1" maximum:"1000" default:"10" doc:"In how many steps."`
+	Steps    int           `json:"steps,omitempty" minimum:"1" maximum:"1000" default:"10" doc:"The number of steps, each with a progress report."`
 }
 
-// DebugSleepOut says how long it was.
+// DebugSleepOut is the duration of the sleep.
 type DebugSleepOut struct {
 	Slept task.Duration `json:"slept"`
 }
@@ -27,7 +27,7 @@ func (*deps) debugSleep(ctx context.Context, in DebugSleepIn) (DebugSleepOut, er
 	start := time.Now()
 	step := time.Duration(in.Duration) / time.Duration(in.Steps)
 	for i := range in.Steps {
-		// Each step ends at its place from the start, so that small delays do not add up.
+		// The end of each step is relative to the start, so that small delays do not add up.
 		timer := time.NewTimer(time.Until(start.Add(step * time.Duration(i+1))))
 		select {
 		case <-ctx.Done():

@@ -45,7 +45,7 @@ func TestEchoKeepsEveryNumber(t *testing.T) {
 		}
 	}
 	for _, payload := range []string{`[]`, `"text"`, `7`} {
-		if diff := cmp.Diff([]string{"payload: expected object"}, faultsOf(t, "debug.echo", payload)); diff != "" {
+		if diff := cmp.Diff([]string{"payload: expected object"}, validationErrorsOf(t, "debug.echo", payload)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", payload, diff)
 		}
 	}
@@ -171,7 +171,7 @@ func TestDebugPayloads(t *testing.T) {
 		{"debug.fail", `{"kind": "slowly"}`, `payload.kind: expected value to be one of "error, permanent, panic, exit"`},
 		{"debug.noop", `{"a": 1}`, "payload.a: unexpected property"},
 	} {
-		if diff := cmp.Diff([]string{tt.want}, faultsOf(t, tt.name, tt.payload)); diff != "" {
+		if diff := cmp.Diff([]string{tt.want}, validationErrorsOf(t, tt.name, tt.payload)); diff != "" {
 			t.Errorf("%s %s (-want +got):\n%s", tt.name, tt.payload, diff)
 		}
 	}

@@ -15,17 +15,17 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// EmailSend sends a mail.
+// EmailSend sends an email.
 var EmailSend = define("email.send", (*deps).emailSend,
 	task.Describe("Sends a mail through the server of smtp.url."),
-	// A mail server may be away for longer than the retries of other types take.
+	// A mail server may be unavailable for longer than the default retries take.
 	task.MaxRetries(10))
 
-// EmailSendIn is the mail.
+// EmailSendIn is the email to send.
 type EmailSendIn struct {
-	To      []string `json:"to" minItems:"1" maxItems:"100" nullable:"false" doc:"Who gets it." example:"[\"ada@example.com\"]"`
+	To      []string `json:"to" minItems:"1" maxItems:"100" nullable:"false" doc:"The recipients." example:"[\"ada@example.com\"]"`
 	Subject string   `json:"subject" maxLength:"998"`
-	Text    string   `json:"text,omitempty" doc:"The body as plain text. At least one of text and html is needed."`
+	Text    string   `json:"text,omitempty" doc:"The body as plain text. At least one of text and html is required."`
 	HTML    string   `json:"html,omitempty" doc:"The body as HTML."`
 	From    string   `json:"from,omitempty" doc:"Default: smtp.from." example:"Backbeat <backbeat@example.com>"`
 	CC      []string `json:"cc,omitempty" maxItems:"100"`
@@ -33,35 +33,35 @@ type EmailSendIn struct {
 	ReplyTo string   `json:"reply_to,omitempty"`
 }
 
-// EmailSendOut says what was sent.
+// EmailSendOut is the message ID of the sent email.
 type EmailSendOut struct {
 	MessageID string `json:"message_id"`
 }
 
-// Validate checks what the schema cannot.
-func (in EmailSendIn) Validate() (faults []task.ValidationError) {
+// Validate checks the rules that a JSON Schema cannot express.
+func (in EmailSendIn) Validate() (found []task.ValidationError) {
 	lists := []struct {
 		location  string
 		addresses []string
 	}{{"to", in.To}, {"cc", in.CC}, {"bcc", in.BCC}}
 	for _, l := range lists {
 		for i, address := range l.addresses {
-			faults = append(faults, checkAddress(fmt.Sprintf("%s[%d]", l.location, i), address)...)
+			found = append(found, checkAddress(fmt.Sprintf("%s[%d]", l.location, i), address)...)
 		}
 	}
 	if in.From != "" {
-		faults = append(faults, checkAddress("from", in.From)...)
+		found = append(found, checkAddress("from", in.From)...)
 	}
 	if in.ReplyTo != "" {
-		faults = append(faults, checkAddress("reply_to", in.ReplyTo)...)
+		found = append(found, checkAddress("reply_to", in.ReplyTo)...)
 	}
 	if in.Text == "" && in.HTML == "" {
-		faults = append(faults, task.ValidationError{Location: "text", Message: "text or html is required"})
+		found = append(found, task.ValidationError{Location: "text", Message: "text or html is required"})
 	}
 	if strings.ContainsFunc(in.Subject, unicode.IsControl) {
-		faults = append(faults, task.ValidationError{Location: "subject", Message: "must be one line, without control characters"})
+		found = append(found, task.ValidationError{Location: "subject", Message: "must be one line, without control characters"})
 	}
-	return faults
+	return found
 }
 
 func checkAddress(location, address string) []task.ValidationError {
@@ -79,7 +79,7 @@ func (d *deps) emailSend(ctx context.Context, in EmailSendIn) (EmailSendOut, err
 		in.From = d.mail.from
 	}
 	if in.From == "" {
-		return EmailSendOut{}, task.Permanent(errors.New("no sender: give from, or set smtp.from (BACKBEAT_SMTP_FROM) on the workers"))
+		return EmailSendOut{}, task.Permanent(errors.New("no sender: set from in the payload, or smtp.from (BACKBEAT_SMTP_FROM) on the workers"))
 	}
 	msg, err := newMail(in, task.Info(ctx))
 	if err != nil {
@@ -115,9 +115,9 @@ func newMail(in EmailSendIn, info task.RunInfo) (*gomail.Msg, error) {
 	return msg, nil
 }
 
-// messageID is the same for each attempt of a task: should a mail go out twice, because a worker died just after it was
-// sent, then whoever gets it can tell. It is a hash because task ids hold characters that a message id must not. The
-// time is part of it because an id may serve a second task once the first is forgotten.
+// messageID returns the same ID for all attempts of a task, so that mail programs can recognize a duplicate, which is sent
+// if a worker dies just after sending. It is a hash because task IDs may contain characters that message IDs must not. It
+// includes the creation time because a task ID can be reused after the first task is deleted.
 func messageID(info task.RunInfo, from string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", info.ID, info.CreatedAt.UnixMilli()))
 	return hex.EncodeToString(sum[:16]) + from[strings.LastIndex(from, "@"):]

@@ -58,12 +58,12 @@ func TestMailPayloads(t *testing.T) {
 		`{"to": ["a@b.org"], "attachments": [], ` + rest:                   {"payload.attachments: unexpected property"},
 	}
 	for payload, want := range tests {
-		if diff := cmp.Diff(want, faultsOf(t, "email.send", payload)); diff != "" {
+		if diff := cmp.Diff(want, validationErrorsOf(t, "email.send", payload)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", payload, diff)
 		}
 	}
 	whole := `{"to": ["\"Hopper, Grace\" <grace@example.org>", "grüße@example.org"], "subject": "a", "html": "b", "from": "a@b", "cc": [], "reply_to": ""}`
-	if faults := faultsOf(t, "email.send", whole); len(faults) > 0 {
+	if faults := validationErrorsOf(t, "email.send", whole); len(faults) > 0 {
 		t.Errorf("%q", faults)
 	}
 }

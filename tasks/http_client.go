@@ -17,10 +17,10 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// newHTTPTransport returns a transport that reaches public addresses and the allowed ones.
+// newHTTPTransport returns a transport that connects to public addresses and the allowed ones only.
 func newHTTPTransport(allow []netip.Prefix, roots *x509.CertPool) *http.Transport {
 	return &http.Transport{
-		// No proxy: it would dial for us, and not be asked.
+		// No proxy: it would connect to addresses that are not checked.
 		DialContext:            newPublicDialer(allow).dial,
 		ForceAttemptHTTP2:      true,
 		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
@@ -32,8 +32,8 @@ func newHTTPTransport(allow []netip.Prefix, roots *x509.CertPool) *http.Transpor
 	}
 }
 
-// publicDialer makes its check where a connection is dialled, when the name has become an address: so it holds for
-// redirects, and for names that become another address the second time they are asked for.
+// publicDialer checks each address when it connects, after the name has been resolved. So the check covers redirects, and
+// names that resolve to another address the next time.
 type publicDialer struct{ guard *ssrf.Guardian }
 
 func newPublicDialer(allow []netip.Prefix) publicDialer {
@@ -48,11 +48,11 @@ func newPublicDialer(allow []netip.Prefix) publicDialer {
 	return publicDialer{ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))}
 }
 
-// dial connects to the first address of a host that may be called and answers. If none may be called, the error is
-// permanent; if one that may be called does not answer, it is not, even though net.Dialer would report the others.
+// dial connects to the first allowed address of a host that accepts the connection. The error is permanent only if no
+// address is allowed. net.Dialer may report the error of a forbidden address although an allowed one was tried.
 func (d publicDialer) dial(ctx context.Context, network, hostPort string) (net.Conn, error) {
 	var (
-		mu      sync.Mutex // the addresses of a host are dialled side by side
+		mu      sync.Mutex // net.Dialer tries the addresses of a host in parallel
 		refused *forbiddenAddress
 		tried   bool
 	)
@@ -77,13 +77,13 @@ func (d publicDialer) dial(ctx context.Context, network, hostPort string) (net.C
 	case err == nil || refused == nil:
 		return conn, err
 	case tried:
-		return nil, fmt.Errorf("the other addresses of the host do not answer, and %w", refused)
+		return nil, fmt.Errorf("cannot connect to the other addresses of the host, and %w", refused)
 	default:
 		return nil, task.Permanent(refused)
 	}
 }
 
-// forbiddenAddress is the error of an address that may not be called.
+// forbiddenAddress is the error for an address that is neither public nor allowed.
 type forbiddenAddress struct{ address string }
 
 func (e *forbiddenAddress) Error() string {

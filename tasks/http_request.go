@@ -24,31 +24,31 @@ import (
 
 // HTTPRequest calls an HTTP endpoint.
 var HTTPRequest = define("http.request", (*deps).httpRequest,
-	task.Describe("Calls an HTTP endpoint and keeps its answer. Reaches public addresses only, unless http_task.allow_cidrs says otherwise."))
+	task.Describe("Calls an HTTP endpoint and returns the response. Connects to public addresses only, unless http_task.allow_cidrs allows others."))
 
 // HTTPRequestIn is the request.
 type HTTPRequestIn struct {
-	URL              string            `json:"url" format:"uri" maxLength:"8192" doc:"Where to, http or https. Redirects are followed, 10 at most; to another scheme, host or port without the headers." example:"https://example.com/hook"`
+	URL              string            `json:"url" format:"uri" maxLength:"8192" doc:"The URL, http or https. Up to 10 redirects are followed, without the headers if scheme, host or port change." example:"https://example.com/hook"`
 	Method           string            `json:"method,omitempty" default:"POST" pattern:"^[A-Z]{1,20}$" patternDescription:"an HTTP method in capitals" doc:"The HTTP method."`
-	Headers          map[string]string `json:"headers,omitempty" doc:"Headers to send. Host comes from the URL, and those that begin with X-Backbeat- are ours."`
-	Body             json.RawMessage   `json:"body,omitempty" doc:"What to send: any JSON; nothing for null. A string goes as it is if headers name a Content-Type other than JSON."`
-	Timeout          *task.Duration    `json:"timeout,omitempty" doc:"Bounds the call, reading the answer included. Default: 30s."`
-	ExpectStatus     []int             `json:"expect_status,omitempty" minimum:"200" maximum:"599" doc:"Statuses that are a success. A redirect among them is not followed. Default: 200 to 299."`
-	MaxResponseBytes int64             `json:"max_response_bytes,omitempty" default:"65536" minimum:"0" maximum:"10485760" doc:"How much of the answer is kept, in bytes. max_result_bytes of the workers bounds the whole result: a body that does not fit is cut."`
+	Headers          map[string]string `json:"headers,omitempty" doc:"Headers to send. Host is that of the URL. Names that begin with X-Backbeat- are reserved."`
+	Body             json.RawMessage   `json:"body,omitempty" doc:"The body: any JSON; none for null. A string is sent as is if headers have a Content-Type other than JSON."`
+	Timeout          *task.Duration    `json:"timeout,omitempty" doc:"Bounds the call, including reading the response. Default: 30s."`
+	ExpectStatus     []int             `json:"expect_status,omitempty" minimum:"200" maximum:"599" doc:"Statuses that count as success. A redirect with one of them is not followed. Default: 200 to 299."`
+	MaxResponseBytes int64             `json:"max_response_bytes,omitempty" default:"65536" minimum:"0" maximum:"10485760" doc:"How much of the response body is kept, in bytes. max_result_bytes of the workers bounds the whole result; a longer body is truncated."`
 }
 
-// HTTPRequestOut is the answer.
+// HTTPRequestOut is the response.
 type HTTPRequestOut struct {
 	Status     int               `json:"status"`
-	Headers    map[string]string `json:"headers" doc:"The headers of the answer; several of one name are joined with a comma."`
-	Body       any               `json:"body" doc:"The body: as JSON if it is that, else as a string."`
-	Truncated  bool              `json:"truncated" doc:"Whether the body was longer than what is kept. A body that is cut is a string, JSON or not."`
+	Headers    map[string]string `json:"headers" doc:"The response headers; values of the same name are joined with a comma."`
+	Body       any               `json:"body" doc:"The body: JSON if it is JSON, and otherwise a string."`
+	Truncated  bool              `json:"truncated" doc:"Whether the body was truncated. A truncated body is a string, even if it is JSON."`
 	DurationMS int64             `json:"duration_ms"`
 }
 
 const defaultCallTimeout = 30 * time.Second
 
-// Headers that belong to the connection, or that come from the rest of the request.
+// Headers of the connection, and headers that are set from other fields of the request.
 var forbiddenHeaders = []string{
 	"Connection", "Content-Length", "Host", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
 	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
@@ -56,29 +56,29 @@ var forbiddenHeaders = []string{
 
 const ownHeaders = "X-Backbeat-"
 
-// Validate checks what the schema cannot.
+// Validate checks the rules that a JSON Schema cannot express.
 func (in HTTPRequestIn) Validate() []task.ValidationError {
-	var faults []task.ValidationError
+	var found []task.ValidationError
 	if u, err := url.Parse(in.URL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		faults = append(faults, task.ValidationError{Location: "url", Message: "must be an http or https URL with a host"})
+		found = append(found, task.ValidationError{Location: "url", Message: "must be an http or https URL with a host"})
 	}
 	if in.Method == http.MethodConnect {
-		faults = append(faults, task.ValidationError{Location: "method", Message: "CONNECT is for proxies only"})
+		found = append(found, task.ValidationError{Location: "method", Message: "CONNECT is for proxies only"})
 	}
 	if in.Timeout != nil && *in.Timeout <= 0 {
-		faults = append(faults, task.ValidationError{Location: "timeout", Message: "must be more than 0"})
+		found = append(found, task.ValidationError{Location: "timeout", Message: "must be more than 0"})
 	}
-	return append(faults, checkHeaders(in.Headers)...)
+	return append(found, checkHeaders(in.Headers)...)
 }
 
-func checkHeaders(headers map[string]string) (faults []task.ValidationError) {
+func checkHeaders(headers map[string]string) (found []task.ValidationError) {
 	seen := make(map[string]bool, len(headers))
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		canonical := http.CanonicalHeaderKey(name)
 		message := ""
 		switch {
 		case !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(headers[name]):
-			message = "is not a header that HTTP allows"
+			message = "is not a valid HTTP header"
 		case slices.Contains(forbiddenHeaders, canonical) || strings.HasPrefix(canonical, ownHeaders):
 			message = "cannot be set"
 		case seen[canonical]:
@@ -86,10 +86,10 @@ func checkHeaders(headers map[string]string) (faults []task.ValidationError) {
 		}
 		seen[canonical] = true
 		if message != "" {
-			faults = append(faults, task.ValidationError{Location: "headers." + name, Message: message})
+			found = append(found, task.ValidationError{Location: "headers." + name, Message: message})
 		}
 	}
-	return faults
+	return found
 }
 
 func (d *deps) httpRequest(ctx context.Context, in HTTPRequestIn) (HTTPRequestOut, error) {
@@ -103,12 +103,12 @@ func (d *deps) httpRequest(ctx context.Context, in HTTPRequestIn) (HTTPRequestOu
 	switch {
 	case err == nil:
 		return out, nil
-	case errors.As(err, new(*statusError)): // the status decides, however the rest of the answer came
+	case errors.As(err, new(*statusError)): // the status is decisive, even if reading the body failed
 		return HTTPRequestOut{}, err
-	case ctx.Err() != nil: // the whole attempt is over
+	case ctx.Err() != nil: // the attempt has ended
 		return HTTPRequestOut{}, ctx.Err()
 	case callCtx.Err() != nil:
-		return HTTPRequestOut{}, fmt.Errorf("no complete answer within %s", task.Duration(timeout))
+		return HTTPRequestOut{}, fmt.Errorf("no complete response within %s", task.Duration(timeout))
 	default:
 		return HTTPRequestOut{}, err
 	}
@@ -129,13 +129,13 @@ func (d *deps) call(ctx context.Context, in HTTPRequestIn) (HTTPRequestOut, erro
 	if !in.expects(res.StatusCode) {
 		return HTTPRequestOut{}, failedStatus(res)
 	}
-	most := in.MaxResponseBytes
+	limit := in.MaxResponseBytes
 	if d.maxResult > 0 {
-		most = min(most, int64(d.maxResult)) // more could not be kept
+		limit = min(limit, int64(d.maxResult)) // more would not fit into the result
 	}
-	out, err := readAnswer(res, most)
+	out, err := readResponse(res, limit)
 	if err != nil {
-		return HTTPRequestOut{}, fmt.Errorf("read the answer: %w", err)
+		return HTTPRequestOut{}, fmt.Errorf("read the response: %w", err)
 	}
 	out.DurationMS = time.Since(start).Milliseconds()
 	return fitResult(out, d.maxResult)
@@ -145,7 +145,7 @@ func newHTTPRequest(ctx context.Context, in HTTPRequestIn) (*http.Request, error
 	body, contentType := requestBody(in)
 	req, err := http.NewRequestWithContext(ctx, in.Method, in.URL, bytes.NewReader(body))
 	if err != nil {
-		return nil, errors.New("url cannot be called")
+		return nil, errors.New("url is invalid")
 	}
 	if len(body) > 0 {
 		req.Header.Set("Content-Type", contentType)
@@ -164,7 +164,7 @@ func newHTTPRequest(ctx context.Context, in HTTPRequestIn) (*http.Request, error
 	return req, nil
 }
 
-// requestBody returns the body as JSON, or the text of a string for another content type.
+// requestBody returns the body as JSON, or the content of a string for another content type.
 func requestBody(in HTTPRequestIn) (body []byte, contentType string) {
 	if bytes.Equal(in.Body, []byte("null")) {
 		return nil, ""
@@ -186,7 +186,7 @@ func isJSON(contentType string) bool {
 	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
 }
 
-// checkRedirect follows redirects, but not one that is the answer asked for.
+// checkRedirect follows redirects, except those with an expected status.
 func (in HTTPRequestIn) checkRedirect(req *http.Request, via []*http.Request) error {
 	if slices.Contains(in.ExpectStatus, req.Response.StatusCode) {
 		return http.ErrUseLastResponse
@@ -201,8 +201,8 @@ func (in HTTPRequestIn) checkRedirect(req *http.Request, via []*http.Request) er
 	return nil
 }
 
-// dropHeaders removes the headers of the payload, any of which may be a secret, and the URL that the redirect comes
-// from. Content-Type stays where the body does: it says how to read it.
+// dropHeaders removes the headers of the payload, any of which may be a secret, and the Referer. It keeps Content-Type,
+// which belongs to the body.
 func (in HTTPRequestIn) dropHeaders(req *http.Request) {
 	for name := range in.Headers {
 		if http.CanonicalHeaderKey(name) != "Content-Type" {
@@ -233,8 +233,8 @@ func (in HTTPRequestIn) expects(status int) bool {
 	return status >= 200 && status <= 299
 }
 
-// callError explains why a call did not come to an answer. It names the host alone: the rest of a URL may hold a
-// password or a token.
+// callError returns the error of a call without a response. It contains only the host of the URL, the rest of which may
+// contain a password or a token.
 func callError(err error) error {
 	failed, ok := errors.AsType[*url.Error](err)
 	if !ok {
@@ -247,14 +247,14 @@ func callError(err error) error {
 	return fmt.Errorf("%s %s: %w", strings.ToUpper(failed.Op), host, failed.Err)
 }
 
-func readAnswer(res *http.Response, most int64) (HTTPRequestOut, error) {
-	data, err := io.ReadAll(io.LimitReader(res.Body, most+1))
+func readResponse(res *http.Response, limit int64) (HTTPRequestOut, error) {
+	data, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	if err != nil {
 		return HTTPRequestOut{}, err
 	}
 	out := HTTPRequestOut{Status: res.StatusCode, Headers: make(map[string]string, len(res.Header))}
-	if int64(len(data)) > most {
-		data, out.Truncated = data[:most], true
+	if int64(len(data)) > limit {
+		data, out.Truncated = data[:limit], true
 	}
 	for name, values := range res.Header {
 		out.Headers[name] = toUTF8(strings.Join(values, ", "))
@@ -267,39 +267,39 @@ func readAnswer(res *http.Response, most int64) (HTTPRequestOut, error) {
 	return out, nil
 }
 
-// toUTF8 makes text fit for JSON, whatever another server has sent.
+// toUTF8 replaces invalid UTF-8, which JSON does not allow.
 func toUTF8(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
 
-// maxExcerpt is how much of an unwanted answer an error quotes, in bytes.
+// maxExcerpt bounds the part of a response body that an error quotes, in bytes.
 const maxExcerpt = 200
 
-// maxExcerptWait is how long the excerpt may take to come.
+// maxExcerptWait bounds the time to read the excerpt.
 const maxExcerptWait = time.Second
 
-// statusError is an answer that is no success.
+// statusError is the error for a response with an unexpected status.
 type statusError struct{ status, excerpt string }
 
 func (e *statusError) Error() string { return fmt.Sprintf("answered %s: %s", e.status, e.excerpt) }
 
-// failedStatus is the error of an answer that is no success. Most of what 4xx says is true the next time as well.
+// failedStatus returns the error for an unexpected status. Most 4xx statuses are permanent.
 func failedStatus(res *http.Response) error {
 	status := res.StatusCode
 	if status >= 400 && status <= 499 && !slices.Contains([]int{408, 425, 429}, status) {
-		return task.Permanent(answered(res))
+		return task.Permanent(responseError(res))
 	}
-	return tryLater(res)
+	return retryable(res)
 }
 
-// answered is an error that says what was answered.
-func answered(res *http.Response) error {
+// responseError returns an error with the status and an excerpt of the body.
+func responseError(res *http.Response) error {
 	return &statusError{toUTF8(res.Status), toUTF8(excerpt(res))}
 }
 
-// excerpt reads the beginning of a body, as far as it comes in time: the status says enough. It ends the body, not the
-// attempt: half of what the attempt has left remains for its verdict.
+// excerpt reads the beginning of a body. It waits for at most maxExcerptWait, and half of the time that the attempt has left,
+// so that the status is reported even if the body hangs.
 func excerpt(res *http.Response) string {
 	if res.StatusCode == http.StatusSwitchingProtocols {
-		return "" // the body is the connection, which heeds no context
+		return "" // the body is the connection, and reading it ignores the context
 	}
 	wait := maxExcerptWait
 	if deadline, ok := res.Request.Context().Deadline(); ok {
@@ -310,22 +310,22 @@ func excerpt(res *http.Response) string {
 	return string(text)
 }
 
-// tryLater is the error of an answer that may be another one later: when it says itself, if it does.
-func tryLater(res *http.Response) error {
-	err := answered(res)
+// retryable returns the error of a response after which the task is retried, with the delay of its Retry-After, if any.
+func retryable(res *http.Response) error {
+	err := responseError(res)
 	if d := retryAfter(res.Header.Get("Retry-After"), time.Now()); d > 0 {
 		return task.RetryAfter(d, err)
 	}
 	return err
 }
 
-// maxRetryAfter bounds what an answer can ask for.
+// maxRetryAfter bounds the Retry-After of a response.
 const maxRetryAfter = 24 * time.Hour
 
-// retryAfter reads the header Retry-After: seconds or an HTTP date (RFC 9110, section 10.2.3). It is 0 for what is
-// neither, or not in the future: the type's backoff is kinder than no wait at all.
+// retryAfter parses the header Retry-After: seconds or an HTTP date (RFC 9110, section 10.2.3). It returns 0, which means
+// the type's backoff, for an invalid value and for a time that is not in the future.
 func retryAfter(value string, now time.Time) time.Duration {
-	// More seconds than fit into 64 bits are the most that do.
+	// On ErrRange, seconds is the largest uint64.
 	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
 	}

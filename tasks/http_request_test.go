@@ -265,7 +265,7 @@ func TestASuccessWhoseBodyBreaksOffIsTriedAgain(t *testing.T) {
 		io.WriteString(w, "half")
 	})
 	_, err := call(t, s, `{"url": "URL"}`)
-	checkFailure(t, err, task.KindError, "read the answer")
+	checkFailure(t, err, task.KindError, "read the response")
 }
 
 func TestRetryAfterIsHonoured(t *testing.T) {
@@ -505,7 +505,7 @@ func TestAnAllowedAddressBesideForbiddenOnes(t *testing.T) {
 	}
 	s.Close()
 	_, err := run[tasks.HTTPRequestOut](start(t.Context()), t, set, "http.request", payload)
-	checkFailure(t, err, task.KindError, "the other addresses of the host do not answer")
+	checkFailure(t, err, task.KindError, "cannot connect to the other addresses of the host")
 }
 
 // A proxy would be asked to dial for us, and know nothing of what may be called. TestMain has named one.
@@ -577,7 +577,7 @@ func TestTimeoutBoundsTheWholeCall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, _ := silent(t, half)
 			_, err := call(t, s, `{"url": "URL", "timeout": "50ms"}`)
-			checkFailure(t, err, task.KindError, "no complete answer within 50ms")
+			checkFailure(t, err, task.KindError, "no complete response within 50ms")
 		})
 	}
 }
@@ -610,7 +610,7 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 
 func TestRequestPayloads(t *testing.T) {
 	const cannot = "cannot be set"
-	const isNone = "is not a header that HTTP allows"
+	const isNone = "is not a valid HTTP header"
 	const noURL = "payload.url: must be an http or https URL with a host"
 	tests := map[string][]string{
 		`{}`:                                         {"payload.url: is required"},
@@ -645,13 +645,13 @@ func TestRequestPayloads(t *testing.T) {
 		`{"url": "https://a/", "headers": {"A": "1", "a": "2"}}`:        {"payload.headers.a: is given twice, in different case"},
 	}
 	for payload, want := range tests {
-		if diff := cmp.Diff(want, faultsOf(t, "http.request", payload)); diff != "" {
+		if diff := cmp.Diff(want, validationErrorsOf(t, "http.request", payload)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", payload, diff)
 		}
 	}
 	whole := `{"url": "HTTPS://ada:pw@[2001:db8::1]:8443/a?b#c", "method": "PATCH", "headers": {"Authorization": "Bearer a"}, "body": [1],
 		"timeout": "1m30s", "expect_status": [200, 404], "max_response_bytes": 10485760}`
-	if faults := faultsOf(t, "http.request", whole); len(faults) > 0 {
+	if faults := validationErrorsOf(t, "http.request", whole); len(faults) > 0 {
 		t.Errorf("%q", faults)
 	}
 }

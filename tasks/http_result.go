@@ -6,21 +6,21 @@ import (
 	"sort"
 )
 
-// fitResult cuts the body until the result has most bytes as JSON, in which headers and escapes count, too. 0 is no bound.
-// The call has been made, and may not be made again: a body cut short is better than a failed task.
-func fitResult(out HTTPRequestOut, most int) (HTTPRequestOut, error) {
+// fitResult truncates the body until the JSON of the whole result has at most limit bytes; 0 is no limit. A truncated body
+// is better than a failed task, because the call may not be repeatable.
+func fitResult(out HTTPRequestOut, limit int) (HTTPRequestOut, error) {
 	size, err := encodedSize(out)
-	if err != nil || most <= 0 || size <= most {
+	if err != nil || limit <= 0 || size <= limit {
 		return out, err
 	}
-	body := fmt.Sprintf("%s", out.Body) // a string, or JSON as it came
+	body := fmt.Sprintf("%s", out.Body) // a string or raw JSON
 	out.Body, out.Truncated = "", true
 	if size, err = encodedSize(out); err != nil {
 		return out, err
 	}
 	length := sort.Search(len(body), func(n int) bool {
-		escaped, _ := encodedSize(toUTF8(body[:n+1])) // a string always can be encoded
-		return size-len(`""`)+escaped > most
+		escaped, _ := encodedSize(toUTF8(body[:n+1])) // a string can always be encoded
+		return size-len(`""`)+escaped > limit
 	})
 	out.Body = toUTF8(body[:length])
 	return out, nil

@@ -17,10 +17,10 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// mailer delivers mails to a server. The zero mailer knows none.
+// mailer delivers emails to a server. The zero mailer has none.
 type mailer struct {
 	host    string
-	address string // host:port, with brackets where IPv6 needs them; go-mail's own has none
+	address string // host:port, with brackets for IPv6, which go-mail does not add
 	options []gomail.Option
 	dial    gomail.DialContextFunc
 	from    string

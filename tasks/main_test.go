@@ -76,8 +76,8 @@ func checkFailure(t *testing.T, err error, kind task.ErrorKind, words ...string)
 	}
 }
 
-// faultsOf returns what is wrong with a payload, as a caller is told it: "location: message".
-func faultsOf(t *testing.T, name, payload string) []string {
+// validationErrorsOf returns what is wrong with a payload, as a caller is told it: "location: message".
+func validationErrorsOf(t *testing.T, name, payload string) []string {
 	t.Helper()
 	handlers, err := catalog.Handlers(nil, tasks.Builtin())
 	if err != nil || handlers[name] == nil {

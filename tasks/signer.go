@@ -12,24 +12,24 @@ import (
 	"time"
 )
 
-// signer signs webhooks as Standard Webhooks does (https://www.standardwebhooks.com), with each of its keys.
+// signer signs webhooks with each of its keys, as specified by Standard Webhooks (https://www.standardwebhooks.com).
 type signer [][]byte
 
-// newSigner reads secrets such as whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw. Its errors do not quote them.
+// newSigner parses secrets such as whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw. Its errors do not quote them.
 func newSigner(secrets []string) (signer, error) {
 	keys := make(signer, len(secrets))
 	for i, secret := range secrets {
 		encoded, ok := strings.CutPrefix(secret, "whsec_")
 		key, err := base64.StdEncoding.DecodeString(encoded)
 		if !ok || err != nil {
-			return nil, errors.New("a secret of callbacks is not whsec_ and base64")
+			return nil, errors.New("a callback secret is not whsec_ and base64")
 		}
 		keys[i] = key
 	}
 	return keys, nil
 }
 
-// sign sets the headers of a webhook that is sent now.
+// sign sets the signature headers of a webhook that is sent now.
 func (s signer) sign(header http.Header, id string, now time.Time, body []byte) {
 	timestamp := strconv.FormatInt(now.Unix(), 10)
 	signatures := make([]string, len(s))

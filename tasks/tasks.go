@@ -1,5 +1,4 @@
-// Package tasks holds the built-in task types, one to a file. To add one, copy a file and change it: its payload, its result
-// and its handler are all that there is to say. Programs get them with Builtin.
+// Package tasks defines the built-in task types, one per file. Programs get them with Builtin.
 package tasks
 
 import (
@@ -16,18 +15,18 @@ import (
 // Set is the built-in task types with their handlers.
 type Set struct{ deps *deps }
 
-// Builtin returns the built-in types, for program.Main and program.New, which configure them. Without that http.request
-// reaches public addresses only, email.send has no mail server, and callbacks are not signed.
+// Builtin returns the built-in types for program.Main and program.New, which configure them. Without configuration,
+// http.request connects to public addresses only, email.send has no mail server, and callbacks are not sent.
 func Builtin() Set {
 	set, err := New(Options{})
 	if err != nil {
-		panic(err) // options that say nothing are right
+		panic(err) // the zero Options are valid
 	}
 	return set
 }
 
-// New returns the built-in types for a worker in a program of one's own. It returns an error for an SMTPURL or a secret that
-// cannot be read.
+// New returns the built-in types for a worker that does not use package program. It returns an error for an invalid SMTPURL
+// or callback secret.
 func New(opts Options) (Set, error) {
 	mail, err := newMailer(opts)
 	if err != nil {
@@ -42,7 +41,7 @@ func New(opts Options) (Set, error) {
 	}}, nil
 }
 
-// Configure returns the types as a configuration wants them: with its mail server, its addresses and its secrets.
+// Configure returns the types with the mail server, allowed addresses and callback secrets of a configuration.
 func (Set) Configure(cfg *config.Config) (task.Set, error) {
 	secrets := make([]string, len(cfg.Callback.Secrets))
 	for i, secret := range cfg.Callback.Secrets {
@@ -61,7 +60,7 @@ func (Set) Configure(cfg *config.Config) (task.Set, error) {
 	return set, nil
 }
 
-// Handlers returns the types with what runs them.
+// Handlers returns the handlers of the types.
 func (s Set) Handlers() []*task.Handler {
 	handlers := make([]*task.Handler, len(builtin))
 	for i, handle := range builtin {
@@ -70,23 +69,23 @@ func (s Set) Handlers() []*task.Handler {
 	return handlers
 }
 
-// Options say what handlers may use.
+// Options are the options of New.
 type Options struct {
-	// AllowCIDRs are addresses that http.request and callbacks may call besides public ones.
+	// AllowCIDRs are the addresses that http.request and callbacks may connect to besides public ones. Default: none.
 	AllowCIDRs []netip.Prefix
-	// CallbackSecrets sign callbacks, each of them all: whsec_ and base64. Without any, no callback is sent.
+	// CallbackSecrets are whsec_ and base64. Each callback is signed with all of them. Default: none; no callback is sent.
 	CallbackSecrets []string
-	// SMTPURL is the mail server of email.send; without one such tasks fail.
+	// SMTPURL is the mail server of email.send. Default: none; email.send fails.
 	SMTPURL string
-	// SMTPFrom is the sender of mails that name none.
+	// SMTPFrom is the default sender of email.send. Default: none; the payload must have a sender.
 	SMTPFrom string
-	// MaxResultBytes bounds a result as JSON: http.request cuts the body of the answer. Default: nothing does.
+	// MaxResultBytes bounds a result as JSON, in bytes: http.request truncates the response body. Default: no limit.
 	MaxResultBytes int
-	// RootCAs are the authorities whose certificates servers may show. Default: the system's.
+	// RootCAs are the certificate authorities that servers' certificates are verified with. Default: the system's.
 	RootCAs *x509.CertPool
 }
 
-// deps is what handlers need.
+// deps are the dependencies of the handlers.
 type deps struct {
 	http      *http.Transport
 	mail      mailer
@@ -94,10 +93,10 @@ type deps struct {
 	maxResult int
 }
 
-// builtin is what the files of this package define.
+// builtin lists the handlers that the files of this package define.
 var builtin []func(*deps) *task.Handler
 
-// define adds a type to the set. The handler is a method of deps, named as a method expression.
+// define adds a type to the set. run is a method expression of deps.
 func define[In, Out any](
 	name string, run func(*deps, context.Context, In) (Out, error), opts ...task.Option,
 ) task.Definition[In, Out] {
