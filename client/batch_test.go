@@ -11,7 +11,7 @@ import (
 	"github.com/backbeat-go/backbeat/client"
 )
 
-func TestABatchOfAnySize(t *testing.T) {
+func TestBatchOfAnySize(t *testing.T) {
 	c, ctx := connect(t, server), within(t)
 	requests := make([]client.TaskRequest, 2500)
 	for i := range requests {
@@ -40,8 +40,8 @@ func TestABatchOfAnySize(t *testing.T) {
 	}
 }
 
-// TestABatchWhoseAnswersAreLost makes each task once all the same.
-func TestABatchWhoseAnswersAreLost(t *testing.T) {
+// Each task is enqueued once, even if answers are lost.
+func TestBatchWithLostAnswers(t *testing.T) {
 	ctx := within(t)
 	taken, err := connect(t, server).Enqueue(ctx, "debug.noop", nil, client.Delay(time.Hour), client.ID(unique("taken")))
 	if err != nil {
@@ -83,8 +83,8 @@ func TestABatchWhoseAnswersAreLost(t *testing.T) {
 	}
 }
 
-// TestABatchThatIsTooLarge goes in parts that are not.
-func TestABatchThatIsTooLarge(t *testing.T) {
+// A batch that is too large is split.
+func TestBatchThatIsTooLarge(t *testing.T) {
 	api := newFake(t)
 	sizes := []int{}
 	api.then(func(w http.ResponseWriter, _ *http.Request) {
@@ -115,7 +115,7 @@ func TestABatchThatIsTooLarge(t *testing.T) {
 	}
 }
 
-func TestATaskThatIsTooLarge(t *testing.T) {
+func TestTaskThatIsTooLarge(t *testing.T) {
 	api := newFake(t)
 	api.answer(413, "")
 	results, err := connect(t, api.URL).EnqueueBatch(within(t), make([]client.TaskRequest, 3))
@@ -129,8 +129,8 @@ func TestATaskThatIsTooLarge(t *testing.T) {
 	}
 }
 
-// TestABatchThatTheStoreLeftMidway sends only what is missing again.
-func TestABatchThatTheStoreLeftMidway(t *testing.T) {
+// If the store becomes unavailable during a batch, only the missing tasks are sent again.
+func TestBatchWithOutageOfTheStore(t *testing.T) {
 	api := newFake(t)
 	var sizes []int
 	api.then(func(w http.ResponseWriter, _ *http.Request) {
@@ -154,7 +154,7 @@ func TestABatchThatTheStoreLeftMidway(t *testing.T) {
 	}
 }
 
-func TestABatchWhoseStoreStaysAway(t *testing.T) {
+func TestBatchWithLastingOutageOfTheStore(t *testing.T) {
 	api := newFake(t)
 	api.answer(200, `{"results": [{"status": 202, "task": {"id": "a"}}, {"status": 503, "error": {"detail": "away"}}]}`)
 	api.answer(200, `{"results": [{"status": 503, "error": {"detail": "away"}}]}`)
@@ -176,7 +176,7 @@ func writeBatch(w http.ResponseWriter, tasks []client.TaskRequest, take func(cli
 	json.NewEncoder(w).Encode(map[string]any{"results": results})
 }
 
-func TestABatchThatIsRefusedAsAWhole(t *testing.T) {
+func TestBatchThatIsRefused(t *testing.T) {
 	api := newFake(t)
 	api.answer(403, "")
 	results, err := connect(t, api.URL).EnqueueBatch(within(t), make([]client.TaskRequest, 1500))

@@ -80,8 +80,8 @@ func TestEventsGoOnWhereTheyBroke(t *testing.T) {
 	}
 }
 
-// TestAStreamThatFallsSilent is taken up again, as after a network that was cut.
-func TestAStreamThatFallsSilent(t *testing.T) {
+// A stream without data is resumed on another connection.
+func TestSilentStreamIsResumed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api, c := inBubble(t)
 		api.stream(true, event("e1", "state", "pending"))
@@ -146,8 +146,8 @@ func TestEventsEndWithTheContext(t *testing.T) {
 	}
 }
 
-// TestWhoStopsFollowingHangsUp waits until the API sees that the client has gone.
-func TestWhoStopsFollowingHangsUp(t *testing.T) {
+// The end of the iteration closes the connection.
+func TestEndOfIterationClosesTheConnection(t *testing.T) {
 	api := newFake(t)
 	gone := make(chan struct{})
 	api.then(func(w http.ResponseWriter, r *http.Request) {
@@ -200,7 +200,7 @@ func TestEventsOfTheRealAPI(t *testing.T) {
 	}
 }
 
-func TestRunOfWhatIsNotKept(t *testing.T) {
+func TestRunWithoutRetention(t *testing.T) {
 	if _, err := client.Run(within(t), connect(t, server), tasks.DebugNoop, struct{}{}); err != nil {
 		t.Error(err)
 	}

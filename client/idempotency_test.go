@@ -8,8 +8,8 @@ import (
 	"github.com/backbeat-go/backbeat/client"
 )
 
-// TestATaskWhoseAnswersAreLost makes one task all the same.
-func TestATaskWhoseAnswersAreLost(t *testing.T) {
+// One task is enqueued, even if answers are lost.
+func TestTaskWithLostAnswers(t *testing.T) {
 	ctx := within(t)
 	got, err := connect(t, lossyProxy(t, 3).URL).Enqueue(ctx, "debug.echo", nil, client.Queue("low"), client.Delay(time.Hour))
 	if err != nil {
@@ -29,8 +29,8 @@ func TestATaskWhoseAnswersAreLost(t *testing.T) {
 	}
 }
 
-// A named task needs no key: after a lost answer it is known by its id and by what it is.
-func TestANamedTaskWhoseAnswersAreLost(t *testing.T) {
+// A task with an ID needs no key: after a lost answer it is recognized by its ID and its fields.
+func TestTaskWithIDAndLostAnswers(t *testing.T) {
 	ctx, c := within(t), connect(t, server)
 	id := unique("named")
 	payload := map[string]any{"b": 12345678901234567, "a": "<&>"}
@@ -72,7 +72,7 @@ func TestANamedTaskWhoseAnswersAreLost(t *testing.T) {
 	}
 }
 
-func TestANamedTaskHasNoKey(t *testing.T) {
+func TestTaskWithIDHasNoKey(t *testing.T) {
 	api := newFake(t)
 	api.lose()
 	api.answer(409, `{"detail": "taken"}`, "Content-Type: application/problem+json")

@@ -53,8 +53,8 @@ func TestEachEnqueueHasAKeyOfItsOwn(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotSafeIsNotRepeated lets an answer get lost, and a server not be sure.
-func TestWhatIsNotSafeIsNotRepeated(t *testing.T) {
+// Calls that are not safe are not repeated after a lost answer or a status that does not say whether they were executed.
+func TestUnsafeCallsAreNotRepeated(t *testing.T) {
 	ifMatch := client.IfMatch(`"r1"`)
 	calls := map[string]func(context.Context, *client.Client) error{
 		"Cancel":  func(ctx context.Context, c *client.Client) error { _, err := c.Cancel(ctx, "x"); return err },
@@ -106,7 +106,7 @@ func TestWhatIsNotSafeIsNotRepeated(t *testing.T) {
 	}
 }
 
-func TestWhatIsSafeIsRepeated(t *testing.T) {
+func TestSafeCallsAreRepeated(t *testing.T) {
 	for name, call := range map[string]func(context.Context, *client.Client) error{
 		"Task":  func(ctx context.Context, c *client.Client) error { _, err := c.Task(ctx, "x"); return err },
 		"Pause": func(ctx context.Context, c *client.Client) error { _, err := c.PauseSchedule(ctx, "x"); return err },
@@ -150,8 +150,8 @@ func TestADeleteWhoseAnswerWasLost(t *testing.T) {
 	}
 }
 
-// TestAnAPIThatStartsLater is also for what is not safe: what was not sent was not done.
-func TestAnAPIThatStartsLater(t *testing.T) {
+// Calls that are not safe are repeated too if there was no connection: they were not sent.
+func TestAPIThatStartsLater(t *testing.T) {
 	api := newFake(t)
 	api.answer(200, aTask)
 	transport := &http.Transport{}
@@ -172,15 +172,15 @@ func TestAnAPIThatStartsLater(t *testing.T) {
 	}
 }
 
-func TestAnAPIThatDoesNotStart(t *testing.T) {
+func TestAPIThatDoesNotStart(t *testing.T) {
 	_, err := connect(t, "http://127.0.0.1:1").Queues(within(t))
 	if op, ok := errors.AsType[*net.OpError](err); !ok || op.Op != "dial" {
 		t.Errorf("error %v", err)
 	}
 }
 
-// TestAnAPIThatStops takes a connection and says nothing, as a process does that was stopped.
-func TestAnAPIThatStops(t *testing.T) {
+// A suspended process accepts connections and does not respond.
+func TestSuspendedAPI(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api, c := inBubble(t)
 		api.then(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
@@ -204,7 +204,7 @@ func TestRetryAfterIsHeeded(t *testing.T) {
 	})
 }
 
-// TestRetryAfterTheDeadline tells at once what is wrong, and not later that the time is over.
+// If the deadline would pass before the next attempt, the call returns the last error at once.
 func TestRetryAfterTheDeadline(t *testing.T) {
 	api := newFake(t)
 	api.answer(503, "", "Retry-After: 3600")

@@ -15,8 +15,8 @@ func wallOf(year int, m time.Month, day int) wall {
 // time gives the reading as a time in UTC, for its calendar.
 func (w wall) time() time.Time { return time.Unix(int64(w), 0).UTC() }
 
-// firstMatch returns the first reading from from to until that the expression matches. It knows nothing of
-// zones: each day has its 24 hours.
+// firstMatch returns the first reading between from and until, inclusive, that the expression matches. It ignores time
+// zones: each day has 24 hours.
 func (e *Expression) firstMatch(from, until wall) (wall, bool) {
 	if from > until {
 		return 0, false
@@ -43,7 +43,7 @@ func (e *Expression) firstMatch(from, until wall) (wall, bool) {
 	return w, w <= until
 }
 
-// daysOf gives the days of the month that the expression matches.
+// daysOf returns the days of the month that the expression matches.
 func (e *Expression) daysOf(year int, m time.Month) set {
 	if !e.months.has(int(m)) {
 		return 0
@@ -63,7 +63,7 @@ func (e *Expression) daysOf(year int, m time.Month) set {
 	}
 }
 
-// monthAfter gives the next month that the expression names.
+// monthAfter returns the next month that the expression matches.
 func (e *Expression) monthAfter(year int, m time.Month) (int, time.Month) {
 	if next, ok := e.months.from(int(m) + 1); ok {
 		return year, time.Month(next)

@@ -12,7 +12,7 @@ import (
 // lastDay is the L of day-of-month.
 const lastDay = "l"
 
-// month is what the day rules need to know of a month.
+// month has the properties of a month that the day rules need.
 type month struct {
 	length int
 	first  int // weekday of the 1st
@@ -28,13 +28,13 @@ func monthOf(year int, m time.Month) month {
 // days is the set of all days of the month.
 func (m month) days() set { return upTo(m.length) }
 
-// weekday gives the days of the month that fall on one of the weekdays.
+// weekday returns the days of the month that fall on one of the weekdays.
 func (m month) weekday(weekdays set) set {
 	week := (weekdays>>m.first | weekdays<<(7-m.first)) & 0x7f // bit 0 is the weekday of the 1st
 	return (week | week<<7 | week<<14 | week<<21 | week<<28) << 1 & m.days()
 }
 
-// nearest gives the day from Monday to Friday that is nearest to day without leaving the month.
+// nearest returns the day from Monday to Friday of the same month that is nearest to day.
 func (m month) nearest(day int) int {
 	switch time.Weekday((m.first + day - 1) % 7) {
 	case time.Saturday:
@@ -67,7 +67,7 @@ func parseMonthDays(text string) (monthDays, error) {
 	return d, err
 }
 
-// special reads the items that only this field has.
+// special parses the items that only this field has.
 func (d *monthDays) special(item string) (bool, error) {
 	switch {
 	case item == lastDay:
@@ -101,7 +101,7 @@ func (d *monthDays) addBeforeLast(item string) error {
 	return nil
 }
 
-// addToLast reads a range to the last day. It is one to the 31st: a month has no days past its last.
+// addToLast parses a range to the last day. It is the same as a range to the 31st.
 func (d *monthDays) addToLast(item string) error {
 	values, err := dayField().item(strings.Replace(item, "-"+lastDay, "-31", 1))
 	if err != nil {
@@ -111,7 +111,7 @@ func (d *monthDays) addToLast(item string) error {
 	return nil
 }
 
-// in gives the days of the month that the field matches.
+// in returns the days of the month that the field matches.
 func (d *monthDays) in(m month) set {
 	days := d.days
 	for rest := d.beforeLast; rest != 0; rest &= rest - 1 {
@@ -142,7 +142,7 @@ func parseWeekDays(text string) (weekDays, error) {
 	return d, err
 }
 
-// special reads the items that only this field has.
+// special parses the items that only this field has.
 func (d *weekDays) special(item string) (bool, error) {
 	if weekday, nth, ok := strings.Cut(item, "#"); ok {
 		return true, d.addNth(weekday, nth)
@@ -179,7 +179,7 @@ func (d *weekDays) addNth(weekday, nth string) error {
 	return nil
 }
 
-// in gives the days of the month that the field matches.
+// in returns the days of the month that the field matches.
 func (d *weekDays) in(m month) set {
 	days := m.weekday(d.days)
 	for i, weekdays := range d.nth {

@@ -1,5 +1,5 @@
-// Package cron reads cron expressions and tells the instants at which they fire. It is pure: it knows
-// neither what time it is nor what is fired.
+// Package cron parses cron expressions and computes the times at which they fire. It is pure: it does not read a clock and
+// does not run anything.
 //
 // # Fields
 //
@@ -12,11 +12,11 @@
 //	month         1-12   jan-dec
 //	day of week   0-7    sun-sat  5L  friL  5#3  fri#3     0 and 7 are Sunday
 //
-// Letters may be of either case, and names may be written in full. A seventh field of only * or ?, the year of Quartz, is
-// passed over if weekdays are named. @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually stand for
-// an expression. Rule by rule:
+// Case is ignored, and names may be written in full. A seventh field that is * or ?, the year of Quartz, is ignored if
+// weekdays are given by name. The macros are @hourly, @daily, @midnight, @weekly, @monthly, @yearly and @annually. The
+// rules:
 //
-//   - A field is a list of items with commas between them. It matches what any of them matches.
+//   - A field is a comma-separated list of items. It matches if any item does.
 //   - * is all values. In the two day fields, ? is the same.
 //   - a-b is a range with both ends. Where b is less than a it wraps: 22-2 is 22, 23, 0, 1, 2, and fri-mon is
 //     Friday to Monday. Days of the month wrap after 31, whatever the month.
@@ -32,8 +32,8 @@
 //   - Where both day fields are restricted, either is enough (EitherDay), or both must match (BothDays). A field is
 //     unrestricted when it is exactly * or ?, so that */2 restricts.
 //
-// What other programs read and this one does not, such as expressions of AWS EventBridge, CRON_TZ, @every, H or a line of a
-// crontab, is refused with what to write here.
+// For the syntax of other programs, such as AWS EventBridge, CRON_TZ, @every, H or a line of a crontab, the error says what
+// to write instead.
 //
 // # When clocks change
 //

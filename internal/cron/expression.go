@@ -9,10 +9,10 @@ import (
 // MaxLength is the length of the longest expression that Parse reads, in bytes.
 const MaxLength = 1024
 
-// DayMatch says how day-of-month and day-of-week go together when both are restricted.
+// DayMatch says how day-of-month and day-of-week are combined if both are restricted.
 type DayMatch string
 
-// The ways.
+// The values of DayMatch.
 const (
 	EitherDay DayMatch = "or"  // a day that one of the two matches
 	BothDays  DayMatch = "and" // a day that both match
@@ -25,7 +25,7 @@ type Expression struct {
 	monthDays               monthDays
 	weekDays                weekDays
 
-	// A field of only * or ? says nothing about the day, and leaves it to the other one.
+	// A field that is * or ? does not restrict the day; only the other field does.
 	anyMonthDay, anyWeekDay bool
 	match                   DayMatch
 	// everyHour is true of an hour field with a *: such an expression means a rhythm in real time and
@@ -60,7 +60,7 @@ func Parse(expr string, match DayMatch) (*Expression, error) {
 	return parsed, err
 }
 
-// split gives the six fields, those of a macro's meaning too.
+// split returns the six fields of an expression or a macro.
 func split(expr string) ([]string, error) {
 	fields := strings.Fields(expr)
 	if len(fields) == 1 && strings.HasPrefix(fields[0], "@") {
@@ -110,7 +110,7 @@ func parseFields(text [6]string, match DayMatch) (*Expression, error) {
 		match:       match,
 		everyHour:   strings.Contains(text[2], "*"),
 	}
-	var errs faults
+	var errs fieldErrors
 	e.seconds, errs[0] = secondField().list(text[0], nil)
 	e.minutes, errs[1] = minuteField().list(text[1], nil)
 	e.hours, errs[2] = hourField().list(text[2], nil)
@@ -123,13 +123,13 @@ func parseFields(text [6]string, match DayMatch) (*Expression, error) {
 	return e, nil
 }
 
-// faults holds what is wrong with each of the six fields.
-type faults [6]error
+// fieldErrors holds the errors of the six fields.
+type fieldErrors [6]error
 
-// join tells all faults in one line.
-func (f faults) join() error {
+// join returns all errors in one line.
+func (errs fieldErrors) join() error {
 	var messages []string
-	for _, err := range f {
+	for _, err := range errs {
 		if err != nil {
 			messages = append(messages, err.Error())
 		}

@@ -43,11 +43,10 @@ func weekdayField() field {
 	}}
 }
 
-// size is how many values the field has.
+// size returns the number of values of the field.
 func (f field) size() int { return f.max - f.min + 1 }
 
-// list reads a list of items. Special, where it is not nil, is offered each item first, and says whether
-// the item was its.
+// list parses a list of items. If special is not nil, it gets each item first, and reports whether it has parsed the item.
 func (f field) list(text string, special func(item string) (bool, error)) (set, error) {
 	var values set
 	for item := range strings.SplitSeq(text, ",") {
@@ -71,7 +70,7 @@ func (f field) list(text string, special func(item string) (bool, error)) (set, 
 
 // item reads *, a value or a range, each with or without a step, and ? as * where it is allowed.
 func (f field) item(item string) (set, error) {
-	if err := f.slip(item); err != nil {
+	if err := f.mistake(item); err != nil {
 		return 0, err
 	}
 	base, stepText, stepped := strings.Cut(item, "/")
@@ -100,8 +99,8 @@ func (f field) item(item string) (set, error) {
 	}
 }
 
-// slip tells of what is often written and not an item.
-func (f field) slip(item string) error {
+// mistake returns an error with advice for a common mistake, or nil.
+func (f field) mistake(item string) error {
 	switch {
 	case item == "":
 		return errEmpty
@@ -121,7 +120,7 @@ func (f field) slip(item string) error {
 	return nil
 }
 
-// ranged gives the values from first to the one that is written, every step-th of them.
+// ranged returns every step-th value from first to the value of lastText.
 func (f field) ranged(first int, lastText string, step int) (set, error) {
 	last, err := f.value(lastText)
 	if err != nil {
@@ -133,7 +132,7 @@ func (f field) ranged(first int, lastText string, step int) (set, error) {
 	return f.span(first, last, step), nil
 }
 
-// span gives first, first+step, … as far as last. It goes on at the minimum where it runs past the maximum.
+// span returns first, first+step, … up to last. It continues at the minimum after the maximum.
 func (f field) span(first, last, step int) set {
 	if last < first {
 		last += f.size()
@@ -185,8 +184,8 @@ func (f field) allowed() string {
 	return fmt.Sprintf("a number %d-%d or a name %s-%s", f.min, f.top, f.names[0], f.names[len(f.names)-1])
 }
 
-// step reads what stands after the slash. More steps than the field has values are refused rather than read
-// as "once", because */90 minutes is meant to be every 90 minutes, which cron cannot say.
+// step parses the number after the slash. It refuses steps larger than the number of values of the field: */90 minutes is
+// meant as every 90 minutes, which cron cannot express.
 func (f field) step(text string) (int, error) {
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {

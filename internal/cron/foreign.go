@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// foreign refuses what other programs take for an expression and this one does not, and tells what to write here.
+// foreign returns an error with advice for the syntax of other programs, or nil.
 func foreign(expr string) error {
 	fields := strings.Fields(expr)
 	if len(fields) == 0 {
@@ -32,7 +32,7 @@ func foreign(expr string) error {
 	return nil
 }
 
-// eventBridge tells how to write an expression of AWS EventBridge: minute, hour, day of month, month, day of week from 1
+// eventBridge returns the error for an expression of AWS EventBridge: minute, hour, day of month, month, day of week from 1
 // for Sunday, year.
 func eventBridge(fields []string) error {
 	const is = "this is of AWS EventBridge, which begins with minutes and ends with a year"
@@ -85,7 +85,7 @@ func isYear(text string) bool { return yearPattern.MatchString(text) }
 // wordPattern finds what may be a command, or the user that runs it.
 var wordPattern = regexp.MustCompile(`[a-z]{2}|[/.]`)
 
-// commandPattern finds what no field has and most commands do.
+// commandPattern matches text that occurs in most commands and in no field.
 var commandPattern = regexp.MustCompile(`/[a-z.]|[.$~_=;&|>"']`)
 
 // isCrontab reports whether the first five fields are an expression, and words follow.
@@ -101,7 +101,7 @@ func crontabLine(fields []string) error {
 	return fmt.Errorf("this is a line of a crontab: write %q alone; what runs is the task", strings.Join(fields[:5], " "))
 }
 
-// meant adds to what is wrong with six fields what they are likely to be.
+// meant returns a better error for six fields if they look like the syntax of another program, and err otherwise.
 func meant(fields []string, err error) error {
 	last := fields[5]
 	switch {

@@ -1,16 +1,15 @@
-// Package schedule decides when tasks repeat, and what becomes of a time that could not be kept.
+// Package schedule decides when tasks repeat, and what happens to ticks that were missed.
 //
-// A Schedule is what somebody asked for, its Spec, and how far it has come, its State. The trigger of the Spec names
-// instants, its ticks. Plan looks at a schedule and the time and decides each tick that is owed, once and for good;
-// each decision is a Run:
+// A Schedule is a Spec, which a user defines, and a State. The trigger of the Spec defines times, its ticks. Plan decides
+// each tick that is due, exactly once; each decision is a Run:
 //
 //	Spec ──Put──▶ Schedule ──Plan(now)──▶ Runs ─┬─ fired   ──Schedule.Task──▶ task.Task {schedule}@{tick}
 //	                 ▲  State.Next moves on     ├─ missed
 //	                 └───────────────────────── └─ skipped
 //
-// All here is pure but for Store and Journal, which others implement: no function reads a clock to decide about a tick,
-// and the same schedule at the same time gives the same plan. So a leader that dies between planning and committing does
-// no harm: the next one plans the same, and a task that was made already has the id that it would have again.
+// The package is pure except for Store and Journal, which other packages implement: no function reads a clock to decide
+// about a tick, and the same schedule at the same time results in the same plan. So a leader that dies between planning and
+// committing does no harm: the next leader makes the same plan, and a task that was already enqueued has the same ID.
 //
 // # Ticks
 //
@@ -30,11 +29,11 @@
 //  3. MaxRuns: when it is reached the schedule is complete. What is left of its ticks is nobody's.
 //  4. MaxInstances: with so many tasks unfinished the tick is skipped. Otherwise it fires.
 //
-// A tick that fires counts as a run and as an unfinished task, until Ended tells how it went. One that is missed or
-// skipped only counts as that. Trigger makes a task beside the ticks: it counts as unfinished and not as a run.
+// A tick that fires counts as a run and as an unfinished task, until Ended records its end. A missed or skipped tick counts
+// only as missed or skipped. Trigger makes a task without a tick: it counts as unfinished but not as a run.
 //
-// After a long downtime the first 100,000 owed ticks are counted one by one, and then those that jitter and grace time
-// may still let run. Those in between are missed without being counted.
+// After a long downtime the first 100,000 due ticks are counted one by one, and then those that may still run because of
+// jitter and grace time. The ticks in between are missed without being counted.
 //
 // # Changes
 //
@@ -52,11 +51,10 @@
 // Every counts from where it did, unless Every or StartAt changes. The counters outlast all changes. A streak of failures
 // ends with a success and with a resumption; canceled and expired tasks neither lengthen nor end it.
 //
-// # What the stores promise
+// # Guarantees of the stores
 //
-// Store.Update and Journal.Commit both write a schedule only over the version that the change was made from. An editor and
-// the leader who meet at the same tick never both win: either the tick is decided, and the editor's change is made
-// again from what has become of it, or it is not, and the leader plans the edited schedule. Journal.Commit writes the new
-// State and the tasks that it owes in one step, so no tick is decided without its task being certain; it refuses a leader
-// who has been deposed.
+// Store.Update and Journal.Commit write a schedule only if its version is the one that the change was made from. So an edit
+// and a decision about the same tick never both succeed: either the tick is decided, and the edit is repeated on the new
+// version, or it is not, and the leader plans the edited schedule. Journal.Commit writes the new State and the outbox
+// entries of the tasks in one step, so that every decided tick gets its task. It refuses a leader whose term is over.
 package schedule

@@ -6,11 +6,11 @@ import (
 	"github.com/backbeat-go/backbeat/internal/cron"
 )
 
-// maxExpressions bounds what parsedExpressions holds to some 10 MB. There are fewer minutes in a week.
+// maxExpressions bounds parsedExpressions to about 10 MB. It is more than the number of minutes in a week.
 const maxExpressions = 20_000
 
-// parsedExpressions holds cron expressions that schedules have. Many schedules share few expressions, and to parse one
-// takes longer than all the rest of a Plan.
+// parsedExpressions caches the cron expressions of schedules. Many schedules share few expressions, and parsing one takes
+// longer than the rest of Plan.
 var parsedExpressions = expressions{parsed: make(map[expressionKey]*cron.Expression)}
 
 type expressions struct {
@@ -23,7 +23,7 @@ type expressionKey struct {
 	match cron.DayMatch
 }
 
-// parse is cron.Parse. It keeps no errors: a schedule has an expression that can be parsed.
+// parse is cron.Parse with the cache. It does not cache errors: the expressions of schedules are valid.
 func (e *expressions) parse(text string, match cron.DayMatch) (*cron.Expression, error) {
 	key := expressionKey{text, match}
 	e.mu.RLock()
@@ -39,7 +39,7 @@ func (e *expressions) parse(text string, match cron.DayMatch) (*cron.Expression,
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.parsed) >= maxExpressions {
-		clear(e.parsed) // those in use come back; finding out which are would cost each Plan more
+		clear(e.parsed) // expressions in use are parsed again; tracking their use would cost more
 	}
 	e.parsed[key] = expr
 	return expr, nil
