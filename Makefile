@@ -1,4 +1,4 @@
-# `make` lists what can be made.
+# `make` lists the targets.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -6,7 +6,7 @@ GOFMT    := $(shell go env GOROOT)/bin/gofmt
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 FUZZTIME ?= 1m
 
-# Tests of the broker that take long and would tell nothing new on a cluster.
+# Slow broker tests whose subject does not depend on a cluster.
 CLUSTER_SKIP := MixedFleet|SlowClock|Crash|WaitMissesNoEnd|RecoveryIsAnnounced|NobodyAnnounces|Retention|ManyWorkers|ThatForgets|ForeignTasks|AreListed
 
 .PHONY: help test tools vet format-check lint race build run fmt fuzz bench cover docker clean
@@ -25,14 +25,14 @@ vet: ## Run go vet
 	go vet -C test/outside ./...
 
 format-check: ## Check that gofmt has nothing to change
-	@files=$$($(GOFMT) -l .); test -z "$$files" || { echo "run make fmt, for these are not formatted:" $$files; exit 1; }
+	@files=$$($(GOFMT) -l .); test -z "$$files" || { echo "not formatted, run make fmt:" $$files; exit 1; }
 
 lint: ## Run golangci-lint in the version that tools/go.mod pins, and compare the public packages with the last tag
 	go tool -modfile=tools/go.mod golangci-lint run
 	go tool -C test -modfile=../tools/go.mod golangci-lint run
 	scripts/apidiff
 
-race: ## Run the tests with the race detector, those of the broker on a cluster too
+race: ## Run the tests with the race detector, and the broker's also on a cluster
 	go test -race -timeout 30m ./...
 	go test -C test -race -timeout 30m ./...
 	go test -C test/outside -race ./...
@@ -51,10 +51,10 @@ fmt: ## Format the code and its imports
 fuzz: ## Run each fuzz target for FUZZTIME (1m)
 	scripts/fuzz $(FUZZTIME)
 
-bench: ## Measure Backbeat beside stock asynq, in about ten minutes; on a machine that does nothing else
+bench: ## Compare Backbeat with stock asynq, on an otherwise idle machine; takes about ten minutes
 	@go run ./bench $(BENCHFLAGS)
 
-cover: ## Measure what the tests cover, into bin/cover.html
+cover: ## Measure the test coverage, into bin/cover.html
 	@mkdir -p bin
 	go test -coverpkg ./... -coverprofile bin/cover.out ./...
 	go tool cover -html bin/cover.out -o bin/cover.html
@@ -63,5 +63,5 @@ cover: ## Measure what the tests cover, into bin/cover.html
 docker: ## Build the image backbeat
 	docker build --build-arg VERSION="$(VERSION)" --tag backbeat .
 
-clean: ## Remove what was built
+clean: ## Remove the build output
 	rm -rf bin

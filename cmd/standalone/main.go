@@ -1,4 +1,4 @@
-// Command standalone is the API, a worker and beat in one process, with nothing to install. See --help.
+// Command standalone runs the API, a worker and beat in one process, with nothing to install. See --help.
 package main
 
 import (
