@@ -79,7 +79,7 @@ func (s *Schedule) pause(reason PausedReason) {
 	s.setNext(time.Time{})
 }
 
-// Pause returns the schedule without a next tick, until it is resumed.
+// Pause returns the paused schedule, which has no next tick until it is resumed.
 func Pause(old *Schedule, reason PausedReason, now time.Time) *Schedule {
 	s := *old
 	s.UpdatedAt = now
@@ -143,11 +143,11 @@ func Replan(old *Schedule, now time.Time) (*Schedule, error) {
 	return &s, nil
 }
 
-// passedKept is how many ticks of a pause are told.
+// passedKept is the most ticks of a pause that PassedOver returns.
 const passedKept = 20
 
-// PassedOver returns runs that tell of the newest ticks that did not run because the schedule was paused, oldest first: of
-// those since it was last changed. They count nowhere.
+// PassedOver returns runs for the newest ticks since the last change that did not run because the schedule was paused, oldest
+// first. They do not change any counter.
 func PassedOver(s *Schedule, now time.Time) (runs []Run) {
 	t, err := s.ticks(s.Anchor)
 	if err != nil || !s.Paused {
@@ -165,16 +165,16 @@ func PassedOver(s *Schedule, now time.Time) (runs []Run) {
 	return runs
 }
 
-// Trigger returns the schedule with one more run, beside its ticks, and the run. Its task is Schedule.Task of it, and is
-// the caller's to enqueue.
+// Trigger returns the schedule with an additional run without a tick, and the run. The caller must enqueue its task, which
+// Schedule.Task returns.
 func Trigger(old *Schedule, taskID string, now time.Time) (*Schedule, Run) {
 	s := *old
 	s.started(taskID, now)
 	return &s, Run{Tick: now, FiredAt: now, TaskID: taskID, Outcome: Triggered}
 }
 
-// Ended notes that a task of the schedule has ended, and pauses the schedule after too many failures. Whoever tells of
-// the same end twice tells nothing new. It reports whether it changed anything.
+// Ended records the end of a task of the schedule, and pauses the schedule after too many failures. A repeated call for the
+// same task has no effect. It reports whether it changed anything.
 func (s *Schedule) Ended(taskID string, state task.State, now time.Time) bool {
 	i := slices.Index(s.Unfinished, taskID)
 	if i < 0 {
@@ -196,8 +196,8 @@ func (s *Schedule) Ended(taskID string, state task.State, now time.Time) bool {
 	return true
 }
 
-// Reread returns a spec that somebody has made of what is shown of the schedule without what showing it has filled in:
-// where the spec says what the schedule comes to already, it says what the schedule says.
+// Reread removes from spec, an edited copy of the schedule as the API shows it, the defaults that the API has filled in: where
+// a field has the effective value that it already had, Reread restores the stored value.
 func (s *Schedule) Reread(spec Spec, types *catalog.Catalog) Spec {
 	if spec.dayMatch() == s.dayMatch() {
 		spec.DayMatch = s.DayMatch

@@ -23,8 +23,8 @@ const (
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,100}$`)
 
-// CheckID returns an error with CodeInvalid for an id that no schedule can have. One of only dots would be taken for a
-// relative path in a URL.
+// CheckID returns an error with CodeInvalid for an invalid ID. An ID that consists of dots would be a relative path in a
+// URL.
 func CheckID(id string) error {
 	if !idPattern.MatchString(id) || strings.Trim(id, ".") == "" {
 		return task.Invalid(task.ValidationError{Location: "id", Message: "must be 1 to 100 letters, digits, and . _ -, and more than dots"})
@@ -32,7 +32,7 @@ func CheckID(id string) error {
 	return nil
 }
 
-// Check returns an error with CodeInvalid that names each fault of the spec, or nil.
+// Check returns an error with CodeInvalid that lists all invalid fields of the spec, or nil.
 func (s *Spec) Check(types *catalog.Catalog, now time.Time) error {
 	faults := append(s.checkTrigger(), s.checkRules()...)
 	faults = append(faults, s.CheckTask(types, now)...)
@@ -121,8 +121,8 @@ func (s *Spec) checkRules() (faults []task.ValidationError) {
 	return faults
 }
 
-// CheckPast returns an error with CodeInvalid for an At that has passed by more than the grace time, and that old, nil for
-// none, does not have already: it would never run.
+// CheckPast returns an error with CodeInvalid for an At that has passed by more than the grace time, because it would never
+// run. An At that old already has is valid; old may be nil.
 func (s *Spec) CheckPast(old *Schedule, now time.Time) error {
 	if s.At.IsZero() || old != nil && old.At.Equal(s.At) || now.Sub(s.At) <= time.Duration(s.MisfireGraceTime) {
 		return nil
@@ -130,7 +130,7 @@ func (s *Spec) CheckPast(old *Schedule, now time.Time) error {
 	return invalid([]task.ValidationError{{Location: "at", Message: "has passed by more than misfire_grace_time, so that it would never run"}})
 }
 
-// CheckTask returns the faults of the task, which it checks as if it were to run now.
+// CheckTask returns the invalid fields of the task, as if it were to run now.
 func (s *Spec) CheckTask(types *catalog.Catalog, now time.Time) (faults []task.ValidationError) {
 	_, err := types.Prepare(s.Task.request("", nil), now)
 	if e, ok := errors.AsType[*task.Error](err); ok {

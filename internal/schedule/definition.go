@@ -9,41 +9,41 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// Definition is the JSON in which somebody writes a schedule down, for the API as in the configuration file. Whatever is
-// absent or null has its default.
+// Definition is the JSON document of a schedule, in the API and in the configuration file. A field that is absent or null
+// has its default.
 type Definition struct {
 	TriggerDefinition
-	Task               TaskTemplate   `json:"task" doc:"The task that each tick makes."`
-	MisfireGraceTime   *task.Duration `json:"misfire_grace_time,omitempty" doc:"How late a tick may run: one that is found later is not run, and counts as missed. 1s to 168h; default: 60s."`
-	Coalesce           *bool          `json:"coalesce,omitempty" doc:"Of several ticks owed within the grace time run only the newest; the others count as missed. false: each runs, oldest first. Default: true."`
-	MaxInstances       *int           `json:"max_instances,omitempty" minimum:"0" maximum:"1000" doc:"With so many of its tasks unfinished a tick is skipped; 0 = no limit. Default: 1."`
-	Jitter             *task.Duration `json:"jitter,omitempty" doc:"Put each tick off by up to so much, always the same for a tick. At most 24h; default: 0s."`
-	MaxRuns            *int64         `json:"max_runs,omitempty" minimum:"1" doc:"End after so many tasks. Default: never."`
-	PauseAfterFailures *int           `json:"pause_after_failures,omitempty" minimum:"1" doc:"Pause after so many failed tasks in a row. Default: never."`
-	Paused             *bool          `json:"paused,omitempty" doc:"Do not run until somebody resumes it. Default: false."`
+	Task               TaskTemplate   `json:"task" doc:"The task that each tick enqueues."`
+	MisfireGraceTime   *task.Duration `json:"misfire_grace_time,omitempty" doc:"How late a tick may run. A later tick does not run and counts as missed. 1s to 168h; default: 60s."`
+	Coalesce           *bool          `json:"coalesce,omitempty" doc:"Run only the newest of several ticks that are due within the grace time; the others count as missed. false: each runs, oldest first. Default: true."`
+	MaxInstances       *int           `json:"max_instances,omitempty" minimum:"0" maximum:"1000" doc:"Skip a tick while this many tasks of the schedule are unfinished; 0 = no limit. Default: 1."`
+	Jitter             *task.Duration `json:"jitter,omitempty" doc:"Delay each tick by a random time up to this, which is always the same for a tick. At most 24h; default: 0s."`
+	MaxRuns            *int64         `json:"max_runs,omitempty" minimum:"1" doc:"End the schedule after this many tasks. Default: no limit."`
+	PauseAfterFailures *int           `json:"pause_after_failures,omitempty" minimum:"1" doc:"Pause the schedule after this many failed tasks in a row. Default: never."`
+	Paused             *bool          `json:"paused,omitempty" doc:"Do not run until the schedule is resumed. Default: false."`
 }
 
-// TriggerDefinition is the part of a Definition that says when.
+// TriggerDefinition is the trigger of a Definition.
 type TriggerDefinition struct {
 	Cron     *string        `json:"cron,omitempty" minLength:"1" doc:"A trigger: a cron expression of five fields, or six with seconds first, or @hourly and the like." example:"*/5 9-17 * * mon-fri"`
-	Every    *task.Duration `json:"every,omitempty" doc:"A trigger: an interval of 1s at least, counted from start_at, or else from one interval after the creation."`
+	Every    *task.Duration `json:"every,omitempty" doc:"A trigger: an interval of at least 1s, counted from start_at or, without it, from one interval after the creation."`
 	At       *string        `json:"at,omitempty" format:"date-time" doc:"A trigger: once, at this time." example:"2026-12-01T09:00:00+08:00"`
 	Timezone *string        `json:"timezone,omitempty" doc:"The time zone of cron, an IANA name. Default: UTC." example:"Asia/Shanghai"`
-	DayMatch *cron.DayMatch `json:"day_match,omitempty" enum:"or,and" doc:"How the day-of-month and day-of-week of cron go together where both are restricted. Default: or."`
-	StartAt  *string        `json:"start_at,omitempty" format:"date-time" doc:"The first instant that may be a tick. Default: no bound."`
-	EndAt    *string        `json:"end_at,omitempty" format:"date-time" doc:"The last instant that may be a tick. Default: no bound."`
+	DayMatch *cron.DayMatch `json:"day_match,omitempty" enum:"or,and" doc:"How the day-of-month and day-of-week of cron are combined if both are restricted. Default: or."`
+	StartAt  *string        `json:"start_at,omitempty" format:"date-time" doc:"The earliest time of a tick. Default: no bound."`
+	EndAt    *string        `json:"end_at,omitempty" format:"date-time" doc:"The latest time of a tick. Default: no bound."`
 }
 
 // TaskTemplate is the task of a Definition.
 type TaskTemplate struct {
 	Type       string            `json:"type" doc:"The task type; GET /v1/task-types lists them." example:"http.request"`
-	Payload    json.RawMessage   `json:"payload,omitempty" doc:"What the task is given. It must satisfy the payload_schema of the type."`
+	Payload    json.RawMessage   `json:"payload,omitempty" doc:"The payload. It must be valid by the payload_schema of the type."`
 	Queue      *string           `json:"queue,omitempty" doc:"Default: that of the type." example:"default"`
 	MaxRetries *int              `json:"max_retries,omitempty" minimum:"0" maximum:"1000" doc:"Default: that of the type."`
 	Timeout    *task.Duration    `json:"timeout,omitempty" doc:"Bounds each attempt. Default: that of the type."`
-	Retention  *task.Duration    `json:"retention,omitempty" doc:"How long a finished task stays; misfire_grace_time at least. Default: that of the type, or of the program."`
-	Metadata   map[string]string `json:"metadata,omitempty" doc:"Notes of yours, which come with each task."`
-	Callback   *task.Callback    `json:"callback,omitempty" doc:"Whom to tell how each task ends. Default: nobody."`
+	Retention  *task.Duration    `json:"retention,omitempty" doc:"How long a finished task is kept; at least misfire_grace_time. Default: that of the type, or of the program."`
+	Metadata   map[string]string `json:"metadata,omitempty" doc:"Key-value pairs that are stored with each task."`
+	Callback   *task.Callback    `json:"callback,omitempty" doc:"The webhook that is notified when a task has finished. Default: none."`
 }
 
 var definitions = newForm[Definition]()
@@ -78,8 +78,8 @@ func (d *Definition) spec() (s Spec, faults []task.ValidationError) {
 	return s, faults
 }
 
-// Years in which times may lie. A cron expression can put its first tick 40 years after start_at, and jitter a day more;
-// RFC 3339 and JSON end with the year 9999.
+// Bounds of the years of times. The first tick of a cron expression can be 40 years after start_at, plus a day of jitter, and
+// RFC 3339 ends with the year 9999.
 const (
 	firstYear     = 1970
 	lastStartYear = 9900
@@ -93,7 +93,7 @@ func (d *TriggerDefinition) set(s *Spec) (faults []task.ValidationError) {
 		s.Timezone = *d.Timezone
 	}
 	if d.Every != nil && *d.Every == 0 {
-		faults = append(faults, task.ValidationError{Location: "every", Message: "must be 1s at least"})
+		faults = append(faults, task.ValidationError{Location: "every", Message: "must be at least 1s"})
 	}
 	setIf(&s.Every, d.Every)
 	faults = append(faults, setTime(&s.At, d.At, "at", lastStartYear)...)
