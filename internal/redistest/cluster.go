@@ -17,22 +17,22 @@ const (
 	masters = 3
 	slots   = 16384
 
-	// nodeTimeout is how long a node may be silent before it counts as failed. An election takes up to a second more.
+	// nodeTimeout is how long a node may be unreachable before it counts as failed. The election takes up to another second.
 	nodeTimeout = time.Second
 
-	// patience bounds every wait for the cluster. It is no measure of speed.
+	// patience bounds every wait for the cluster. It is far longer than any wait should take.
 	patience = 60 * time.Second
 )
 
-// Cluster is a Redis Cluster of three masters on loopback ports. It ends with the test. Its masters serve their own slots
-// also while others are away (cluster-require-full-coverage is off).
+// Cluster is a Redis Cluster of three masters on loopback ports. It is stopped when the test ends. Its masters serve their
+// slots even while other masters are down (cluster-require-full-coverage is off).
 type Cluster struct {
 	t        testing.TB
 	masters  []*Server
 	replicas []*Server
 }
 
-// ClusterOption changes how a cluster is started.
+// ClusterOption is an option of StartCluster.
 type ClusterOption func(*clusterOptions)
 
 type clusterOptions struct {
@@ -40,10 +40,10 @@ type clusterOptions struct {
 	nodes    []Option
 }
 
-// WithReplicas gives each master a replica, which takes its place when it fails.
+// WithReplicas gives each master a replica, which replaces it when it fails.
 func WithReplicas() ClusterOption { return func(o *clusterOptions) { o.replicas = true } }
 
-// StartCluster starts a cluster and waits until all its nodes say that it is whole, which takes about two seconds.
+// StartCluster starts a cluster and waits until all nodes report it as healthy, which takes about two seconds.
 func StartCluster(t testing.TB, opts ...ClusterOption) *Cluster {
 	t.Helper()
 	var o clusterOptions
@@ -94,7 +94,7 @@ func (c *Cluster) assignSlots() {
 	c.t.Helper()
 	for i, m := range c.masters {
 		first, last := i*slots/masters, (i+1)*slots/masters-1
-		// Epochs that differ from the start spare the nodes to negotiate them.
+		// With different epochs from the start, the nodes need not negotiate them.
 		c.must(m.do("CLUSTER", "SET-CONFIG-EPOCH", i+1))
 		c.must(m.do("CLUSTER", "ADDSLOTSRANGE", first, last))
 	}
@@ -132,7 +132,7 @@ func (c *Cluster) replicate() {
 	}
 }
 
-// AwaitWhole waits until all nodes that run agree that every slot has a master that runs.
+// AwaitWhole waits until all running nodes agree that every slot has a running master.
 func (c *Cluster) AwaitWhole() {
 	c.t.Helper()
 	for _, node := range c.Nodes() {
@@ -169,15 +169,15 @@ func (c *Cluster) Addrs() []string {
 	return addrs
 }
 
-// URL is the cluster's address as configurations give it.
+// URL returns the cluster's address in the form of the setting redis.url.
 func (c *Cluster) URL() string { return "redis-cluster://" + strings.Join(c.Addrs(), ",") }
 
-// Options are those of a client of the cluster.
+// Options returns the options for a client of the cluster.
 func (c *Cluster) Options() *redis.UniversalOptions {
 	return &redis.UniversalOptions{Addrs: c.Addrs(), IsClusterMode: true, DialerRetries: 1}
 }
 
-// Client returns a client as the programs have it. It is closed when the test ends.
+// Client returns a client like that of the programs. It is closed when the test ends.
 func (c *Cluster) Client(t testing.TB, change ...func(*redis.UniversalOptions)) *redis.ClusterClient {
 	t.Helper()
 	return newClient(t, c.Options(), change...).(*redis.ClusterClient)
@@ -193,8 +193,8 @@ func (c *Cluster) Slot(key string) int {
 	return slot
 }
 
-// Master returns the node that serves a key at present, by the word of a node that runs. Of a queue, any of its keys will do.
-// It may have been killed or frozen, if no other serves its slots.
+// Master returns the current master of a key, as a running node reports it. All keys of a queue have the same master. It may
+// have been killed or frozen, if no other node serves its slots.
 func (c *Cluster) Master(key string) *Server {
 	c.t.Helper()
 	master, err := c.master(c.Slot(key))
@@ -217,7 +217,7 @@ func (c *Cluster) master(slot int) (*Server, error) {
 	return nil, fmt.Errorf("no master serves slot %d", slot)
 }
 
-// AwaitFailover waits until another node than before serves the key. It returns that node.
+// AwaitFailover waits until a node other than before serves the key, and returns that node.
 func (c *Cluster) AwaitFailover(key string, before *Server) *Server {
 	c.t.Helper()
 	slot, now := c.Slot(key), before
@@ -261,7 +261,7 @@ func (c *Cluster) await(what string, done func() bool) {
 			return
 		}
 	}
-	c.t.Fatalf("waited in vain until %s", what)
+	c.t.Fatalf("timed out waiting until %s", what)
 }
 
 func (c *Cluster) must(cmd *redis.Cmd) {
@@ -271,7 +271,7 @@ func (c *Cluster) must(cmd *redis.Cmd) {
 	}
 }
 
-// clusterNode is a node as another knows it.
+// clusterNode is a node in the view of another node.
 type clusterNode struct {
 	id, addr, flags string
 	slots           [][2]int // first and last
@@ -305,7 +305,8 @@ func (s *Server) clusterNodes() ([]clusterNode, error) {
 	return nodes, nil
 }
 
-// slotRanges reads slots as in 7 or 8-9. Those in brackets are being moved, and still among the ranges of their owner.
+// slotRanges parses slots such as 7 or 8-9. It ignores those in brackets, which are being moved: the ranges of their owner
+// include them.
 func slotRanges(fields []string) [][2]int {
 	var ranges [][2]int
 	for _, field := range fields {

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// OnCluster is the variable of the environment that runs tests for a single Redis on clusters.
+// OnCluster is the environment variable that makes Start use a cluster instead of a single server.
 const OnCluster = "BACKBEAT_TEST_CLUSTER"
 
 func clustered() bool { return os.Getenv(OnCluster) != "" }
 
-// pool keeps clusters that tests have left whole and empty: to start one takes two seconds.
+// pool keeps intact, empty clusters for other tests, because starting one takes two seconds.
 var pool struct {
 	mu      sync.Mutex
 	idle    []*Cluster
@@ -20,7 +20,7 @@ var pool struct {
 	dirs    []string
 }
 
-// Main runs the tests of a package and then ends the clusters that they have shared. It is for a TestMain.
+// Main runs the tests of a package and then stops their shared clusters. It is for TestMain.
 type Main struct{ *testing.M }
 
 // Run implements goleak.TestingM.
@@ -37,7 +37,7 @@ func (m Main) Run() int {
 	return code
 }
 
-// startFacade returns a server that stands for a cluster: what is done to it is done to all nodes.
+// startFacade returns a Server that represents a cluster: its methods act on all nodes.
 func startFacade(t testing.TB, opts ...Option) *Server {
 	t.Helper()
 	if len(opts) > 0 {
@@ -51,7 +51,7 @@ func startFacade(t testing.TB, opts ...Option) *Server {
 			s.cluster.kill()
 			return
 		}
-		giveBack(s.cluster)
+		release(s.cluster)
 	})
 	return s
 }
@@ -63,7 +63,7 @@ func borrow(t testing.TB) *Cluster {
 		c := pool.idle[n-1]
 		pool.idle = pool.idle[:n-1]
 		pool.mu.Unlock()
-		c.belongTo(t)
+		c.attach(t)
 		return c
 	}
 	pool.mu.Unlock()
@@ -83,21 +83,21 @@ func borrow(t testing.TB) *Cluster {
 	return c
 }
 
-func giveBack(c *Cluster) {
+func release(c *Cluster) {
 	for _, node := range c.Nodes() {
 		if err := node.do("FLUSHALL").Err(); err != nil {
 			c.t.Errorf("empty the cluster for the next test: %v", err)
 			c.kill()
 			return
 		}
-		// What tests change by CONFIG SET is theirs to change back.
+		// Tests must undo their own CONFIG SET.
 	}
 	pool.mu.Lock()
 	defer pool.mu.Unlock()
 	pool.idle = append(pool.idle, c)
 }
 
-func (c *Cluster) belongTo(t testing.TB) {
+func (c *Cluster) attach(t testing.TB) {
 	c.t = t
 	for _, node := range c.Nodes() {
 		node.t = t

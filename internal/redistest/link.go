@@ -23,7 +23,7 @@ type Link struct {
 	open           map[*connection]bool
 }
 
-// StartLink starts a link to an address. It ends with the test.
+// StartLink starts a link to an address. It is closed when the test ends.
 func StartLink(t testing.TB, target string) *Link {
 	t.Helper()
 	l, err := NewLink(target)
@@ -34,7 +34,7 @@ func StartLink(t testing.TB, target string) *Link {
 	return l
 }
 
-// NewLink starts a link to an address, which lasts until it is closed.
+// NewLink starts a link to an address. It must be closed with Close.
 func NewLink(target string) (*Link, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -45,10 +45,10 @@ func NewLink(target string) (*Link, error) {
 	return l, nil
 }
 
-// Addr is the host:port that leads to the server.
+// Addr returns the link's host:port.
 func (l *Link) Addr() string { return l.listener.Addr().String() }
 
-// Cut breaks the connections, and from then on each new one, until Mend.
+// Cut resets all connections and, until Mend, each new one.
 func (l *Link) Cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -58,8 +58,8 @@ func (l *Link) Cut() {
 	}
 }
 
-// Silence leaves the connections open and loses what is sent through them in either direction. That holds for new
-// connections until Mend, and for those that have met it until they end.
+// Silence keeps the connections open, but drops all data in both directions. It affects open connections until they end, and
+// new ones until Mend.
 func (l *Link) Silence() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -76,7 +76,7 @@ func (l *Link) Mend() {
 	l.cut, l.silent = false, false
 }
 
-// Delay sets how much later everything arrives at the server, and at its clients.
+// Delay sets the delay of data to the server (up) and to its clients (down).
 func (l *Link) Delay(up, down time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
