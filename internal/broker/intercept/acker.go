@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -165,32 +164,31 @@ func (k *acker) stopping() bool { return isClosed(k.quit) }
 
 func (k *acker) writeAll(queue string, acks []*ack) error {
 	now := time.Now()
-	args := make([]any, 0, 12*len(acks))
-	for _, one := range acks {
-		args = one.attempt.appendFinish(args, now)
+	ends := make([]script.End, len(acks))
+	for i, one := range acks {
+		ends[i] = one.attempt.end(now)
 	}
-	outcomes, err := script.FinishScript.Run(context.Background(), k.rdb, queue,
-		[]string{wire.ActiveKey(queue), wire.LeaseKey(queue)}, args...).StringSlice()
+	ended, err := script.Finish(context.Background(), k.rdb, queue, ends)
 	if err != nil {
 		return err
 	}
 	for i, one := range acks {
-		k.written(one.attempt, outcomes[i])
+		k.written(one.attempt, ended[i])
 		one.done <- nil
 	}
 	return nil
 }
 
-// written logs and counts what finish.lua answers for an attempt.
-func (k *acker) written(a *Attempt, outcome string) {
-	if fault, ok := strings.CutPrefix(outcome, "error:"); ok {
-		k.logger.Error("the end of a task cannot be written: its keys are damaged", "task", a.ID, "queue", a.Queue, "error", fault)
+// written logs and counts what became of an attempt.
+func (k *acker) written(a *Attempt, ended script.Ended) {
+	if ended.Damaged != "" {
+		k.logger.Error("the end of a task cannot be written: its keys are damaged", "task", a.ID, "queue", a.Queue, "error", ended.Damaged)
 		return
 	}
-	if outcome == "" {
+	if ended.Outcome == "" {
 		k.logger.Warn("attempt came too late and changed nothing", "task", a.ID, "attempt", a.Number)
 	}
-	k.count(a, task.State(outcome))
+	k.count(a, ended.Outcome)
 }
 
 // count tells the meter what an attempt came to by the word of Redis: of one that was fenced off, or whose end was written

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/broker/script"
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/backbeat-go/backbeat/task"
 	"github.com/hibiken/asynq"
@@ -184,14 +185,7 @@ func (a *Attempt) timedOut(ctx context.Context, err error) string {
 	return text
 }
 
-const (
-	// unstarted is the outcome of an attempt that was fetched and never begun.
-	unstarted task.State = "unstarted"
-	// parked is that of one that this worker cannot run, because it does not know the type.
-	parked task.State = "parked"
-)
-
-// handBack ends an attempt that its worker has no time for: task.Pending if it has begun, else unstarted. One whose
+// handBack ends an attempt that its worker has no time for: task.Pending if it has begun, else script.Unstarted. One whose
 // handler was faster keeps its end.
 func (a *Attempt) requeue(outcome task.State) {
 	a.mu.Lock()
@@ -210,7 +204,7 @@ func (a *Attempt) Snooze(d time.Duration) bool {
 	if deadline := a.deadline(); a.ended || !deadline.IsZero() && !at.Before(deadline) {
 		return false
 	}
-	a.ended, a.endedAt, a.outcome, a.retryAt = true, now, unstarted, at
+	a.ended, a.endedAt, a.outcome, a.retryAt = true, now, script.Unstarted, at
 	return true
 }
 
@@ -219,7 +213,7 @@ func (a *Attempt) Snooze(d time.Duration) bool {
 func (a *Attempt) park(now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ended, a.endedAt, a.outcome, a.retryAt = true, now, parked, now.Add(putOffFor)
+	a.ended, a.endedAt, a.outcome, a.retryAt = true, now, script.Parked, now.Add(putOffFor)
 }
 
 // giveUp makes a failure of an end that cannot be written. If it was one already, the task keeps the message that it has.
@@ -269,28 +263,27 @@ func (a *Attempt) hasEnded() bool {
 	return a.ended
 }
 
-// appendFinish appends what finish.lua takes for an attempt.
-func (a *Attempt) appendFinish(args []any, now time.Time) []any {
+// end is the end of the attempt as it is written.
+func (a *Attempt) end(now time.Time) script.End {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.keepsNothing() {
-		return append(args, "", a.ID, a.Number)
+	e := script.End{ID: a.ID, Attempt: a.Number, KeepsNothing: a.keepsNothing()}
+	if e.KeepsNothing {
+		return e
 	}
-	var progress string
+	e.Outcome, e.Message, e.Result = a.outcome, a.finalMessage(now.Add(a.ahead)), a.result
+	e.ErrorKind, e.Text = a.failure.Kind, a.failure.Message
+	if a.outcome == script.Parked {
+		e.Text = a.Message.Type
+	}
 	if a.progress != nil {
-		progress = wire.EncodeProgress(*a.progress)
+		e.Progress = wire.EncodeProgress(*a.progress)
 	}
-	var expiresAt int64
-	if t := a.Message.Time(wire.HeaderExpiresAt); !t.IsZero() && a.begunAt.IsZero() {
-		expiresAt = t.UnixMilli()
+	e.Retention, e.Delay, e.UniqueKey = a.Message.RetentionMillis(a.outcome), a.retryAfter(now), a.Message.UniqueKey
+	if a.begunAt.IsZero() {
+		e.ExpiresAt = a.Message.Time(wire.HeaderExpiresAt)
 	}
-	text := a.failure.Message
-	if a.outcome == parked {
-		text = a.Message.Type
-	}
-	return append(args,
-		a.ID, a.Number, string(a.outcome), a.finalMessage(now.Add(a.ahead)), a.result, string(a.failure.Kind), text, progress,
-		a.Message.RetentionMillis(a.outcome), a.retryAfter(now), expiresAt, a.Message.UniqueKey)
+	return e
 }
 
 // retryAfter is for how many ms the task is put off, 0 for not at all.
@@ -311,7 +304,7 @@ func (a *Attempt) finalMessage(now time.Time) []byte {
 	}
 	m := *a.Message
 	switch a.outcome {
-	case unstarted, parked, task.Pending:
+	case script.Unstarted, script.Parked, task.Pending:
 		return nil // it is stored already
 	case task.Succeeded:
 		m.CompletedAt = now.Unix()

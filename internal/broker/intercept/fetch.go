@@ -7,7 +7,6 @@ import (
 	"github.com/backbeat-go/backbeat/internal/broker/script"
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/backbeat-go/backbeat/task"
-	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -181,10 +180,9 @@ func (p *prefetcher) run(ctx context.Context, f *fetch, apart bool) {
 	now := time.Now()
 	var failed []*queueState
 	var failure error
-	for i, cmd := range p.send(ctx, f.shares, apart) {
-		reply, err := cmd.Slice()
-		if err != nil {
-			failed, failure = append(failed, f.shares[i].queue), err
+	for i, reply := range p.send(ctx, f.shares, apart) {
+		if reply.Err != nil {
+			failed, failure = append(failed, f.shares[i].queue), reply.Err
 			continue
 		}
 		p.keep(f.shares[i], reply, now)
@@ -222,62 +220,26 @@ func (p *prefetcher) warn(queues []string, err error) {
 	}
 }
 
-// send fetches from queues of one node. Each reply counts by itself.
-func (p *prefetcher) send(ctx context.Context, shares []share, apart bool) []*redis.Cmd {
-	cmds := make([]*redis.Cmd, len(shares))
-	if len(shares) == 1 {
-		cmds[0] = p.sendOne(ctx, shares[0], apart)
-		return cmds
-	}
-	_, _ = p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error { // the errors are in the commands
-		for i, sh := range shares {
-			keys, args := p.fetchArgs(sh, apart)
-			cmds[i] = script.FetchScript.Pipe(ctx, pipe, sh.queue.Name, keys, args...)
-		}
-		return nil
-	})
-	for i, sh := range shares { // once after a start of Redis
-		if redis.HasErrorPrefix(cmds[i].Err(), "NOSCRIPT") {
-			cmds[i] = p.sendOne(ctx, sh, apart)
+// send fetches from queues of one node.
+func (p *prefetcher) send(ctx context.Context, shares []share, apart bool) []script.Fetched {
+	fetches := make([]script.Fetch, len(shares))
+	for i, sh := range shares {
+		fetches[i] = script.Fetch{
+			Queue: sh.queue.Name, Worker: p.worker, MaxTasks: sh.n, MaxBytes: fetchBytes, Apart: apart, Parked: sh.parked,
 		}
 	}
-	return cmds
+	return script.FetchAll(ctx, p.rdb, fetches)
 }
-
-func (p *prefetcher) sendOne(ctx context.Context, sh share, apart bool) *redis.Cmd {
-	keys, args := p.fetchArgs(sh, apart)
-	return script.FetchScript.Run(ctx, p.rdb, sh.queue.Name, keys, args...)
-}
-
-func (p *prefetcher) fetchArgs(sh share, apart bool) (keys []string, args []any) {
-	suspect := "0"
-	if apart {
-		suspect = "1"
-	}
-	queue := sh.queue.Name
-	args = []any{p.worker, sh.n, fetchBytes, suspect}
-	for _, name := range sh.parked {
-		args = append(args, name)
-	}
-	return []string{wire.PendingKey(queue), wire.PausedKey(queue), wire.ActiveKey(queue), wire.LeaseKey(queue)}, args
-}
-
-// fetchHead is how many elements of a reply stand before the tasks; see fetch.lua.
-const fetchHead = 6
 
 // keep holds what a fetch brought from a queue.
-func (p *prefetcher) keep(sh share, reply []any, now time.Time) {
+func (p *prefetcher) keep(sh share, reply script.Fetched, now time.Time) {
 	s := sh.queue
-	var brought []*Attempt
+	brought := make([]*Attempt, 0, len(reply.Tasks))
 	ahead := p.cfg.Clock.Ahead()
-	for i := fetchHead; i+3 < len(reply); i += 4 {
-		id, _ := reply[i].(string)
-		raw, _ := reply[i+1].(string)
-		number, _ := reply[i+2].(int64)
-		crashes, _ := reply[i+3].(int64)
-		a := &Attempt{Queue: s.Name, ID: id, raw: raw, Number: int(number), crashes: int(crashes), fetchedAt: now, ahead: ahead}
+	for _, t := range reply.Tasks {
+		a := &Attempt{Queue: s.Name, ID: t.ID, raw: t.Message, Number: t.Attempt, crashes: t.Crashes, fetchedAt: now, ahead: ahead}
 		var err error
-		if a.Message, err = wire.DecodeMessage([]byte(raw)); err != nil {
+		if a.Message, err = wire.DecodeMessage([]byte(t.Message)); err != nil {
 			p.calls.Go(func() { p.discard(a, err) })
 			continue
 		}
@@ -287,9 +249,9 @@ func (p *prefetcher) keep(sh share, reply []any, now time.Time) {
 		}
 		brought = append(brought, a)
 	}
-	p.count(s.Name, task.Canceled, reply[0])
-	p.count(s.Name, task.Expired, reply[1])
-	p.report(s, reply[2], reply[3])
+	p.count(s.Name, task.Canceled, reply.Canceled)
+	p.count(s.Name, task.Expired, reply.Expired)
+	p.report(s, reply.Dropped, reply.Stuck)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.recovered()
@@ -299,32 +261,29 @@ func (p *prefetcher) keep(sh share, reply []any, now time.Time) {
 	if len(brought) > 0 {
 		p.brought.Notify()
 	}
-	s.parked = p.known(reply[5])
+	s.parked = p.known(reply.Waiting)
 	if sh.wakes == s.wakes { // else the reply may be older than what the wake was about
-		more, _ := reply[4].(int64)
-		s.empty, s.paused = more == 0 && len(s.parked) == 0, more < 0
+		s.empty, s.paused = !reply.More && !reply.Paused && len(s.parked) == 0, reply.Paused
 	}
 }
 
 // report logs the tasks that could not be fetched because of errors of their own.
-func (p *prefetcher) report(s *queueState, dropped, stuck any) {
-	ids, _ := dropped.([]any)
-	for _, id := range ids {
+func (p *prefetcher) report(s *queueState, dropped []string, stuck string) {
+	for _, id := range dropped {
 		p.cfg.Logger.Error("task dropped from its queue: its key holds no task", "task", id, "queue", s.Name)
 	}
-	text, _ := stuck.(string)
 	p.mu.Lock()
 	again := s.stuck
-	s.stuck = text != ""
+	s.stuck = stuck != ""
 	p.mu.Unlock()
-	if text != "" && !again {
-		p.cfg.Logger.Error("tasks cannot be fetched and stay in their queue", "queue", s.Name, "error", text)
+	if stuck != "" && !again {
+		p.cfg.Logger.Error("tasks cannot be fetched and stay in their queue", "queue", s.Name, "error", stuck)
 	}
 }
 
-// count tells the meter of tasks that a fetch has ended instead of bringing them, by the heads of their messages.
-func (p *prefetcher) count(queue string, as task.State, heads any) {
-	for _, taskType := range wire.TypesOf(heads) {
+// count counts tasks that a fetch has ended instead of bringing them.
+func (p *prefetcher) count(queue string, as task.State, types []string) {
+	for _, taskType := range types {
 		p.cfg.Meter.Ended(taskType, queue, as)
 	}
 }

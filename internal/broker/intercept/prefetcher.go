@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/broker/script"
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/backbeat-go/backbeat/internal/notifier"
 	"github.com/backbeat-go/backbeat/internal/pause"
@@ -228,7 +229,7 @@ func (p *prefetcher) close() {
 // there.
 func (p *prefetcher) requeue(held []*Attempt) {
 	for i := len(held) - 1; i >= 0; i-- {
-		held[i].requeue(unstarted)
+		held[i].requeue(script.Unstarted)
 		if err := p.interceptor.acks.write(held[i]); err != nil {
 			p.cfg.Logger.Warn("task not handed back; it is recovered when its lease ends", "task", held[i].ID, "error", err)
 		}
@@ -242,12 +243,11 @@ func (p *prefetcher) park(a *Attempt) {
 	p.interceptor.acks.submit(a) // nobody waits for it
 }
 
-// known returns those of the types for which tasks wait that this worker runs.
-func (p *prefetcher) known(types any) []string {
-	waiting, _ := types.([]any)
+// known returns those of the types, for which tasks wait, that this worker runs.
+func (p *prefetcher) known(waiting []string) []string {
 	var known []string
-	for _, t := range waiting {
-		if name, _ := t.(string); p.cfg.Knows(name) {
+	for _, name := range waiting {
+		if p.cfg.Knows(name) {
 			known = append(known, name)
 		}
 	}

@@ -444,7 +444,8 @@ func (w *world) forward() {
 		for _, id := range due {
 			w.must(w.rdb.ZAdd(w.t.Context(), wire.DueKey(q.Name), redis.Z{Score: 1, Member: id}).Err())
 		}
-		w.must(script.ForwardScript.Run(w.t.Context(), w.rdb, q.Name, []string{wire.DueKey(q.Name)}, 500).Err())
+		_, err = script.Forward(w.t.Context(), w.rdb, q.Name)
+		w.must(err)
 	}
 	for _, e := range w.tasks {
 		if e.place == delayed {
@@ -456,13 +457,10 @@ func (w *world) forward() {
 // loseFetch takes a task for nobody.
 func (w *world) loseFetch() {
 	q := w.drawQueue()
-	reply, err := script.FetchScript.Run(w.t.Context(), w.rdb, q,
-		[]string{wire.PendingKey(q), wire.PausedKey(q), wire.ActiveKey(q), wire.LeaseKey(q)},
-		"lost", 1, fetchBytes, "0").Slice()
-	w.must(err)
-	for i := fetchHead; i+3 < len(reply); i += 4 {
-		id, _ := reply[i].(string)
-		e := w.tasks[id]
+	reply := script.FetchAll(w.t.Context(), w.rdb, []script.Fetch{{Queue: q, Worker: "lost", MaxTasks: 1, MaxBytes: fetchBytes}})[0]
+	w.must(reply.Err)
+	for _, t := range reply.Tasks {
+		e := w.tasks[t.ID]
 		e.place, e.newest, e.worker = active, nil, nil
 		e.begun++
 	}
@@ -618,11 +616,11 @@ func (w *world) beTakenForDead() {
 }
 
 // look looks at all leases once, after those who are alive have extended theirs.
-func (w *world) look(by *crew, alive []*crew, watch map[string]recovery.LeaseWatch, now time.Time) map[string][]any {
+func (w *world) look(by *crew, alive []*crew, watch map[string]recovery.LeaseWatch, now time.Time) map[string][]script.DeadLease {
 	for _, c := range alive {
 		w.extend(c, now)
 	}
-	dead := make(map[string][]any)
+	dead := make(map[string][]script.DeadLease)
 	for _, q := range propertyQueues {
 		var err error
 		if watch[q.Name] == nil {

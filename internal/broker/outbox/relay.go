@@ -41,78 +41,45 @@ func New(rdb redis.Scripter, worker string, types *catalog.Catalog,
 	return &Relay{rdb, worker, types, callback, now, logger}
 }
 
-// relayed is what a step of a relay has read, for the next step to put into the queue, and the damaged entries: id and error
-// in turn.
+// Step is what a step of a relay has read, for the next step to put into the queue.
 type Step struct {
-	Deliveries []any
-	Damaged    []any
+	Deliveries []script.Delivery
+	Damaged    []script.Damaged // of the deliveries of the step before
 }
 
-// step puts the deliveries of the last step into the queue in place of their entries, and reads the next ones. If it fails,
+// Step puts the deliveries of the step before into the queue in place of their entries, and reads the next ones. If it fails,
 // what was not done is still in the outbox.
-func (r *Relay) Step(ctx context.Context, queue string, deliveries []any) (Step, error) {
-	entries, damaged, err := r.readOutbox(ctx, queue, deliveries)
+func (r *Relay) Step(ctx context.Context, queue string, deliveries []script.Delivery) (Step, error) {
+	turn := script.Turn{Worker: r.worker, For: relayTurn, Max: relayBatch}
+	entries, damaged, err := script.Relay(ctx, r.rdb, queue, turn, deliveries)
 	next := Step{Damaged: damaged}
 	for _, e := range entries {
-		next.Deliveries = append(next.Deliveries, r.delivery(queue, e)...)
+		next.Deliveries = append(next.Deliveries, r.delivery(queue, e))
 	}
 	return next, err
 }
 
-// outboxEntry says that the end of a task has a callback, and how the task was then: the fields of its hash.
-type outboxEntry struct {
-	entry  string
-	fields map[string]string
-}
-
-// readOutbox puts deliveries into the queue in place of their entries, and returns further entries.
-func (r *Relay) readOutbox(ctx context.Context, queue string, deliveries []any) (entries []outboxEntry, damaged []any, err error) {
-	keys := []string{wire.PromisesKey(queue), wire.PromiserKey(queue), wire.PendingKey(queue)}
-	args := append([]any{r.worker, relayTurn.Milliseconds(), relayBatch}, deliveries...)
-	reply, err := script.PromisesScript.Run(ctx, r.rdb, queue, keys, args...).Slice()
+// delivery returns the task that makes the callback of an entry. An entry that cannot be read is dropped, since it would hold
+// up the others for good.
+func (r *Relay) delivery(queue string, e script.OutboxEntry) script.Delivery {
+	t, err := r.deliveryTask(queue, e.Fields)
 	if err != nil {
-		return nil, nil, err
+		r.logger.Error("a callback cannot be made and is dropped", "task", e.Fields["id"], "queue", queue, "error", err)
+		return script.Delivery{EntryID: e.ID}
 	}
-	list, _ := reply[0].([]any)
-	entries = make([]outboxEntry, 0, len(list))
-	for _, entry := range list {
-		parts, _ := entry.([]any)
-		if len(parts) != 2 {
-			return nil, nil, errors.New("the answer is not that of XRANGE")
-		}
-		e := outboxEntry{fields: make(map[string]string)}
-		e.entry, _ = parts[0].(string)
-		values, _ := parts[1].([]any)
-		for i := 0; i+1 < len(values); i += 2 {
-			name, _ := values[i].(string)
-			e.fields[name], _ = values[i+1].(string)
-		}
-		entries = append(entries, e)
-	}
-	return entries, reply[1:], nil
+	return script.Delivery{EntryID: e.ID, TaskID: t.ID, Message: wire.NewMessage(t).Encode()}
 }
 
-// delivery returns what promises.lua takes in place of an entry: the id and the message of a task. One that nobody can
-// read is dropped, for it would hold up the others for good.
-func (r *Relay) delivery(queue string, p outboxEntry) []any {
-	t, err := r.deliveryTask(queue, p)
-	if err != nil {
-		r.logger.Error("a callback cannot be made and is dropped", "task", p.fields["id"], "queue", queue, "error", err)
-		return []any{p.entry, "", ""}
-	}
-	return []any{p.entry, t.ID, wire.NewMessage(t).Encode()}
-}
-
-func (r *Relay) deliveryTask(queue string, p outboxEntry) (*task.Task, error) {
-	ended, ok := wire.RecordOf(queue, p.fields["id"], p.fields)
+func (r *Relay) deliveryTask(queue string, fields map[string]string) (*task.Task, error) {
+	ended, ok := wire.RecordOf(queue, fields["id"], fields)
 	if !ok || ended.Message.Callback() == nil {
-		return nil, errors.New("what is written down of the task does not say whom to call")
+		return nil, errors.New("the entry does not say whom to call")
 	}
-	req, err := r.callback(ended.Task(), p.fields["omitted"] == wire.FieldResult)
+	req, err := r.callback(ended.Task(), fields["omitted"] == wire.FieldResult)
 	if err != nil {
 		return nil, err
 	}
-	// Nobody can guess it, and so nobody can take it. It has no dot, which parts the fields of what receivers verify.
+	// The id cannot be guessed, and so not be taken. It has no dot, which parts the fields of what receivers verify.
 	req.ID = strings.ReplaceAll(ended.ID, ".", "_") + ":callback:" + uuid.Must(uuid.NewV7()).String()
 	req.Queue = queue
 	t, ok := r.types.Complete(req, r.now())

@@ -224,10 +224,10 @@ func (b *bulk) sift(ctx context.Context, s section, entries []entry) (rest []ent
 		for i, g := range glances {
 			switch {
 			case !g.mayBe(b.Filter):
-			case !b.DryRun || g.record == nil:
-				entries[i].weight = g.weight
+			case !b.DryRun || g.Record == nil:
+				entries[i].weight = g.Weight
 				rest = append(rest, entries[i])
-			case b.selects(s, g.record):
+			case b.selects(s, g.Record):
 				b.result.Matched++
 				if !b.Action.AppliesTo(s.state) {
 					b.result.Skipped++
@@ -282,16 +282,16 @@ func (b *bulk) act(ctx context.Context, s section, records []*wire.Record, chang
 		}
 		var running []string
 		for i, r := range records[:n] {
-			changed[r.ID] = replies[i] == done || replies[i] == "requested"
+			changed[r.ID] = replies[i] == script.Done || replies[i] == script.Requested
 			if changed[r.ID] {
 				b.result.Changed++
 			} else {
 				b.result.Skipped++
 			}
 			switch {
-			case replies[i] == "requested":
+			case replies[i] == script.Requested:
 				running = append(running, r.ID)
-			case replies[i] == done && b.Action == fleet.ActionCancel:
+			case replies[i] == script.Done && b.Action == fleet.ActionCancel:
 				b.meter.Ended(r.Message.Type, r.Queue, task.Canceled)
 			}
 		}
@@ -301,33 +301,16 @@ func (b *bulk) act(ctx context.Context, s section, records []*wire.Record, chang
 	return nil
 }
 
-func (b *bulk) runScript(ctx context.Context, s section, records []*wire.Record) ([]string, error) {
-	var state, outcome string
+func (b *bulk) runScript(ctx context.Context, s section, records []*wire.Record) ([]script.Reply, error) {
+	change := script.Bulk{Action: b.Action, Window: bulkTasks}
 	if len(b.Filter.States) > 0 {
-		state = records[0].State
+		change.State = records[0].State
 		if s.state == task.Canceled || s.state == task.Expired {
-			outcome = string(s.state)
+			change.Outcome = s.state
 		}
 	}
-	args := []any{state, outcome, bulkTasks, 0}
-	for _, r := range records {
-		args = append(args, b.arguments(r)...)
-	}
-	args[3] = (len(args) - 4) / len(records)
-	replies, err := script.BulkScripts[b.Action].Run(ctx, b.rdb, s.queue, []string{wire.PendingKey(s.queue)}, args...).StringSlice()
+	replies, err := change.Run(ctx, b.rdb, s.queue, records)
 	return replies, redisconn.Coded(err)
-}
-
-// arguments are what the script of the action takes for a task.
-func (b *bulk) arguments(r *wire.Record) []any {
-	switch b.Action {
-	case fleet.ActionCancel:
-		return []any{r.ID, r.Message.RetentionMillis(task.Canceled)}
-	case fleet.ActionRetry:
-		return []any{r.ID, r.Raw, r.Renewed(), r.Attempts()}
-	default:
-		return []any{r.ID}
-	}
 }
 
 // interrupt tells the workers which tasks are to stop. Those that it does not reach poll.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/backbeat-go/backbeat/internal/broker/clock"
 	"github.com/backbeat-go/backbeat/internal/broker/meter"
+	"github.com/backbeat-go/backbeat/internal/broker/script"
 	"github.com/backbeat-go/backbeat/internal/broker/setup"
 	"github.com/backbeat-go/backbeat/internal/broker/watch"
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
@@ -147,7 +148,7 @@ func (c *Client) submitAll(
 	sent := make([]*submission, len(tasks))
 	for _, i := range places {
 		if errs[i] == nil {
-			sent[i] = c.enqueuer.submit(&submission{task: tasks[i], reserved: reserved[i], awaited: awaited})
+			sent[i] = c.enqueuer.submit(&submission{task: tasks[i], NewTask: script.NewTask{Reserved: reserved[i], Awaited: awaited}})
 		}
 	}
 	for i, s := range sent {
@@ -155,9 +156,9 @@ func (c *Client) submitAll(
 			continue
 		}
 		switch err := s.await(ctx); {
-		case errors.Is(err, errIDTaken):
+		case errors.Is(err, script.ErrIDTaken):
 			errs[i] = c.checkOwn(ctx, s)
-		case errors.Is(err, errUnreserved):
+		case errors.Is(err, script.ErrUnreserved):
 			again = append(again, i)
 		default:
 			errs[i] = err
@@ -188,7 +189,7 @@ func (c *Client) checkOwn(ctx context.Context, s *submission) error {
 	}
 	m := *records[0].Message
 	m.Retried, m.ErrorMsg, m.LastFailedAt, m.CompletedAt = 0, "", 0, 0
-	if !bytes.Equal(m.Encode(), s.message) {
+	if !bytes.Equal(m.Encode(), s.Message) {
 		return catalog.IDTaken(s.task.ID)
 	}
 	return nil

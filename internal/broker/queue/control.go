@@ -13,21 +13,22 @@ import (
 // even if its worker dies first. A canceled task stays as it is. Errors: CodeNotFound; CodeConflict if it is over and was not
 // canceled; CodeUnavailable.
 func (c *Client) Cancel(ctx context.Context, id string) (*task.Task, error) {
-	return c.control(ctx, id, "canceled", func(r *wire.Record) (string, error) {
-		reply, err := script.CancelScript.Run(ctx, c.rdb, r.Queue, []string{wire.TaskKey(r.Queue, id)},
-			id, r.Message.RetentionMillis(task.Canceled)).Text()
-		if err == nil && reply == "requested" {
-			// If this does not arrive, the worker finds the flag when it polls.
-			c.rdb.Publish(ctx, wire.AsynqCancelChannel, id)
-			return done, nil
+	return c.control(ctx, id, "canceled", func(r *wire.Record) (script.Reply, error) {
+		reply, err := script.Cancel(ctx, c.rdb, r.Queue, id, r.Message.RetentionMillis(task.Canceled))
+		if err != nil {
+			return "", err
 		}
 		switch reply {
-		case "already":
-			return done, err
-		case done:
+		case script.Requested:
+			// If this does not arrive, the worker finds the flag when it polls.
+			c.rdb.Publish(ctx, wire.AsynqCancelChannel, id)
+			return script.Done, nil
+		case script.Already:
+			return script.Done, nil
+		case script.Done:
 			c.meter.Ended(r.Message.Type, r.Queue, task.Canceled)
 		}
-		return reply, err
+		return reply, nil
 	})
 }
 
@@ -35,36 +36,25 @@ func (c *Client) Cancel(ctx context.Context, id string) (*task.Task, error) {
 // What limited when it may start is lifted. Errors: CodeNotFound; CodeConflict in any other state;
 // CodeUnavailable.
 func (c *Client) Retry(ctx context.Context, id string) (*task.Task, error) {
-	return c.control(ctx, id, "retried", func(r *wire.Record) (string, error) {
-		return script.RetryScript.Run(ctx, c.rdb, r.Queue, []string{wire.TaskKey(r.Queue, id)},
-			id, r.Raw, r.Renewed(), r.Attempts()).Text()
-	})
+	return c.control(ctx, id, "retried", func(r *wire.Record) (script.Reply, error) { return script.Retry(ctx, c.rdb, r) })
 }
 
 // Run lets a scheduled, retrying or aggregating task start now. Errors: CodeNotFound; CodeConflict in any other state;
 // CodeUnavailable.
 func (c *Client) Run(ctx context.Context, id string) (*task.Task, error) {
-	return c.control(ctx, id, "run", func(r *wire.Record) (string, error) {
-		return script.RunScript.Run(ctx, c.rdb, r.Queue, []string{wire.TaskKey(r.Queue, id)}, id).Text()
-	})
+	return c.control(ctx, id, "run", func(r *wire.Record) (script.Reply, error) { return script.Run(ctx, c.rdb, r.Queue, id) })
 }
 
 // Delete removes a task that does not run, and all that is known of it. Errors: CodeNotFound; CodeConflict
 // while it runs; CodeUnavailable.
 func (c *Client) Delete(ctx context.Context, id string) error {
-	_, err := c.control(ctx, id, "deleted", func(r *wire.Record) (string, error) {
-		return script.DeleteScript.Run(ctx, c.rdb, r.Queue, []string{wire.TaskKey(r.Queue, id)}, id).Text()
-	})
+	_, err := c.control(ctx, id, "deleted", func(r *wire.Record) (script.Reply, error) { return script.Delete(ctx, c.rdb, r.Queue, id) })
 	return err
 }
 
-// done is what the scripts below answer when they did what they are for. Otherwise they answer with the state,
-// in asynq's words, that did not allow it.
-const done = "ok"
-
-// steer finds a task, runs a script on it and tells how the task stands then.
+// control finds a task, runs a script on it, and returns the task as it is then.
 func (c *Client) control(
-	ctx context.Context, id, verb string, act func(r *wire.Record) (string, error),
+	ctx context.Context, id, verb string, act func(r *wire.Record) (script.Reply, error),
 ) (*task.Task, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -77,12 +67,12 @@ func (c *Client) control(
 		switch {
 		case err != nil:
 			return nil, redisconn.Coded(err)
-		case reply == "changed":
+		case reply == script.Changed:
 			continue
 		case reply == "":
 			return nil, task.NotFound("there is no task %q", id)
-		case reply != done:
-			r.State = reply
+		case reply != script.Done:
+			r.State = string(reply)
 			return nil, task.Conflict("task %q is %s and cannot be %s", id, r.TaskState(), verb)
 		}
 		return c.after(ctx, r)

@@ -13,13 +13,6 @@ import (
 // asynq keeps the tasks of a group in a sorted set of the group, and those of which a server is making one task in an
 // aggregation set. All of them are aggregating. groups.lua goes through these sets.
 
-const (
-	// firstScan and setsScan are scans of groups.lua: the first, and that of the aggregation sets. All others are cursors of
-	// Redis.
-	firstScan = "0"
-	setsScan  = "sets"
-)
-
 // groupPlace is a place among the groups of a queue.
 type groupPlace struct {
 	Scan  string `json:"c,omitempty"` // of groups.lua
@@ -29,7 +22,7 @@ type groupPlace struct {
 
 // groupEntries reads on in the groups of a queue. It finds the position in its group from an entry on that is there or before it.
 func (c *Client) groupEntries(ctx context.Context, queue string, at position, from entry, n int64) ([]entry, error) {
-	place := groupPlace{Scan: firstScan}
+	place := groupPlace{Scan: script.FirstScan}
 	if at.started {
 		place = at.groupPlace
 		if from.Group != place.Group {
@@ -44,37 +37,30 @@ func (c *Client) groupEntries(ctx context.Context, queue string, at position, fr
 		}
 	}
 	for place.Scan != "" {
-		reply, err := c.readGroups(ctx, queue, place, n)
+		tasks, next, err := script.GroupedTasks(ctx, c.rdb, queue, place.Scan, place.Done, n)
 		if err != nil {
-			return nil, err
+			return nil, redisconn.Coded(err)
 		}
-		if entries := groupEntriesOf(reply[1:], place); len(entries) > 0 {
-			return entries, nil
+		if len(tasks) > 0 {
+			return groupEntriesOf(tasks, place), nil
 		}
-		place = groupPlace{Scan: reply[0]}
+		place = groupPlace{Scan: next}
 	}
 	return nil, nil
 }
 
-func (c *Client) readGroups(ctx context.Context, queue string, place groupPlace, n int64) ([]string, error) {
-	keys := []string{wire.GroupsKey(queue), wire.SetsKey(queue)}
-	reply, err := script.GroupsScript.Run(ctx, c.rdb, queue, keys, place.Scan, place.Done, n).StringSlice()
-	return reply, redisconn.Coded(err)
-}
-
-// groupEntriesOf makes entries of what groups.lua found after a place.
-func groupEntriesOf(values []string, place groupPlace) []entry {
-	var entries []entry
-	for i := 0; i+4 < len(values); i += 5 {
-		if values[i] != place.Scan {
-			place = groupPlace{Scan: values[i]}
+// groupEntriesOf makes entries of tasks that were found after a place.
+func groupEntriesOf(tasks []script.GroupedTask, place groupPlace) []entry {
+	entries := make([]entry, len(tasks))
+	for i, t := range tasks {
+		if t.Scan != place.Scan {
+			place = groupPlace{Scan: t.Scan}
 		}
-		if values[i+1] != place.Group {
-			place.Group = values[i+1]
-			place.Done += values[i+2]
+		if t.Group != place.Group {
+			place.Group = t.Group
+			place.Done += t.Mark
 		}
-		score, _ := strconv.ParseFloat(values[i+4], 64) // Redis says so
-		entries = append(entries, entry{groupPlace: place, ID: values[i+3], Score: score})
+		entries[i] = entry{groupPlace: place, ID: t.ID, Score: t.Score}
 	}
 	return entries
 }
@@ -82,19 +68,19 @@ func groupEntriesOf(values []string, place groupPlace) []entry {
 // isScan reports whether groups.lua takes the scan, which may come from a cursor that somebody made up.
 func isScan(scan string) bool {
 	_, err := strconv.ParseUint(scan, 10, 64)
-	return err == nil || scan == setsScan
+	return err == nil || scan == script.SetsScan
 }
 
 // countAggregating counts the tasks in the groups of a queue.
 func (c *Client) countAggregating(ctx context.Context, queue string) (int, error) {
 	n := 0
-	for scan := firstScan; scan != ""; {
-		reply, err := c.readGroups(ctx, queue, groupPlace{Scan: scan}, 0)
+	for scan := script.FirstScan; scan != ""; {
+		some, next, err := script.CountGrouped(ctx, c.rdb, queue, scan)
 		if err != nil {
-			return 0, err
+			return 0, redisconn.Coded(err)
 		}
-		n += atoi(reply[1])
-		scan = reply[0]
+		n += some
+		scan = next
 	}
 	return n, nil
 }

@@ -9,13 +9,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/broker/script"
 	"github.com/backbeat-go/backbeat/internal/broker/watch"
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/task"
 	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -61,9 +61,9 @@ func (c *Client) EnqueueOnce(
 	if chosen {
 		err = c.enqueueChosen(call, t, claimName(request), limit > 0)
 	} else {
-		err = c.enqueueOnce(call, &submission{task: t, once: true, awaited: limit > 0})
+		err = c.enqueueOnce(call, &submission{task: t, NewTask: script.NewTask{OnceFor: onceHolds, Awaited: limit > 0}})
 	}
-	if errors.Is(err, errDoneBefore) {
+	if errors.Is(err, script.ErrDoneBefore) {
 		t, err = c.replay(ctx, t, limit)
 		return t, true, err
 	}
@@ -95,7 +95,7 @@ func (c *Client) replay(ctx context.Context, accepted *task.Task, limit time.Dur
 func (c *Client) claimedTask(
 	ctx context.Context, request catalog.Idempotency, prepare func(now time.Time) (*task.Task, error),
 ) (t *task.Task, chosen bool, err error) {
-	key := wire.IdempotencyKey(claimName(request))
+	name := claimName(request)
 	now := c.Now().Truncate(time.Millisecond) // which is how it is kept
 	own := keyClaim{Fingerprint: fingerprint(request.Request), CreatedAt: now.UnixMilli()}
 	var held *keyClaim
@@ -105,10 +105,10 @@ func (c *Client) claimedTask(
 		if t.ID == "" {
 			own.TaskID = uuid.Must(uuid.NewV7()).String() // it only fails where there is no randomness, as all of Go does
 		}
-		held, err = c.claimKey(ctx, key, own)
+		held, err = c.claimKey(ctx, name, own)
 	} else if task.CodeOf(fault) == task.CodeInvalid {
 		// What was right when it came first may since have passed its deadline, and is the same request all the same.
-		held, err = c.keyClaim(ctx, key)
+		held, err = c.keyClaim(ctx, name)
 	}
 	switch {
 	case err != nil:
@@ -128,12 +128,12 @@ func (c *Client) claimedTask(
 }
 
 // claimKey puts a claim under the key unless there is one. It returns the one that is there now.
-func (c *Client) claimKey(ctx context.Context, key string, own keyClaim) (*keyClaim, error) {
+func (c *Client) claimKey(ctx context.Context, name string, own keyClaim) (*keyClaim, error) {
 	data, err := json.Marshal(own)
 	if err != nil {
 		return nil, err
 	}
-	held, err := claimKeyScript.Run(ctx, c.rdb, []string{key}, data, keyHolds.Milliseconds()).Text()
+	held, err := script.Claim(ctx, c.rdb, name, data, keyHolds)
 	if err != nil {
 		return nil, redisconn.Coded(err)
 	}
@@ -141,8 +141,8 @@ func (c *Client) claimKey(ctx context.Context, key string, own keyClaim) (*keyCl
 }
 
 // keyClaim returns the claim under the key, nil if there is none.
-func (c *Client) keyClaim(ctx context.Context, key string) (*keyClaim, error) {
-	held, err := c.rdb.Get(ctx, key).Result()
+func (c *Client) keyClaim(ctx context.Context, name string) (*keyClaim, error) {
+	held, err := c.rdb.Get(ctx, wire.IdempotencyKey(name)).Result()
 	if err != nil {
 		return nil, redisconn.Coded(err)
 	}
@@ -157,10 +157,10 @@ func parseKeyClaim(text string) (*keyClaim, error) {
 	return held, nil
 }
 
-// enqueueOnce enqueues a task. It returns errDoneBefore if that has been done.
+// enqueueOnce enqueues a task. It returns script.ErrDoneBefore if that has been done.
 func (c *Client) enqueueOnce(ctx context.Context, s *submission) error {
 	err := c.enqueuer.submit(s).await(ctx)
-	if errors.Is(err, errIDTaken) {
+	if errors.Is(err, script.ErrIDTaken) {
 		return catalog.IDTaken(s.task.ID)
 	}
 	return err
@@ -179,14 +179,14 @@ func (c *Client) enqueueChosen(ctx context.Context, t *task.Task, token string, 
 				return redisconn.Coded(err)
 			}
 			if done == 1 {
-				return errDoneBefore
+				return script.ErrDoneBefore
 			}
 		}
 		if errs[0] != nil {
 			return errs[0]
 		}
-		err := c.enqueueOnce(ctx, &submission{task: t, reserved: token, once: true, awaited: awaited})
-		if !errors.Is(err, errUnreserved) {
+		err := c.enqueueOnce(ctx, &submission{task: t, NewTask: script.NewTask{Reserved: token, OnceFor: onceHolds, Awaited: awaited}})
+		if !errors.Is(err, script.ErrUnreserved) {
 			return err
 		}
 	}
@@ -216,14 +216,3 @@ func hash(data []byte) string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
-
-// claimKeyScript claims an idempotency key.
-//
-//	KEYS[1] backbeat:idempotency:{hash}
-//	ARGV[1] the claim, JSON
-//	ARGV[2] how long it holds, in ms
-//
-// It returns the claim that is there: this one, or one that was there before.
-var claimKeyScript = redis.NewScript(`
-if redis.call("SET", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) then return ARGV[1] end
-return redis.call("GET", KEYS[1])`)

@@ -100,7 +100,7 @@ func (p *pager) take(ctx context.Context, s section, entries []entry) (seen int,
 	var chosen []entry
 	for i, g := range glances {
 		n := len(p.tasks) + len(chosen)
-		if n == p.limit || p.budget == 0 || n > 0 && g.weight > p.room {
+		if n == p.limit || p.budget == 0 || n > 0 && g.Weight > p.room {
 			full = true
 			break
 		}
@@ -109,7 +109,7 @@ func (p *pager) take(ctx context.Context, s section, entries []entry) (seen int,
 		seen++
 		if state, known := g.state(); g.mayBe(p.filter) && (!known || s.shows(state, p.filter)) {
 			chosen = append(chosen, entries[i])
-			p.room -= g.weight
+			p.room -= g.Weight
 		}
 	}
 	tasks, err := p.readEntries(ctx, s, chosen)

@@ -154,8 +154,8 @@ func (c *Client) complete(ctx context.Context, r *wire.Record) (*wire.Record, er
 }
 
 func (c *Client) expire(ctx context.Context, r *wire.Record) (*wire.Record, error) {
-	if err := script.SweepAll(ctx, c.rdb, r.Queue, c.meter.Ended); err != nil {
-		return nil, err
+	if err := script.SweepAll(ctx, c.rdb, r.Queue, func(taskType string) { c.meter.Ended(taskType, r.Queue, task.Expired) }); err != nil {
+		return nil, redisconn.Coded(err)
 	}
 	records, err := c.read(ctx, []wire.Ref{{Queue: r.Queue, ID: r.ID}})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/broker/script"
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/pause"
@@ -74,12 +75,12 @@ func (c *Client) firstOfEach(tasks []*task.Task, places []int, errs []error) []i
 func (c *Client) reserveOnce(ctx context.Context, tasks []*task.Task, places []int, token string, errs []error) (waiting []int) {
 	var held []int
 	for queue, some := range placesByQueue(tasks, places) {
-		replies, err := reserveScript.Run(ctx, c.rdb, reservedKeys(tasks, queue, some), token, reservedFor.Milliseconds()).Int64Slice()
+		replies, err := script.Reserve(ctx, c.rdb, queue, idsOf(tasks, some), token, reservedFor)
 		for n, i := range some {
 			switch {
 			case err != nil:
 				errs[i] = redisconn.Coded(err)
-			case replies[n] == 1:
+			case replies[n]:
 				held = append(held, i)
 			default:
 				waiting = append(waiting, i)
@@ -116,12 +117,12 @@ func placesByQueue(tasks []*task.Task, places []int) map[string][]int {
 	return byQueue
 }
 
-func reservedKeys(tasks []*task.Task, queue string, places []int) []string {
-	keys := make([]string, len(places))
+func idsOf(tasks []*task.Task, places []int) []string {
+	ids := make([]string, len(places))
 	for n, i := range places {
-		keys[n] = wire.ReservedKey(queue, tasks[i].ID)
+		ids[n] = tasks[i].ID
 	}
-	return keys
+	return ids
 }
 
 // rival is what another queue has of an id.
@@ -219,31 +220,6 @@ func (c *Client) withdraw(ctx context.Context, tasks []*task.Task, places []int,
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), nodeWait)
 	defer cancel()
 	for queue, some := range placesByQueue(tasks, places) {
-		_ = withdrawScript.Run(ctx, c.rdb, reservedKeys(tasks, queue, some), token).Err()
+		_ = script.Withdraw(ctx, c.rdb, queue, idsOf(tasks, some), token)
 	}
 }
-
-// reserveScript reserves ids, and prolongs the reservations of the same token.
-//
-//	KEYS backbeat:{q}:reserved:ID for each id
-//	ARGV[1] token
-//	ARGV[2] how long the reservations hold, in ms
-//
-// It returns for each 1, or 0 if it is reserved under another token.
-var reserveScript = redis.NewScript(`
-local held = {}
-for i, key in ipairs(KEYS) do
-  local holder = redis.call("GET", key)
-  held[i] = (not holder or holder == ARGV[1]) and 1 or 0
-  if held[i] == 1 then redis.call("SET", key, ARGV[1], "PX", ARGV[2]) end
-end
-return held`)
-
-// withdrawScript ends reservations.
-//
-//	KEYS backbeat:{q}:reserved:ID for each id
-//	ARGV[1] token, without which nothing happens
-var withdrawScript = redis.NewScript(`
-for _, key in ipairs(KEYS) do
-  if redis.call("GET", key) == ARGV[1] then redis.call("DEL", key) end
-end`)

@@ -101,7 +101,7 @@ func (c *Client) readWatched(ctx context.Context, refs []wire.Ref) ([]*wire.Reco
 // mark lets what becomes of the task be announced. It returns asynq's state of the task. Errors: CodeNotFound,
 // CodeUnavailable.
 func (c *Client) mark(ctx context.Context, one *watch.Watcher) (state string, err error) {
-	state, err = script.AwaitScript.Run(ctx, c.rdb, one.Queue, []string{wire.TaskKey(one.Queue, one.ID)}, string(one.Wants)).Text()
+	state, err = script.Await(ctx, c.rdb, one.Queue, one.ID, string(one.Wants))
 	if err == nil && state == "" {
 		return "", dropped(one.ID)
 	}

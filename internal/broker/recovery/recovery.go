@@ -46,7 +46,7 @@ type LeaseWatch map[string]watched
 
 // look reads the leases of a queue that should have been extended by now, and returns the ids and leases, in turn, of those
 // that have not been for long enough. Most of the time there is none.
-func (r *Recovery) FindDead(ctx context.Context, queue string, watch LeaseWatch, now time.Time) (dead []any, err error) {
+func (r *Recovery) FindDead(ctx context.Context, queue string, watch LeaseWatch, now time.Time) (dead []script.DeadLease, err error) {
 	late, err := r.rdb.ZRangeByScoreWithScores(ctx, wire.LeaseKey(queue), &redis.ZRangeBy{
 		Min: "-inf", Max: strconv.FormatInt(now.Add(r.ahead()).Add(LeaseDuration-Doubt).Unix(), 10), Count: watchLimit,
 	}).Result()
@@ -61,7 +61,7 @@ func (r *Recovery) FindDead(ctx context.Context, queue string, watch LeaseWatch,
 		if !known || w.Lease != z.Score {
 			watch[id] = watched{z.Score, now}
 		} else if now.Sub(w.since) >= Silence {
-			dead = append(dead, id, strconv.FormatFloat(z.Score, 'f', -1, 64))
+			dead = append(dead, script.DeadLease{ID: id, Lease: strconv.FormatFloat(z.Score, 'f', -1, 64)})
 		}
 	}
 	for id := range watch {
@@ -72,43 +72,18 @@ func (r *Recovery) FindDead(ctx context.Context, queue string, watch LeaseWatch,
 	return dead, nil
 }
 
-// recovered says what became of tasks of dead workers.
-type Restored struct {
-	Types   []string // of the tasks that were put back
-	Damaged []any    // id and error in turn
-	Crashed []Crashed
-}
-
-// crashed is a task that has had its last crash. It stays active for the caller to end.
-type Crashed struct {
-	ID, Message string
-	Attempt     int
-}
-
-// restore puts back tasks whose leases are not extended any more, and the next ones that have none.
-func (r *Recovery) Restore(ctx context.Context, queue string, dead []any) (Restored, error) {
-	args := append([]any{MaxCrashes, r.OrphanPlace(queue)}, dead...)
-	reply, err := script.RecoverScript.Run(ctx, r.rdb, queue, []string{wire.ActiveKey(queue), wire.LeaseKey(queue)}, args...).Slice()
-	if err != nil {
-		return Restored{}, err
+// Restore puts back tasks whose leases are not extended any more, and the next ones that have none.
+func (r *Recovery) Restore(ctx context.Context, queue string, dead []script.DeadLease) (script.Recovered, error) {
+	done, err := script.Recover(ctx, r.rdb, queue, MaxCrashes, r.OrphanPlace(queue), dead)
+	if err == nil {
+		r.orphans.Store(queue, done.Place)
 	}
-	r.orphans.Store(queue, reply[0])
-	done := Restored{Types: wire.TypesOf(reply[1])}
-	done.Damaged, _ = reply[2].([]any)
-	for i := 3; i+2 < len(reply); i += 3 {
-		var c Crashed
-		c.ID, _ = reply[i].(string)
-		c.Message, _ = reply[i+1].(string)
-		number, _ := reply[i+2].(string)
-		c.Attempt, _ = strconv.Atoi(number)
-		done.Crashed = append(done.Crashed, c)
-	}
-	return done, nil
+	return done, err
 }
 
-// orphanPlace is how far restore has looked through the active list of a queue for tasks without a lease, 0 at its end.
-func (r *Recovery) OrphanPlace(queue string) int64 {
+// OrphanPlace is how far Restore has looked through the active list of a queue for tasks without a lease, 0 at its end.
+func (r *Recovery) OrphanPlace(queue string) int {
 	place, _ := r.orphans.Load(queue)
-	n, _ := place.(int64)
+	n, _ := place.(int)
 	return n
 }

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/backbeat-go/backbeat/internal/broker/queue"
@@ -33,9 +31,7 @@ func New(rdb redis.UniversalClient, client *queue.Client) *Client {
 
 // Fence shuts out the leaders of earlier terms, from all queues.
 func (c *Client) Fence(ctx context.Context, term int64) error {
-	return c.inAllQueues(ctx, func(queue string) *redis.Cmd {
-		return script.FenceScript.Run(ctx, c.rdb, queue, []string{wire.TermKey(queue)}, term)
-	})
+	return c.inAllQueues(ctx, func(queue string) error { return script.Fence(ctx, c.rdb, queue, term) })
 }
 
 // Encode returns a task as asynq keeps it.
@@ -47,11 +43,17 @@ func (c *Client) EnqueueTicks(ctx context.Context, term int64, batch *schedule.B
 	var failed error
 	for queue, owed := range byQueue(batch.Owed) {
 		c.Announce(ctx, queue)
-		err := c.enqueueTicks(ctx, term, queue, batch.ID, owed)
+		err := script.EnqueueTicks(ctx, c.rdb, queue, term, batch.ID, owed)
 		if errors.Is(err, schedule.ErrDeposed) {
 			return err
 		}
-		failed = cmp.Or(failed, err)
+		if err != nil {
+			failed = cmp.Or(failed, redisconn.Coded(err))
+			continue
+		}
+		for _, o := range owed {
+			c.CountEnqueued(wire.TypeOf(o.Message), queue)
+		}
 	}
 	return failed
 }
@@ -62,34 +64,6 @@ func byQueue(owed []*schedule.Owed) map[string][]*schedule.Owed {
 		sorted[o.Queue] = append(sorted[o.Queue], o)
 	}
 	return sorted
-}
-
-// enqueueTicks works on what goes into one queue, all of it in one script: it is known by the batch.
-func (c *Client) enqueueTicks(ctx context.Context, term int64, queue, batch string, owed []*schedule.Owed) error {
-	size := 3
-	if slices.ContainsFunc(owed, func(o *schedule.Owed) bool { return wire.EventsOf(o.Message) != "" }) {
-		size = 4 // few have callbacks, and the others are not to pay for them
-	}
-	args := make([]any, 0, 4+size*len(owed))
-	args = append(args, term, batch, size)
-	for _, o := range owed {
-		args = append(args, o.Run.TaskID, o.ScheduleID, o.Message)
-		if size == 4 {
-			args = append(args, wire.EventsOf(o.Message))
-		}
-	}
-	keys := []string{wire.TermKey(queue), wire.TicksKey(queue), wire.PendingKey(queue)}
-	leads, err := script.TickScript.Run(ctx, c.rdb, queue, keys, args...).Bool()
-	if err == nil && !leads {
-		return schedule.ErrDeposed
-	}
-	if err != nil {
-		return redisconn.Coded(err)
-	}
-	for _, o := range owed {
-		c.CountEnqueued(wire.TypeOf(o.Message), queue)
-	}
-	return nil
 }
 
 // Struck says that a batch will not be enqueued again, because it has been struck off the list of what is owed.
@@ -106,14 +80,12 @@ func (c *Client) Struck(ctx context.Context, batch *schedule.Batch) error {
 // ForgetTicks forgets all batches that were enqueued and not struck off. It is right only while nothing is owed: an
 // earlier leader may have died between striking off and Struck.
 func (c *Client) ForgetTicks(ctx context.Context, term int64) error {
-	return c.inAllQueues(ctx, func(queue string) *redis.Cmd {
-		return script.ForgetScript.Run(ctx, c.rdb, queue, []string{wire.TermKey(queue), wire.TicksKey(queue)}, term)
-	})
+	return c.inAllQueues(ctx, func(queue string) error { return script.ForgetTicks(ctx, c.rdb, queue, term) })
 }
 
 // inAllQueues runs a script for each queue, which answers 0 if a later leader uses it. A queue that fails keeps it from
 // none of the others.
-func (c *Client) inAllQueues(ctx context.Context, run func(queue string) *redis.Cmd) error {
+func (c *Client) inAllQueues(ctx context.Context, run func(queue string) error) error {
 	var err error
 	var mu sync.Mutex
 	var running sync.WaitGroup
@@ -122,10 +94,7 @@ func (c *Client) inAllQueues(ctx context.Context, run func(queue string) *redis.
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			newest, failed := run(queue).Bool()
-			if failed == nil && !newest {
-				failed = schedule.ErrDeposed
-			}
+			failed := run(queue)
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil || errors.Is(failed, schedule.ErrDeposed) {
@@ -145,31 +114,11 @@ const queuesAtOnce = 16
 
 // Ends drops the oldest ends of a queue, which have been noted, and returns the next, at most limit of them.
 func (c *Client) Ends(ctx context.Context, term int64, queue string, drop, limit int) ([]schedule.End, error) {
-	keys := []string{wire.TermKey(queue), wire.EndsKey(queue)}
-	lines, err := script.EndsScript.Run(ctx, c.rdb, queue, keys, term, drop, limit).StringSlice()
-	if errors.Is(err, redis.Nil) {
-		return nil, schedule.ErrDeposed
+	ends, err := script.Ends(ctx, c.rdb, queue, term, drop, limit)
+	if errors.Is(err, schedule.ErrDeposed) {
+		return nil, err
 	}
-	if err != nil {
-		return nil, redisconn.Coded(err)
-	}
-	ends := make([]schedule.End, 0, len(lines))
-	for _, line := range lines {
-		parts := strings.SplitN(line, "\n", 3)
-		if len(parts) == 3 {
-			ends = append(ends, schedule.End{ScheduleID: parts[0], TaskID: parts[1], State: endState(parts[2])})
-		} else {
-			ends = append(ends, schedule.End{}) // it counts when they are dropped
-		}
-	}
-	return ends, nil
-}
-
-func endState(s string) task.State {
-	if s == "deleted" {
-		return task.Canceled
-	}
-	return task.State(s)
+	return ends, redisconn.Coded(err)
 }
 
 // EndsOf returns a channel that receives a value when tasks of schedules have ended, and when some may have without notice. It

@@ -9,6 +9,7 @@ import (
 
 	"github.com/backbeat-go/backbeat/internal/broker/outbox"
 	"github.com/backbeat-go/backbeat/internal/broker/recovery"
+	"github.com/backbeat-go/backbeat/internal/broker/script"
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/backbeat-go/backbeat/internal/notifier"
 	"github.com/backbeat-go/backbeat/internal/pause"
@@ -83,9 +84,9 @@ type upkeep struct {
 	// answersSince is since when Redis has answered without a failure; zero if the newest call failed.
 	answersSince time.Time
 
-	sweepPlace int64
+	sweepPlace int
 	leases     recovery.LeaseWatch
-	deliveries []any
+	deliveries []script.Delivery
 	adoptions  int
 }
 
@@ -342,9 +343,9 @@ func (m *maintainer) do(ctx context.Context, u *upkeep, j job) (time.Duration, e
 	}
 }
 
-// logDamaged logs tasks whose keys are damaged: id and error in turn.
-func (s *Server) logDamaged(queue string, damaged []any) {
-	for i := 0; i+1 < len(damaged); i += 2 {
-		s.cfg.Logger.Error("task is damaged", "task", damaged[i], "queue", queue, "error", damaged[i+1])
+// logDamaged logs tasks whose keys are damaged.
+func (s *Server) logDamaged(queue string, damaged []script.Damaged) {
+	for _, d := range damaged {
+		s.cfg.Logger.Error("task is damaged", "task", d.ID, "queue", queue, "error", d.Error)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/backbeat-go/backbeat/internal/broker/intercept"
 	"github.com/backbeat-go/backbeat/internal/broker/recovery"
+	"github.com/backbeat-go/backbeat/internal/broker/script"
 )
 
 const (
@@ -43,7 +44,7 @@ func (m *maintainer) recover(ctx context.Context, u *upkeep) (time.Duration, err
 }
 
 // restore puts tasks of dead workers back, and ends those that have had their last crash.
-func (m *maintainer) restore(ctx context.Context, queue string, dead []any) error {
+func (m *maintainer) restore(ctx context.Context, queue string, dead []script.DeadLease) error {
 	done, err := m.recovery.Restore(ctx, queue, dead)
 	if err != nil {
 		return err
@@ -64,7 +65,7 @@ func (m *maintainer) restore(ctx context.Context, queue string, dead []any) erro
 }
 
 // endCrashed ends a task that has had its last crash.
-func (m *maintainer) endCrashed(queue string, c recovery.Crashed) error {
+func (m *maintainer) endCrashed(queue string, c script.Crashed) error {
 	m.cfg.Logger.Error("task has failed: its worker died again and again", "task", c.ID, "queue", queue)
 	a := intercept.NewCrashed(queue, c.ID, c.Message, c.Attempt, fmt.Sprintf("its worker died %d times", recovery.MaxCrashes))
 	m.cfg.Meter.Crashed(a.Message.Type, queue)

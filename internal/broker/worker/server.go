@@ -230,8 +230,7 @@ func (s *Server) call(ctx context.Context, a *intercept.Attempt) (result []byte,
 // storeProgress writes a report, unless the attempt is over or was fenced off. A report that gets lost is
 // replaced by the next.
 func (s *Server) storeProgress(ctx context.Context, a *intercept.Attempt, p task.Report) {
-	err := script.ProgressScript.Run(ctx, s.rdb, a.Queue, []string{wire.TaskKey(a.Queue, a.ID)},
-		a.Number, wire.EncodeProgress(p), a.ID).Err()
+	err := script.Progress(ctx, s.rdb, a.Queue, a.ID, a.Number, p)
 	if err != nil && ctx.Err() == nil {
 		s.cfg.Logger.Debug("progress not stored", "task", a.ID, "error", err)
 	}

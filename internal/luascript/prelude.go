@@ -1,16 +1,12 @@
-package script
+package luascript
 
 import (
-	_ "embed"
 	"regexp"
 	"slices"
 	"strings"
 )
 
-//go:embed lua/prelude.lua
-var preludeSource string
-
-// paragraph is a part of the prelude between blank lines: local variables or a function.
+// paragraph is a part of a prelude between blank lines: local variables or a function.
 type paragraph struct {
 	code    string // without comments
 	defines []string
@@ -18,7 +14,6 @@ type paragraph struct {
 }
 
 var (
-	prelude    = readParagraphs(preludeSource)
 	definition = regexp.MustCompile(`(?m)^local (?:function )?(\w+(?:, \w+)*)`)
 	word       = regexp.MustCompile(`[A-Za-z_]\w*`)
 	comment    = regexp.MustCompile(`(?m)^ *--.*\n`)
@@ -36,9 +31,8 @@ func readParagraphs(source string) []paragraph {
 	return list
 }
 
-// withPreludeOf puts those paragraphs of the prelude before a script that it needs: all of them would cost each call of it
-// 4 µs. A paragraph uses only what stands above it.
-func withPreludeOf(source string) string {
+// withPrelude puts those paragraphs of the prelude before a script that it needs. A paragraph uses only what stands above it.
+func withPrelude(prelude []paragraph, source string) string {
 	used := make(map[string]bool)
 	use := func(words []string) {
 		for _, w := range words {
