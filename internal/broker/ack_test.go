@@ -191,7 +191,7 @@ func TestCallbacksAreNotedWithoutLargeResults(t *testing.T) {
 		})
 		f.wait(id)
 	}
-	entries, err := f.rdb.XRange(t.Context(), "backbeat:{default}:promises", "-", "+").Result()
+	entries, err := f.rdb.XRange(t.Context(), "backbeat:{default}:outbox:callbacks", "-", "+").Result()
 	f.must(err)
 	if len(entries) != 2 {
 		t.Fatalf("%d callbacks are noted", len(entries))

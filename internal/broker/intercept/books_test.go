@@ -41,7 +41,7 @@ func (w *world) read(queue string) books {
 		for _, name := range []string{"failed", "canceled", "expired", "expires", "due"} {
 			lists["own "+name] = p.ZRange(ctx, wire.OwnPrefix(queue)+name, 0, -1)
 		}
-		promises = p.XRange(ctx, wire.PromisesKey(queue), "-", "+")
+		promises = p.XRange(ctx, wire.CallbacksKey(queue), "-", "+")
 		lists["own canceling"] = p.SMembers(ctx, wire.CancelingKey(queue))
 		for _, key := range keys {
 			hashes[strings.TrimPrefix(key, wire.AsynqPrefix(queue)+"t:")] = p.HGetAll(ctx, key)

@@ -12,10 +12,11 @@ import (
 
 var relayScript = named("relay")
 
-// OutboxEntry says that a task with a callback has ended, and how the task was then.
+// OutboxEntry says that a task has ended.
 type OutboxEntry struct {
-	ID     string            // of the entry
-	Fields map[string]string // of the task's hash, and its id
+	ID string // of the entry
+	// Fields are, of a task with a callback, the fields of its hash and its id; of a task of a schedule schedule, id and state.
+	Fields map[string]string
 }
 
 // Delivery is the task that makes a callback, in place of an entry.
@@ -37,7 +38,7 @@ type Turn struct {
 func Relay(
 	ctx context.Context, rdb redis.Scripter, queue string, turn Turn, deliveries []Delivery,
 ) (entries []OutboxEntry, damaged []Damaged, err error) {
-	keys := []string{wire.PromisesKey(queue), wire.PromiserKey(queue), wire.PendingKey(queue)}
+	keys := []string{wire.CallbacksKey(queue), wire.RelayKey(queue), wire.PendingKey(queue)}
 	args := []any{turn.Worker, turn.For.Milliseconds(), turn.Max}
 	for _, d := range deliveries {
 		args = append(args, d.EntryID, d.TaskID, d.Message)
@@ -46,18 +47,24 @@ func Relay(
 	if err != nil {
 		return nil, nil, err
 	}
-	list, _ := reply[0].([]any)
-	for _, entry := range list {
+	entries, err = entriesOf(reply[0])
+	return entries, damagedOf(reply[1:]), err
+}
+
+// entriesOf reads the answer of XRANGE.
+func entriesOf(reply any) ([]OutboxEntry, error) {
+	list, _ := reply.([]any)
+	entries := make([]OutboxEntry, len(list))
+	for i, entry := range list {
 		parts, _ := entry.([]any)
 		if len(parts) != 2 {
-			return nil, nil, errors.New("the answer is not that of XRANGE")
+			return nil, errors.New("the answer is not that of XRANGE")
 		}
-		e := OutboxEntry{ID: text(parts[0]), Fields: make(map[string]string)}
+		entries[i] = OutboxEntry{ID: text(parts[0]), Fields: make(map[string]string)}
 		values, _ := parts[1].([]any)
-		for i := 0; i+1 < len(values); i += 2 {
-			e.Fields[text(values[i])] = text(values[i+1])
+		for k := 0; k+1 < len(values); k += 2 {
+			entries[i].Fields[text(values[k])] = text(values[k+1])
 		}
-		entries = append(entries, e)
 	}
-	return entries, damagedOf(reply[1:]), nil
+	return entries, nil
 }

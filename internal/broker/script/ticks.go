@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -60,15 +59,18 @@ func leads(cmd *redis.Cmd) error {
 // Ends drops the oldest ends of tasks of schedules, and returns the next, at most limit of them. One that cannot be read is
 // zero.
 func Ends(ctx context.Context, rdb redis.Scripter, queue string, term int64, drop, limit int) ([]schedule.End, error) {
-	lines, err := endsScript.run(ctx, rdb, queue, []string{wire.TermKey(queue), wire.EndsKey(queue)}, term, drop, limit).StringSlice()
+	keys := []string{wire.TermKey(queue), wire.HistoryKey(queue)}
+	reply, err := endsScript.run(ctx, rdb, queue, keys, term, drop, limit).Slice()
 	if errors.Is(err, redis.Nil) {
 		return nil, schedule.ErrDeposed
 	}
-	ends := make([]schedule.End, len(lines))
-	for i, line := range lines {
-		if parts := strings.SplitN(line, "\n", 3); len(parts) == 3 {
-			ends[i] = schedule.End{ScheduleID: parts[0], TaskID: parts[1], State: endState(parts[2])}
-		}
+	if err != nil {
+		return nil, err
+	}
+	entries, err := entriesOf(reply)
+	ends := make([]schedule.End, len(entries))
+	for i, e := range entries {
+		ends[i] = schedule.End{ScheduleID: e.Fields["schedule"], TaskID: e.Fields["id"], State: endState(e.Fields["state"])}
 	}
 	return ends, err
 }

@@ -22,7 +22,7 @@ var rightsScript = redis.NewScript(rightsSource)
 
 // channels are those that the programs publish on, the beat's in internal/redisstore included.
 var channels = []string{
-	wire.AsynqCancelChannel, wire.WatchedChannel, wire.WakeChannel, wire.DueChannel, wire.EndsChannel, wire.PromisesChannel, "backbeat:changes", "backbeat:resigned",
+	wire.AsynqCancelChannel, wire.WatchedChannel, wire.WakeChannel, wire.DueChannel, wire.OutboxChannel, "backbeat:changes", "backbeat:resigned",
 }
 
 // SetupError is what is wrong with a Redis, or with the user that the programs have there, so that no second try will help.

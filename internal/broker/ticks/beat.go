@@ -127,7 +127,14 @@ func (c *Client) EndsOf(ctx context.Context) <-chan struct{} {
 	ended := notifier.New()
 	go func() {
 		defer close(ended)
-		redisconn.Subscribe(ctx, c.rdb, func(any) { ended.Notify() }, wire.EndsChannel)
+		redisconn.Subscribe(ctx, c.rdb, func(received any) {
+			if m, ok := received.(*redis.Message); ok {
+				if _, kind := wire.OutboxOf(m.Payload); kind != wire.History {
+					return
+				}
+			}
+			ended.Notify()
+		}, wire.OutboxChannel)
 	}()
 	return ended
 }

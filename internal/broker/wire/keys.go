@@ -39,28 +39,33 @@ func Today(now time.Time) string { return now.UTC().Format(time.DateOnly) }
 
 // Keys of our own. Those of a queue are described in lua/prelude.lua.
 const (
-	WatchedChannel  = "backbeat:watched"  // pub/sub: what becomes of tasks that are watched
-	WakeChannel     = "backbeat:wake"     // pub/sub: the own prefix of a queue that has something to do
-	DueChannel      = "backbeat:due"      // pub/sub: the own prefix of a queue whose next due task has changed
-	EndsChannel     = "backbeat:ends"     // pub/sub: the own prefix of a queue where tasks of schedules have ended
-	PromisesChannel = "backbeat:promises" // pub/sub: the own prefix of a queue where callbacks are promised
+	WatchedChannel = "backbeat:watched" // pub/sub: what becomes of tasks that are watched
+	WakeChannel    = "backbeat:wake"    // pub/sub: the own prefix of a queue that has something to do
+	DueChannel     = "backbeat:due"     // pub/sub: the own prefix of a queue whose next due task has changed
+	OutboxChannel  = "backbeat:outbox"  // pub/sub: the own prefix of a queue, and the kind of an outbox that is not empty any more
 )
 
 func OwnPrefix(queue string) string       { return "backbeat:{" + queue + "}:" }
 func DueKey(queue string) string          { return OwnPrefix(queue) + "due" }
 func AdoptedKey(queue string) string      { return OwnPrefix(queue) + "adopted" }
 func ExpiresKey(queue string) string      { return OwnPrefix(queue) + "expires" }
-func EndsKey(queue string) string         { return OwnPrefix(queue) + "ends" }
 func TicksKey(queue string) string        { return OwnPrefix(queue) + "ticks" }
 func TermKey(queue string) string         { return OwnPrefix(queue) + "term" }
 func CancelingKey(queue string) string    { return OwnPrefix(queue) + "canceling" }
 func OnceKey(queue, id string) string     { return OwnPrefix(queue) + "once:" + id }
 func ReservedKey(queue, id string) string { return OwnPrefix(queue) + "reserved:" + id }
 func EndedKey(queue, id string) string    { return OwnPrefix(queue) + "ended:" + id }
-func PromisesKey(queue string) string     { return OwnPrefix(queue) + "promises" }
-func PromiserKey(queue string) string     { return OwnPrefix(queue) + "promises:worker" }
+func CallbacksKey(queue string) string    { return OwnPrefix(queue) + "outbox:" + Callbacks }
+func RelayKey(queue string) string        { return CallbacksKey(queue) + ":worker" }
+func HistoryKey(queue string) string      { return OwnPrefix(queue) + "outbox:" + History }
 
 func IdempotencyKey(hash string) string { return "backbeat:idempotency:{" + hash + "}" }
+
+// Kinds of outboxes.
+const (
+	Callbacks = "callbacks" // ends of tasks with callbacks
+	History   = "history"   // ends of tasks of schedules
+)
 
 // Fields of a task's hash. Those without a prefix are asynq's.
 const (
@@ -86,6 +91,12 @@ const ParkedScore = 250246627200
 
 // queueOfKey returns the queue of one of asynq's keys.
 func QueueOfKey(key string) string { return inBraces(strings.TrimPrefix(key, "asynq:{")) }
+
+// OutboxOf returns the queue and the kind that a message on OutboxChannel is about.
+func OutboxOf(message string) (queue, kind string) {
+	queue = QueueOfOwnPrefix(message)
+	return queue, strings.TrimPrefix(message, OwnPrefix(queue))
+}
 
 // queueOfOwnPrefix returns the queue that ownPrefix made a prefix of.
 func QueueOfOwnPrefix(prefix string) string {

@@ -8,8 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// listen hears which queues have something to do, which have something due, and which callbacks are to be made. After a
-// lost connection anything may have been missed, so everything is looked at.
+// listen subscribes to the channels that say which queues have something to do, which have something due, and which have ends
+// in an outbox. Messages may be lost with the connection, so everything is polled once there is a new one.
 func (s *Server) listen(ctx context.Context) {
 	redisconn.Subscribe(ctx, s.rdb, func(received any) {
 		switch m := received.(type) {
@@ -23,9 +23,11 @@ func (s *Server) listen(ctx context.Context) {
 				s.interceptor.Wake(queue)
 			case wire.DueChannel:
 				s.maintainer.wake(queue, jobForward)
-			case wire.PromisesChannel:
-				s.maintainer.wake(queue, jobRelay)
+			case wire.OutboxChannel:
+				if _, kind := wire.OutboxOf(m.Payload); kind == wire.Callbacks {
+					s.maintainer.wake(queue, jobRelay)
+				}
 			}
 		}
-	}, wire.WakeChannel, wire.DueChannel, wire.PromisesChannel)
+	}, wire.WakeChannel, wire.DueChannel, wire.OutboxChannel)
 }

@@ -59,7 +59,7 @@ func watchedSets(queue string, callbacks bool) []*watchedSet {
 		{key: wire.ActiveKey(queue), other: wire.LeaseKey(queue), kind: ownerOf, job: jobRecover, every: readOften},
 	}
 	if callbacks {
-		sets = append(sets, &watchedSet{key: wire.PromisesKey(queue), kind: stream, job: jobRelay, every: readOften})
+		sets = append(sets, &watchedSet{key: wire.CallbacksKey(queue), kind: stream, job: jobRelay, every: readOften})
 	}
 	return sets
 }

@@ -14,7 +14,7 @@ local seconds = math.floor((now + by) / 1000) - math.floor(now / 1000)
 local PROCESSES = {
   "^backbeattest:", "^asynq:servers", "^asynq:workers", "^asynq:schedulers", "^asynq:{.*}:maintainer:",
   "^backbeat:schedules:{beat}:leader$", "^backbeat:schedules:{beat}:beats$", "^backbeat:{types}:",
-  "^backbeat:{.*}:promises:worker$", "^backbeat:{.*}:reserved:", "^backbeat:{.*}:ended:",
+  "^backbeat:{.*}:outbox:callbacks:worker$", "^backbeat:{.*}:reserved:", "^backbeat:{.*}:ended:",
 }
 
 local function ofProcesses(key)

@@ -24,7 +24,6 @@ end
 if not unlist(id, state) and state == "aggregating" then return state end
 forget(id)
 unpark(id, kind)
-promise(id, callback, "canceled")
-notify(id, waiters, schedule, "canceled")
+ended(id, "canceled", waiters, schedule, callback)
 archive(id, "canceled", tonumber(ARGV[4]))
 return "ok"

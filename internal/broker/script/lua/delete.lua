@@ -15,6 +15,6 @@ if lock and lock ~= "" and redis.call("GET", lock) == id then
   redis.call("DEL", lock)
 end
 redis.call("DEL", key)
-if state == "completed" or state == "archived" then schedule = false end -- its end has been told
-notify(id, waiters, schedule, "deleted")
+if state == "completed" or state == "archived" then schedule = false end -- its end is in the outbox already
+ended(id, "deleted", waiters, schedule)
 return "ok"

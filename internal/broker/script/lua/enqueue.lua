@@ -36,7 +36,7 @@ local function isTaken(id, key, msg)
 end
 
 local function ripe(id, key, msg)
-  redis.call("HSET", key, "msg", msg, "state", "pending", "pending_since", pending_since())
+  stamp(id, "msg", msg)
   ready[#ready + 1] = id
   return ""
 end
@@ -112,5 +112,5 @@ while i <= #ARGV do
     i = i + size
   end
 end
-if #ready > 0 then wake(redis.call("LPUSH", KEYS[1], unpack(ready)), #ready) end
+if #ready > 0 then admit(ready) end
 return answers

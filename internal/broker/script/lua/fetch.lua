@@ -33,8 +33,7 @@ local function accept(id)
     if f[4] then
       -- Its worker died before it could say so.
       forget(id)
-      promise(id, callback, "canceled")
-      notify(id, f[6], schedule, "canceled")
+      ended(id, "canceled", f[6], schedule, callback)
       archive(id, "canceled", tonumber(retention) or DEFAULT_RETENTION)
       canceled[#canceled + 1] = head(msg)
     else
@@ -87,7 +86,7 @@ local function takeParked(kind)
       elseif ok or not drop(id) then
         -- It has to stay, and goes the way of others that have to.
         if not ok then taken[4] = answer end
-        try(redis.call, "HSET", asynq .. "t:" .. id, "state", "pending", "pending_since", pending_since())
+        try(stamp, id)
         rotated[#rotated + 1] = id
       end
       held = nil

@@ -7,7 +7,7 @@
 -- for each other twelve:
 --   1 id
 --   2 attempt, which fences: an attempt that is not the newest changes nothing
---   3 outcome: succeeded | failed | canceled | retrying | pending (handed back) | unstarted (handed back unused) |
+--   3 outcome: succeeded | failed | canceled | retrying | pending (requeued) | unstarted (requeued, and the attempt does not count) |
 --     parked (unstarted, to wait for a worker that knows its type)
 --   4 message to store
 --   5 result, "" for none
@@ -25,8 +25,8 @@
 local processed, failed = 0, 0
 local released, dropped = {}, {} -- ids and keys that go, all at once
 
--- giveBack puts a task at the head of its queue, or puts it off, or parks it.
-local function giveBack(id, key, outcome, attempt, kind, delay_ms, expires_at)
+-- requeue puts a task at the head of its queue, or puts it off, or parks it.
+local function requeue(id, key, outcome, attempt, kind, delay_ms, expires_at)
   if outcome ~= "pending" then
     redis.call("HSET", key, "bb:attempt", attempt - 1)
     -- One that has begun before was in time.
@@ -37,8 +37,8 @@ local function giveBack(id, key, outcome, attempt, kind, delay_ms, expires_at)
     if outcome == "parked" and park(id, kind) then return end
     if delay_ms ~= "0" then return delay(id, "scheduled", int(now + delay_ms)) end
   end
-  redis.call("HSET", key, "state", "pending", "pending_since", pending_since())
-  wake(redis.call("RPUSH", asynq .. "pending", id))
+  stamp(id)
+  admit({id}, true)
 end
 
 -- release takes a task from its worker, and returns what its hash says; nil if the attempt is fenced off.
@@ -67,8 +67,7 @@ local function done(i)
     outcome = "canceled"
     redis.call("SREM", backbeat .. "canceling", id)
   end
-  promise(id, f[5], outcome)
-  notify(id, f[3], f[4], outcome)
+  ended(id, outcome, f[3], f[4], f[5])
   if f[3] then
     drop(id, outcome)
   else
@@ -83,11 +82,11 @@ local function finish(i)
   local f = release(id, attempt)
   if not f then return "" end
   if f[2] then
-    outcome = "canceled" -- whoever asked for it was promised this, however the attempt ended
+    outcome = "canceled" -- as the one who canceled it was answered, however the attempt ended
     redis.call("SREM", backbeat .. "canceling", id)
   end
   if outcome == "pending" or outcome == "unstarted" or outcome == "parked" then
-    giveBack(id, key, outcome, attempt, ARGV[i + 6], ARGV[i + 9], ARGV[i + 10])
+    requeue(id, key, outcome, attempt, ARGV[i + 6], ARGV[i + 9], ARGV[i + 10])
     changed(id, f[3])
     return "pending"
   end
@@ -95,7 +94,7 @@ local function finish(i)
   processed = processed + 1
   local retention = tonumber(ARGV[i + 8])
   local fields = {}
-  -- Canceled while it was handed back, it keeps the message that it has.
+  -- Canceled while it was requeued, it keeps the message that it has.
   if msg ~= "" then fields = {"msg", msg} end
   if ARGV[i + 5] ~= "" then table.insert(fields, "bb:error_kind"); table.insert(fields, ARGV[i + 5]) end
   if ARGV[i + 7] ~= "" then table.insert(fields, "bb:progress"); table.insert(fields, ARGV[i + 7]) end
@@ -110,8 +109,7 @@ local function finish(i)
     unlock(id, ARGV[i + 11])
     if ARGV[i + 4] ~= "" then table.insert(fields, "result"); table.insert(fields, ARGV[i + 4]) end
   end
-  promise(id, f[5], outcome, fields)
-  notify(id, f[3], f[4], outcome)
+  ended(id, outcome, f[3], f[4], f[5], fields)
   if outcome == "succeeded" and retention <= 0 then
     drop(id, outcome, fields)
   elseif outcome == "succeeded" then

@@ -13,11 +13,11 @@
 --   backbeat:{q}:parked                        SET of types that tasks wait for a worker of
 --   backbeat:{q}:parked:TYPE                   ZSET id -> when it was parked, µs: tasks that wait for a worker that knows their type.
 --                                              To asynq they are scheduled, for a time after PARKED
---   backbeat:{q}:ends                          LIST how tasks of schedules ended, for the beat: schedule, id, state
---   backbeat:{q}:promises                      STREAM the callback outbox: the fields of the task's hash as it ended
---   backbeat:{q}:promises:worker               the worker that is making tasks of those
+--   backbeat:{q}:outbox:callbacks              STREAM ends of tasks with callbacks: the fields of the task's hash as it ended
+--   backbeat:{q}:outbox:callbacks:worker       the worker that is making tasks of those
+--   backbeat:{q}:outbox:history                STREAM ends of tasks of schedules, for the beat: schedule, id, state
 --   asynq:{q}:maintainer:HASH                  STRING with a short TTL: the worker that maintains the queues that the hash is of
---   backbeat:{q}:ticks                         SET of ids of batches that the beat has enqueued and not yet struck off
+--   backbeat:{q}:ticks                         SET of ids of batches that the beat has enqueued and not yet acknowledged
 --   backbeat:{q}:once:ID                       STRING with a TTL: the task, of a request with an idempotency key, has been in
 --                                              the queue
 --   backbeat:{q}:reserved:ID                   STRING with a short TTL: the token of a request that is about to enqueue a task
@@ -79,16 +79,27 @@ local function today()
   return string.format("%04d-%02d-%02d", year, month, doy - math.floor((153 * mp + 2) / 5) + 1)
 end
 
--- wake tells workers that the queue, now of that length, has something to do. They are told only when it had nothing
--- before the new ones, of which there is one if nothing is said: whoever finds work comes back for more.
+-- wake notifies workers that the queue, now of that length, has something to do, if it had nothing before the new tasks: a
+-- worker that finds work comes back for more.
 local function wake(length, new)
-  if length == (new or 1) then publish("backbeat:wake", backbeat) end
+  if length == new then publish("backbeat:wake", backbeat) end
 end
 
--- push puts a task at the tail of its queue.
+-- stamp makes a task pending, and sets further fields of its hash: names and values. admit puts it into its queue.
+local function stamp(id, ...)
+  redis.call("HSET", asynq .. "t:" .. id, "state", "pending", "pending_since", pending_since(), ...)
+end
+
+-- admit puts tasks into their queue: at its tail, or at its head, where those go that have been in it before. It is the one
+-- way by which a task becomes pending.
+local function admit(ids, at_head)
+  wake(redis.call(at_head and "RPUSH" or "LPUSH", asynq .. "pending", unpack(ids)), #ids)
+end
+
+-- push puts one task at the tail of its queue.
 local function push(id)
-  redis.call("HSET", asynq .. "t:" .. id, "state", "pending", "pending_since", pending_since())
-  wake(redis.call("LPUSH", asynq .. "pending", id))
+  stamp(id)
+  admit({id})
 end
 
 -- delay puts a task on the list of a state that ends at a time, in ms. asynq's scores are whole seconds: rounded up, a
@@ -162,22 +173,6 @@ local function changed(id, waiters)
   end
 end
 
--- ENDS_KEPT bounds what is kept for a beat that is away. It finds out about the rest by itself, in time.
-local ENDS_KEPT = 100000
-
--- notify tells those who wait for the task that it is over, and the beat if a schedule made it. Nobody waits for most
--- tasks, and those cost nothing here. The message says which task, not what has become of it: every API receives it.
-local function notify(id, waiters, schedule, state)
-  if schedule then
-    local n = redis.call("RPUSH", backbeat .. "ends", schedule .. "\n" .. id .. "\n" .. state)
-    if n == 1 then publish("backbeat:ends", backbeat) end
-    if n > ENDS_KEPT then redis.call("LPOP", backbeat .. "ends") end
-  end
-  if waiters then
-    publish("backbeat:watched", cjson.encode({queue = backbeat, id = id, state = state}))
-  end
-end
-
 -- ENDED_KEPT is for how long, in ms, a task stays aside that is dropped at its end while somebody watches it.
 local ENDED_KEPT = 30000
 
@@ -195,33 +190,58 @@ local function drop(id, outcome, fields)
   redis.call("PEXPIRE", backbeat .. "ended:" .. id, ENDED_KEPT)
 end
 
--- What a callback tells of a task, beside what its end adds to that.
-local TOLD = {"msg", "bb:attempt", "bb:started_at", "bb:run_at", "bb:worker", "bb:progress"}
+-- addToOutbox adds the end of a task to an outbox of the queue, a stream, from which a consumer removes it when it has done what
+-- the end is for. There is a stream for each kind, because the consumers differ: any worker delivers callbacks, and the leader
+-- of the beat reads the history; what waits for the one must not be in the way of the other. most bounds the stream, nil: nothing
+-- does.
+local function addToOutbox(kind, entry, most)
+  local key = backbeat .. "outbox:" .. kind
+  redis.call("XADD", key, "*", unpack(entry))
+  local n = redis.call("XLEN", key)
+  if n == 1 then publish("backbeat:outbox", backbeat .. kind) end
+  if most and n > most then redis.call("XTRIM", key, "MAXLEN", most) end
+end
 
--- TOLD_RESULT is the size of a result, in bytes, that a callback leaves out; tasks.MaxCallbackField says the same.
-local TOLD_RESULT = 128 * 1024
+-- HISTORY_KEPT bounds what is kept for a beat that is away. It reads the states of the other tasks by itself, in time.
+local HISTORY_KEPT = 100000
 
--- promise notes that a callback is owed for the end of a task, of which nothing has been dropped yet, if it is among the
--- events that the callback is for. fields is what the end adds to the task's hash: {name, value, …}. Most tasks have no
--- callback, and those cost nothing here.
-local function promise(id, events, outcome, fields)
-  if not events or not string.find("," .. events .. ",", "," .. outcome .. ",", 1, true) then return end
+-- CALLBACK_FIELDS are what a callback says of a task, beside what its end adds to that.
+local CALLBACK_FIELDS = {"msg", "bb:attempt", "bb:started_at", "bb:run_at", "bb:worker", "bb:progress"}
+
+-- CALLBACK_RESULT is the size of a result, in bytes, that a callback leaves out; tasks.MaxCallbackField is the same.
+local CALLBACK_RESULT = 128 * 1024
+
+local function callbackEntry(id, outcome, fields)
   local state = outcome == "succeeded" and "completed" or "archived"
   local all = {id = id, state = state, ["bb:outcome"] = outcome, ["bb:finished_at"] = NOW_MS}
-  local known = redis.call("HMGET", asynq .. "t:" .. id, unpack(TOLD))
-  for i, name in ipairs(TOLD) do all[name] = known[i] or nil end
-  fields = fields or {}
+  local known = redis.call("HMGET", asynq .. "t:" .. id, unpack(CALLBACK_FIELDS))
+  for i, name in ipairs(CALLBACK_FIELDS) do all[name] = known[i] or nil end
   for i = 1, #fields, 2 do
     local name, value = fields[i], fields[i + 1]
-    if name == "result" and #value > TOLD_RESULT then name, value = "omitted", name end
+    if name == "result" and #value > CALLBACK_RESULT then name, value = "omitted", name end
     all[name] = value
   end
   local entry = {}
   for name, value in pairs(all) do
     entry[#entry + 1], entry[#entry + 2] = name, value
   end
-  redis.call("XADD", backbeat .. "promises", "*", unpack(entry))
-  if redis.call("XLEN", backbeat .. "promises") == 1 then publish("backbeat:promises", backbeat) end
+  return entry
+end
+
+-- ended announces the end of a task, of which nothing has been dropped yet: to the outbox of callbacks if the end is among the
+-- events that its callback is for; to that of the history if a schedule made it; and to those who wait for it, by a message that
+-- names the task only, since every API receives it. fields is what the end adds to the task's hash: {name, value, …}. Most
+-- tasks have none of these, and cost nothing here.
+local function ended(id, outcome, waiters, schedule, events, fields)
+  if events and string.find("," .. events .. ",", "," .. outcome .. ",", 1, true) then
+    addToOutbox("callbacks", callbackEntry(id, outcome, fields or {}))
+  end
+  if schedule then
+    addToOutbox("history", {"schedule", schedule, "id", id, "state", outcome}, HISTORY_KEPT)
+  end
+  if waiters then
+    publish("backbeat:watched", cjson.encode({queue = backbeat, id = id, state = outcome}))
+  end
 end
 
 -- head returns the beginning of a message, for the caller to count the task by its type, which is the first field.
@@ -315,8 +335,7 @@ end
 local function expire(id, retention, waiters, schedule, callback)
   redis.call("ZREM", backbeat .. "expires", id)
   redis.call("ZREM", backbeat .. "due", id)
-  promise(id, callback, "expired")
-  notify(id, waiters, schedule, "expired")
+  ended(id, "expired", waiters, schedule, callback)
   archive(id, "expired", tonumber(retention) or DEFAULT_RETENTION)
 end
 

@@ -71,8 +71,8 @@ local function restore(id)
     over[#over + 1], over[#over + 2], over[#over + 3] = id, msg, attempt or "0"
     return
   end
-  redis.call("HSET", key, "state", "pending", "pending_since", pending_since())
-  wake(redis.call("RPUSH", asynq .. "pending", id))
+  stamp(id)
+  admit({id}, true)
   changed(id, waiters)
   back[#back + 1] = head(msg)
 end

@@ -1,8 +1,8 @@
 -- Puts the tasks that make callbacks into the queue in place of their entries in the outbox, and returns further entries. One
 -- worker at a time does so, which spares the others the reading; if two do, each entry becomes one task all the same.
 --
--- KEYS[1] backbeat:{q}:promises
--- KEYS[2] backbeat:{q}:promises:worker
+-- KEYS[1] backbeat:{q}:outbox:callbacks
+-- KEYS[2] backbeat:{q}:outbox:callbacks:worker
 -- KEYS[3] asynq:{q}:pending
 -- ARGV[3] worker
 -- ARGV[4] for how many ms it is the worker's turn, unless it comes back for more
@@ -14,8 +14,8 @@ local broken = {}
 redis.call("LLEN", KEYS[3]) -- which raises an error, before anything is changed, if it is no list
 
 local function enqueue(id, msg)
-  redis.call("HSET", asynq .. "t:" .. id, "msg", msg, "state", "pending", "pending_since", pending_since())
-  wake(redis.call("RPUSH", KEYS[3], id))
+  stamp(id, "msg", msg)
+  admit({id}, true)
 end
 
 -- To the head of the queue, where the oldest is to stand: they end what was begun.

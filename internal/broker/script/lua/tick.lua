@@ -1,5 +1,5 @@
 -- Puts the tasks of a batch of ticks into their queue, once: what a leader of the beat has enqueued is known by the batch
--- until that is struck off the leader's list, however short a time the tasks themselves were kept.
+-- until the leader acknowledges it, however short a time the tasks themselves were kept.
 --
 -- KEYS[1] backbeat:{q}:term
 -- KEYS[2] backbeat:{q}:ticks
@@ -29,12 +29,11 @@ for n, key in ipairs(keys) do
   end
 end
 -- The list first: should it be of a wrong type, nothing has been done.
-local length = #ready > 0 and redis.call("LPUSH", KEYS[3], unpack(ready))
+if #ready > 0 then admit(ready) end
 for _, n in ipairs(places) do
   local at = 6 + (n - 1) * size
-  redis.call("HSET", keys[n], "msg", ARGV[at + 2], "state", "pending", "pending_since", pending_since(), "bb:schedule", ARGV[at + 1])
+  stamp(ids[n], "msg", ARGV[at + 2], "bb:schedule", ARGV[at + 1])
   if size == 4 and ARGV[at + 3] ~= "" then redis.call("HSET", keys[n], "bb:callback", ARGV[at + 3]) end
 end
 redis.call("SADD", KEYS[2], ARGV[4])
-if length then wake(length, #ready) end
 return 1

@@ -29,7 +29,7 @@ for _, command in ipairs({
   {"ZADD", key, 1, 1}, {"ZRANGE", key, 0, 0}, {"ZRANGEBYSCORE", key, 0, 0}, {"ZSCORE", key, 1}, {"ZMSCORE", key, 1},
   {"ZCARD", key}, {"ZCOUNT", key, 0, 0}, {"ZRANK", key, 1}, {"ZREVRANK", key, 1}, {"ZREM", key, 1}, {"ZREMRANGEBYSCORE", key, 0, 0},
   {"ZREMRANGEBYRANK", key, 0, 0}, {"DEL", key},
-  {"XADD", key, "1-1", "a", 1}, {"XLEN", key}, {"XRANGE", key, "-", "+"}, {"XREVRANGE", key, "-", "+"}, {"XDEL", key, "1-1"},
+  {"XADD", key, "1-1", "a", 1}, {"XLEN", key}, {"XRANGE", key, "-", "+"}, {"XREVRANGE", key, "-", "+"}, {"XDEL", key, "1-1"}, {"XTRIM", key, "MAXLEN", 1},
   {"DEL", key},
 }) do
   if not try(unpack(command)) then refused[#refused + 1] = string.lower(command[1]) end

@@ -53,7 +53,7 @@ func newTelephone(f *workshop) *telephone {
 	return p
 }
 
-// with makes a worker keep promises.
+// with makes a worker deliver callbacks.
 func (p *telephone) with(cfg *worker.Config) {
 	cfg.Callback = func(t *task.Task, _ bool) (task.Request, error) {
 		say := told{
@@ -89,7 +89,7 @@ func (p *telephone) wait(n int) []told {
 func (p *telephone) wantSilence() {
 	p.f.t.Helper()
 	for _, q := range queues {
-		p.f.waitZero("XLEN", "backbeat:{"+q.Name+"}:promises")
+		p.f.waitZero("XLEN", "backbeat:{"+q.Name+"}:outbox:callbacks")
 		p.f.waitZero("LLEN", "asynq:{"+q.Name+"}:pending")
 		p.f.waitZero("LLEN", "asynq:{"+q.Name+"}:active")
 	}
@@ -273,7 +273,7 @@ func TestEachEndHasItsOwnCallback(t *testing.T) {
 }
 
 // Workers may die between the end of a task and the making of its callback: what is owed is in Redis by then.
-func TestPromisesOutliveWorkers(t *testing.T) {
+func TestCallbacksOutliveWorkers(t *testing.T) {
 	f := newFleetAOF(t)
 	p := newTelephone(f)
 	w := f.worker() // which ends tasks and makes no callbacks
@@ -287,11 +287,11 @@ func TestPromisesOutliveWorkers(t *testing.T) {
 	w.Stop()
 	f.redis.Kill()
 	f.redis.Restart()
-	if owed := f.rdb.XLen(t.Context(), "backbeat:{default}:promises").Val(); owed != n {
-		t.Fatalf("%d callbacks are owed, want %d", owed, n)
+	if left := f.rdb.XLen(t.Context(), "backbeat:{default}:outbox:callbacks").Val(); left != n {
+		t.Fatalf("%d callbacks are in the outbox, want %d", left, n)
 	}
 	// It was about to make some, and has died.
-	f.must(f.rdb.Set(t.Context(), "backbeat:{default}:promises:worker", "dead", time.Second).Err())
+	f.must(f.rdb.Set(t.Context(), "backbeat:{default}:outbox:callbacks:worker", "dead", time.Second).Err())
 	f.worker(p.with)
 	p.wantOnce(n)
 }
@@ -349,7 +349,7 @@ func TestStoppedWorkersLoseTheirTurn(t *testing.T) {
 	f.enqueue(task.Request{Type: "echo", ID: "first", Callback: callTo("https://example.com")})
 	<-reached
 	// It is over by itself. Both workers are of one process here, and so have one name.
-	if left := f.rdb.PTTL(t.Context(), "backbeat:{default}:promises:worker").Val(); left == -1 {
+	if left := f.rdb.PTTL(t.Context(), "backbeat:{default}:outbox:callbacks:worker").Val(); left == -1 {
 		t.Error("its turn never ends")
 	}
 	other := f.worker(p.with)
@@ -407,14 +407,14 @@ func TestTicksBringTheirCallback(t *testing.T) {
 }
 
 // One promise that is spoilt holds up none of the others, and is logged.
-func TestPromisesThatCannotBeRead(t *testing.T) {
+func TestCallbacksThatCannotBeRead(t *testing.T) {
 	f := newFleet(t)
 	p := newTelephone(f)
 	w := f.worker()
 	for _, id := range []string{"a", "b"} {
 		f.wait(f.enqueue(task.Request{Type: "echo", ID: id, Callback: callTo("https://example.com")}).ID)
-		f.must(f.rdb.Do(t.Context(), "XADD", "backbeat:{default}:promises", "*", "id", "bad", "msg", "\xff\xff").Err())
-		f.must(f.rdb.Do(t.Context(), "XADD", "backbeat:{default}:promises", "*", "else", "").Err())
+		f.must(f.rdb.Do(t.Context(), "XADD", "backbeat:{default}:outbox:callbacks", "*", "id", "bad", "msg", "\xff\xff").Err())
+		f.must(f.rdb.Do(t.Context(), "XADD", "backbeat:{default}:outbox:callbacks", "*", "else", "").Err())
 	}
 	w.Stop()
 	var log lockedBuffer
@@ -456,7 +456,7 @@ func TestCallbacksGoBeforeWhatWaits(t *testing.T) {
 	f.enqueue(task.Request{Type: "block", ID: "canceled", Callback: callTo("https://example.com")})
 	_, err := f.client.Cancel(t.Context(), "canceled")
 	f.must(err)
-	f.waitZero("XLEN", "backbeat:{default}:promises")
+	f.waitZero("XLEN", "backbeat:{default}:outbox:callbacks")
 	first.release <- nil
 	p.wait(1) // one that waits would block for good
 }
