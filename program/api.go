@@ -11,6 +11,7 @@ import (
 	"github.com/backbeat-go/backbeat/internal/broker/setup"
 	"github.com/backbeat-go/backbeat/internal/broker/ticks"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
+	"github.com/backbeat-go/backbeat/internal/httpapi/guard"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
 )
 
@@ -84,7 +85,7 @@ func (a *App) serveAPI(cfg *config.Config, handler http.Handler, protected bool,
 	server.RegisterOnShutdown(onStop)
 	listening := a.serverPart("api", cfg.API.Addr, server)
 	if !protected && !cfg.API.Insecure {
-		handler = httpapi.OnlyLocal(handler)
+		handler = guard.OnlyLocal(handler)
 	}
 	mounted := false
 	a.add(part{

@@ -6,7 +6,7 @@ import (
 
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/auth"
-	"github.com/backbeat-go/backbeat/internal/httpapi"
+	"github.com/backbeat-go/backbeat/internal/httpapi/guard"
 )
 
 // callers is who may call the API: anybody, if there is no Authenticator.
@@ -38,7 +38,7 @@ func authenticator(cfg *config.Config, logger *slog.Logger) (callers, error) {
 }
 
 // asInterface returns nil for nobody, and not an interface that holds nil.
-func (c callers) asInterface() httpapi.Authenticator {
+func (c callers) asInterface() guard.Authenticator {
 	if c.Authenticator == nil {
 		return nil
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/broker/setup"
 	"github.com/backbeat-go/backbeat/internal/broker/worker"
-	"github.com/backbeat-go/backbeat/internal/httpapi"
+	"github.com/backbeat-go/backbeat/internal/httpapi/rest"
 	"github.com/backbeat-go/backbeat/task"
 	"github.com/backbeat-go/backbeat/tasks"
 )
@@ -62,7 +62,7 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 }
 
 func newCallback(t *task.Task, resultOmitted bool) (task.Request, error) {
-	return tasks.NewCallback(t, resultOmitted, httpapi.EncodeTask)
+	return tasks.NewCallback(t, resultOmitted, rest.EncodeTask)
 }
 
 func (a *App) startWorker(ctx context.Context, server *worker.Server, rdb redis.UniversalClient, cfg *config.Config) error {

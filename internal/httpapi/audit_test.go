@@ -16,17 +16,18 @@ import (
 	"github.com/backbeat-go/backbeat/internal/audit"
 	"github.com/backbeat-go/backbeat/internal/auth"
 	"github.com/backbeat-go/backbeat/internal/httpapi"
+	"github.com/backbeat-go/backbeat/internal/httpapi/auditlog"
 	"github.com/backbeat-go/backbeat/task"
 )
 
 // noAudit forgets at once.
-type noAudit struct{ httpapi.AuditLog }
+type noAudit struct{ auditlog.Store }
 
 func (noAudit) Record(context.Context, *audit.Entry) error { return nil }
 
 // auditStub keeps entries, or answers with err.
 type auditStub struct {
-	httpapi.AuditLog
+	auditlog.Store
 	err      error
 	recorded chan struct{} // gets a word for each; nil: nobody looks
 

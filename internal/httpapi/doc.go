@@ -1,16 +1,26 @@
-// Package httpapi is the HTTP API: routes, what they take and what they answer.
+// Package httpapi is the HTTP API: it adds the routes of all resources to one router, behind the same middlewares.
 //
-//	request ─▶ request id ─▶ origin and host ─▶ echo's router ─▶ huma ─▶ handler ─▶ Catalog.Prepare ─▶ Tasks
-//	                                              │                 │         │
-//	                                              └─ problem 404/405 └─ 400/413/415/422 ◀─ codes of errors
+//	request ─▶ request id ─▶ origin and host ─▶ echo's router ─▶ middlewares ─▶ huma ─▶ handler ─▶ store
+//	                                              │                │            │         │
+//	                                              └─ 404, 405      │            │         └─ codes of errors
+//	                                                               │            └─ 400, 408, 413, 422
+//	                                                               └─ 401, 403, 413, 415, 429
 //
-// Between the router and huma a request is logged, audited if it changes something, authorized, and bounded in size and
-// depth.
+// The packages below it:
 //
-// The OpenAPI document is completed with the task types that are known when it is asked for (type_variants.go); requests are
-// validated by the catalog.
+//	rest       the table of routes, problem documents, the reading of bodies, request ids
+//	guard      credentials and scopes, rate limits, origins and hosts, the form and size of requests
+//	auditlog   the record of changes
+//	tasks      tasks and their types
+//	schedules  schedules
+//	fleet      queues, workers, the beat, health, metrics
+//	console    the pages for people
+//	openapi    the OpenAPI document
 //
-// Each route is described once, to huma: the description validates what comes in and makes the OpenAPI document.
-// Whatever goes wrong is answered as a problem document (RFC 9457), and errors are told apart by their task.Code;
-// problem.go holds the one table that maps those to HTTP.
+// A resource package declares the stores that it needs and returns its routes. Each route is described once: the
+// description validates requests, makes the OpenAPI document, and holds the scope and the audit action that middlewares
+// look up. A route without a scope panics in New.
+//
+// Errors are answered as problem documents (RFC 9457). They are told apart by their task.Code; rest/problem.go holds the
+// one table that maps codes to HTTP. The tests in this package see the whole API from outside.
 package httpapi

@@ -7,31 +7,40 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/backbeat-go/backbeat/internal/httpapi/guard"
+	"github.com/backbeat-go/backbeat/internal/httpapi/rest"
 )
 
-// logRequests writes a line for each request: at debug, because there are many, and at warn for what we got wrong.
-func (a *api) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
+// server observes requests and answers errors.
+type server struct {
+	table *rest.Table
+	cfg   *Config
+}
+
+// logRequests logs each request: at debug, because there are many, and at warn where the server has failed.
+func (s *server) logRequests(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
-		a.logRequest(c, start)
+		s.logRequest(c, start)
 		return nil
 	}
 }
 
-func (a *api) logRequest(c echo.Context, start time.Time) {
+func (s *server) logRequest(c echo.Context, start time.Time) {
 	r, status := c.Request(), c.Response().Status
 	level := slog.LevelDebug
 	if status >= 500 {
 		level = slog.LevelWarn
 	}
-	a.Logger.Log(r.Context(), level, "request", "caller", callerOf(c), "method", r.Method, "path", r.URL.Path, "status", status,
-		"took_ms", time.Since(start).Milliseconds(), "request_id", requestID(r.Context()))
+	s.cfg.Logger.Log(r.Context(), level, "request", "caller", guard.CallerOf(c), "method", r.Method, "path", r.URL.Path, "status", status,
+		"took_ms", time.Since(start).Milliseconds(), "request_id", rest.RequestID(r.Context()))
 }
 
-// recoverPanics makes an error of a panic. The stack is for the log.
+// recoverPanics turns a panic into an error, with the stack for the log.
 func recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {

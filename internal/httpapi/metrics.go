@@ -2,23 +2,17 @@ package httpapi
 
 import (
 	"cmp"
-	"context"
 	"net/http"
 	"slices"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
 	"github.com/labstack/echo/v4"
-
-	"github.com/backbeat-go/backbeat/internal/auth"
 )
 
-// RequestMeter is told of requests, so that they can be counted. What it is told of each is one of a few values,
-// whatever clients send.
+// RequestMeter counts requests. The number of different values that it gets is bounded, whatever clients send.
 type RequestMeter interface {
 	Began()
-	// Ended is told the template of the route, such as /v1/tasks/{id}, and not the path.
+	// Ended gets the template of the route, such as /v1/tasks/{id}, and not the path.
 	Ended(method, route string, status int, took time.Duration)
 }
 
@@ -29,37 +23,14 @@ const (
 	otherMethod = "other"
 )
 
-// metricsRoutes returns the route of the program's metrics, none without Config.Metrics.
-func (a *api) metricsRoutes() []Route {
-	if a.Metrics == nil {
-		return nil
-	}
-	return []Route{Handle(Route{
-		Scope: auth.Admin,
-		Operation: huma.Operation{
-			OperationID: "metrics", Method: http.MethodGet, Path: "/metrics", Tags: []string{"Health"},
-			Summary: "What the program measures, for Prometheus",
-			Responses: map[string]*huma.Response{"200": {
-				Description: "The text format of Prometheus, or another that was asked for.",
-				Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
-			}},
-		},
-	}, func(context.Context, *struct{}) (*huma.StreamResponse, error) {
-		return &huma.StreamResponse{Body: func(c huma.Context) {
-			echo := humaecho.Unwrap(c)
-			a.Metrics.ServeHTTP(echo.Response(), echo.Request())
-		}}, nil
-	})}
-}
-
 // measure counts a request and its duration.
-func (a *api) measure(next echo.HandlerFunc) echo.HandlerFunc {
+func (s *server) measure(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
-		a.Meter.Began()
+		s.cfg.Meter.Began()
 		defer func() {
-			route := cmp.Or(a.table.template(c), unmatched)
-			a.Meter.Ended(knownMethod(c.Request().Method), route, c.Response().Status, time.Since(start))
+			route := cmp.Or(s.table.Template(c), unmatched)
+			s.cfg.Meter.Ended(knownMethod(c.Request().Method), route, c.Response().Status, time.Since(start))
 		}()
 		return next(c) // which has answered, whatever it returns
 	}

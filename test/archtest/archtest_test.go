@@ -133,7 +133,26 @@ func rules() []rule {
 			never: own("internal/broker").but(allowed),
 		})
 	}
-	return rules
+	// rest and guard serve the resources of the HTTP API, and guard stands on rest.
+	for _, resource := range []string{"auditlog", "console", "fleet", "openapi", "schedules", "tasks"} {
+		rules = append(rules, rule{
+			says:  "the resources of the HTTP API import of it only rest and guard",
+			from:  own("internal/httpapi/" + resource),
+			never: own("internal/httpapi").but(own("internal/httpapi/rest", "internal/httpapi/guard", "internal/httpapi/"+resource)),
+		})
+	}
+	return append(rules,
+		rule{
+			says:  "of the HTTP API, guard imports only rest, and rest nothing",
+			from:  own("internal/httpapi/guard"),
+			never: own("internal/httpapi").but(own("internal/httpapi/rest", "internal/httpapi/guard")),
+		},
+		rule{
+			says:  "of the HTTP API, guard imports only rest, and rest nothing",
+			from:  own("internal/httpapi/rest"),
+			never: own("internal/httpapi").but(own("internal/httpapi/rest")),
+		},
+	)
 }
 
 func TestImports(t *testing.T) {
@@ -167,6 +186,9 @@ func TestRules(t *testing.T) {
 		{"bench -> internal/redistest", nil},
 		{"internal/broker -> task", nil},
 		{"internal/httpapi -> github.com/labstack/echo/v4", nil},
+		{"internal/httpapi -> internal/httpapi/tasks", nil},
+		{"internal/httpapi/tasks -> internal/httpapi/guard", nil},
+		{"internal/httpapi/guard -> internal/httpapi/rest", nil},
 		{"program -> internal/broker", nil},
 		{"program -> " + asynqmon, nil},
 		{"program/inner -> program", nil},
@@ -201,6 +223,11 @@ func TestRules(t *testing.T) {
 		{"client -> example.com/x -> " + goRedis + "/v9", []string{"the client and the command line need no server technology"}},
 		{"program -> internal/redistest", []string{"only tests and the benchmark import the packages that serve tests"}},
 		{"internal/httpapi -> internal/broker", []string{"adapters do not import one another"}},
+		{"internal/httpapi/tasks -> internal/redisstore", []string{"adapters do not import one another"}},
+		{"internal/httpapi/schedules -> internal/httpapi/tasks", []string{"the resources of the HTTP API import of it only rest and guard"}},
+		{"internal/httpapi/fleet -> internal/httpapi", []string{"the resources of the HTTP API import of it only rest and guard"}},
+		{"internal/httpapi/guard -> internal/httpapi/tasks", []string{"of the HTTP API, guard imports only rest, and rest nothing"}},
+		{"internal/httpapi/rest -> internal/httpapi/guard", []string{"of the HTTP API, guard imports only rest, and rest nothing"}},
 		{"internal/broker -> internal/telemetry -> internal/redisstore", []string{"adapters do not import one another"}},
 	}
 	for _, tt := range tests {
