@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/backbeat-go/backbeat/internal/redistest"
 )
@@ -38,7 +37,7 @@ func TestTypesOfAnOutsideWorker(t *testing.T) {
 		t.Errorf("before there is a worker: %d %s", a.Status, a.Body)
 	}
 	start(t, "outside-worker", redis)
-	awaitType(t, api, "shop.sum")
+	awaitText(t, api, "/v1/task-types", `"shop.sum"`)
 
 	if a := api.call("POST", "/v1/tasks", `{"type":"mail.welcome","payload":{"user_id":0}}`); a.Status != 422 ||
 		!strings.Contains(string(a.Body), `"body.payload.user_id"`) {
@@ -59,7 +58,7 @@ func TestTypesOfAnOutsideWorker(t *testing.T) {
 	if a := api.call("PUT", "/v1/schedules/sums", `{"every":"1s","task":{"type":"shop.sum","payload":{"numbers":[4]}}}`); a.Status != 201 {
 		t.Fatalf("a schedule of the type: %d %s", a.Status, a.Body)
 	}
-	awaitRun(t, api, "sums")
+	awaitText(t, api, "/v1/schedules/sums/runs", `"state":"succeeded"`)
 	for _, env := range []string{"BACKBEAT_URL=" + api.URL, redis} {
 		if code, stdout, stderr := exit(t, "outside-caller", nil, env); code != 0 || stdout != "mail.welcome is scheduled\nthe sum is 6\n" {
 			t.Errorf("the caller with %s: %d %q %s", env, code, stdout, stderr)
@@ -67,30 +66,10 @@ func TestTypesOfAnOutsideWorker(t *testing.T) {
 	}
 }
 
-func awaitType(t *testing.T, api *program, name string) {
+// awaitText waits until a page of the API has a text.
+func awaitText(t *testing.T, api *program, path, text string) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		if a := api.call("GET", "/v1/task-types", ""); strings.Contains(string(a.Body), `"`+name+`"`) {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%s never became known", name)
-		}
-	}
-}
-
-// awaitRun waits for a run of a schedule that has succeeded.
-func awaitRun(t *testing.T, api *program, schedule string) {
-	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		a := api.call("GET", "/v1/schedules/"+schedule+"/runs", "")
-		if strings.Contains(string(a.Body), `"state":"succeeded"`) {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%s has not run: %s", schedule, a.Body)
-		}
-	}
+	await(t, path+" has "+text, func() bool { return strings.Contains(string(api.call("GET", path, "").Body), text) })
 }
 
 // A worker that knows only some types, and one that knows only others, share a queue.
@@ -100,7 +79,7 @@ func TestWorkersOfTwoKindsShareAQueue(t *testing.T) {
 	redis := "BACKBEAT_REDIS_URL=" + server.URL()
 	api := start(t, "api", redis, "BACKBEAT_DEBUG_TASKS=true")
 	start(t, "outside-worker", redis)
-	awaitType(t, api, "shop.sum")
+	awaitText(t, api, "/v1/task-types", `"shop.sum"`)
 	var ids []string
 	for i := range 100 {
 		ids = append(ids, api.post(fmt.Sprintf(`{"type":"shop.sum","payload":{"numbers":[%d]}}`, i)),
@@ -150,18 +129,16 @@ func TestAllInOneUnderAPrefix(t *testing.T) {
 // fetch gets a page, as soon as there is a server.
 func fetch(t *testing.T, url string) string {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		res, err := http.Get(url)
-		if err == nil {
-			body, err := io.ReadAll(res.Body)
-			res.Body.Close()
-			if err != nil || res.StatusCode != http.StatusOK {
-				t.Errorf("%s: %s %v", url, res.Status, err)
-			}
-			return string(body)
-		}
-		if time.Now().After(end) {
-			t.Fatal(err)
-		}
+	var res *http.Response
+	await(t, "there is a server at "+url, func() (ok bool) {
+		var err error
+		res, err = http.Get(url)
+		return err == nil
+	})
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Errorf("%s: %s %v", url, res.Status, err)
 	}
+	return string(body)
 }
