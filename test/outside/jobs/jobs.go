@@ -1,5 +1,5 @@
 // Package jobs defines the task types of the shop: definitions only, so that callers import nothing heavy.
-package jobs
+package jobs // example.com/shop/jobs
 
 import "github.com/backbeat-go/backbeat/task"
 

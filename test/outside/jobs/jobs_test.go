@@ -2,6 +2,8 @@ package jobs_test
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -30,11 +32,31 @@ func signUp(ctx context.Context, q client.Enqueuer, user int64) error {
 }
 
 func TestSignUpWelcomes(t *testing.T) {
+	ctx := t.Context()
 	q := backbeattest.NewRecorder(t)
-	if err := signUp(t.Context(), q, 7); err != nil {
-		t.Fatal(err)
-	}
-	if welcome := backbeattest.RequireEnqueued(t, q, jobs.Welcome); welcome.In.UserID != 7 {
+	signUp(ctx, q, 7)
+	welcome := backbeattest.RequireEnqueued(t, q, jobs.Welcome) // welcome.In is typed, welcome.Task a *client.Task
+	backbeattest.RequireNotEnqueued(t, q, jobs.Sum)
+	if welcome.In.UserID != 7 {
 		t.Errorf("welcomes %d", welcome.In.UserID)
+	}
+	go client.Enqueue(ctx, q, jobs.Sum, jobs.SumIn{Numbers: []int{1}})
+	later := backbeattest.AwaitEnqueued(t, q, jobs.Sum, 10*time.Second) // by another goroutine
+	if len(later.In.Numbers) != 1 {
+		t.Errorf("adds %v", later.In.Numbers)
+	}
+}
+
+func TestDeployment(t *testing.T) {
+	ctx, in := t.Context(), jobs.SumIn{Numbers: []int{1, 2, 3}}
+	d := backbeattest.Start(t, jobs.Sum.Handle(sum))
+	out, err := client.Run(ctx, d.Client(), jobs.Sum, in) // through Redis
+	if err != nil || out.Sum != 6 {
+		t.Errorf("got %+v, %v", out, err)
+	}
+	api := httptest.NewServer(d.Handler()) // the HTTP API, without authentication
+	defer api.Close()
+	if res, err := http.Get(api.URL + "/v1/task-types"); err != nil || res.Body.Close() != nil || res.StatusCode != http.StatusOK {
+		t.Errorf("got %v, %v", res, err)
 	}
 }

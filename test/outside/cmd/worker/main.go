@@ -13,15 +13,15 @@ import (
 
 func main() {
 	mail := newMailer(os.Getenv("SMTP_URL"))
-	program.Main(program.Worker, jobs.Welcome.Handle(mail.welcome), jobs.Sum.Handle(sum))
+	program.Main(program.Worker, jobs.Welcome.Handle(mail.welcome), jobs.Sum.Handle(sum)) // tasks.Builtin() adds the built-in types
 }
 
 type mailer struct{ url string }
 
 func newMailer(url string) *mailer { return &mailer{url} }
 
-func (m *mailer) welcome(_ context.Context, in jobs.WelcomeIn) (task.None, error) {
-	slog.Info("welcome", "user", in.UserID, "over", m.url)
+func (m *mailer) welcome(ctx context.Context, in jobs.WelcomeIn) (task.None, error) {
+	slog.InfoContext(ctx, "welcome", "user", in.UserID, "over", m.url)
 	return task.None{}, nil
 }
 

@@ -1,0 +1,79 @@
+package archtest
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var goBlock = regexp.MustCompile("(?ms)^ *```go\n(.*?)^ *```$")
+
+// Each paragraph of a Go block in README and docs/ is in one file of test/outside, a module that imports Backbeat as its users
+// do; "…" in a block stands for any code. So the blocks compile as long as that module does.
+func TestGoCodeOfTheDocsCompiles(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatal(pages, err)
+	}
+	sources := goFiles(t, "../outside")
+	for _, page := range append(pages, "../../README.md") {
+		for _, block := range goBlock.FindAllStringSubmatch(read(t, page), -1) {
+			paragraphs := paragraphsOf(block[1])
+			if !slices.ContainsFunc(sources, func(source string) bool { return containsInOrder(source, paragraphs) }) {
+				t.Errorf("%s: no file of test/outside has the code\n%s", page, block[1])
+			}
+		}
+	}
+	if out, err := exec.Command("go", "vet", "-C", "../outside", "./...").CombinedOutput(); err != nil {
+		t.Errorf("test/outside: %v\n%s", err, out)
+	}
+}
+
+// goFiles returns the content of the Go files below a directory, with single spaces.
+func goFiles(t *testing.T, dir string) (contents []string) {
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if filepath.Ext(path) == ".go" {
+			contents = append(contents, singleSpaced(read(t, path)))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return contents
+}
+
+func read(t *testing.T, path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func singleSpaced(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+func paragraphsOf(block string) (paragraphs []string) {
+	for _, paragraph := range strings.Split(strings.ReplaceAll(block, "…", "\n\n"), "\n\n") {
+		if text := singleSpaced(paragraph); text != "" {
+			paragraphs = append(paragraphs, text)
+		}
+	}
+	return paragraphs
+}
+
+func containsInOrder(text string, parts []string) bool {
+	for _, part := range parts {
+		_, after, found := strings.Cut(text, part)
+		if !found {
+			return false
+		}
+		text = after
+	}
+	return true
+}
