@@ -12,6 +12,7 @@ import (
 	"github.com/backbeat-go/backbeat/internal/broker/queue"
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/enqueue"
+	"github.com/backbeat-go/backbeat/internal/startstop"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -21,7 +22,11 @@ type Client struct {
 	broker *queue.Client
 	types  *catalog.Catalog
 	learn  *learner // nil where the owner of the catalog keeps it up to date
+	life   startstop.Service
 }
+
+// closeTimeout bounds Client.Close.
+const closeTimeout = 10 * time.Second
 
 var _ client.Enqueuer = (*Client)(nil)
 
@@ -68,11 +73,17 @@ func NewClient(rdb redis.UniversalClient, opts ...ClientOption) *Client {
 		c.learn = newLearner(rdb, c.types)
 	}
 	c.broker = queue.NewClient(rdb, queuesOf(o.Queues))
+	c.life = startstop.Closer(c.broker.Close)
 	return c
 }
 
-// Close ends the subscription of those who wait, and waits for what is being enqueued.
-func (c *Client) Close() { c.broker.Close() }
+// Close ends the subscription of those who wait, and waits for what is being enqueued, for 10 s at most. It may be called more than
+// once.
+func (c *Client) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	c.life.Stop(ctx)
+}
 
 // Submit enqueues a task and returns it as it stands; with Wait, as it is when it is over or that time is. Without
 // IdempotencyKey it enqueues the task once, however often it is sent to Redis meanwhile. Errors are *client.Error.

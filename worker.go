@@ -8,8 +8,9 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"sync"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/client"
 	"github.com/backbeat-go/backbeat/internal/broker/setup"
@@ -17,9 +18,9 @@ import (
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/enqueue"
 	"github.com/backbeat-go/backbeat/internal/fleet"
+	"github.com/backbeat-go/backbeat/internal/startstop"
 	"github.com/backbeat-go/backbeat/internal/typestore"
 	"github.com/backbeat-go/backbeat/task"
-	"github.com/redis/go-redis/v9"
 )
 
 // WorkerConfig says what a worker runs, and how. The zero value is a worker as the programs' configuration has it.
@@ -69,18 +70,19 @@ func (c *WorkerConfig) check() error {
 	return errors.Join(errs...)
 }
 
+// stopGrace is how long after ShutdownTimeout a worker has stopped at the latest.
+const stopGrace = 10 * time.Second
+
 // Worker runs tasks. Several may run in one process.
 type Worker struct {
-	cfg    WorkerConfig
-	rdb    redis.UniversalClient
 	server *worker.Server
 	client *Client
-	types  *typestore.Registration
+	parts  *startstop.Sequence
 	ready  chan struct{}
 }
 
 // NewWorker returns a worker for the types of sets: handlers, such as those that Definition.Handle returns, and sets of them.
-// The connection stays the caller's to close, after Run. It returns an error for a queue without a name or a weight, for
+// The connection stays the caller's to close, after Run or, if the worker does not run, after Close. It returns an error for a queue without a name or a weight, for
 // two handlers of one type, and for a type whose schemas are too large to be registered.
 //
 // A worker leaves callbacks to the workers of package program, which sign them.
@@ -90,13 +92,24 @@ func NewWorker(rdb redis.UniversalClient, cfg WorkerConfig, sets ...task.Set) (*
 		return nil, err
 	}
 	rdb = withoutRetries(rdb)
-	q := NewClient(rdb, WithQueues(slices.Collect(maps.Keys(cfg.Queues))...))
-	handlers, err := catalog.Handlers(append([]task.Middleware{client.Middleware(q)}, cfg.Middleware...), sets...)
-	if err != nil {
+	w := &Worker{parts: startstop.NewSequence(cfg.ShutdownTimeout+stopGrace, cfg.Logger), ready: make(chan struct{})}
+	w.client = NewClient(rdb, WithQueues(slices.Collect(maps.Keys(cfg.Queues))...))
+	w.parts.Add("client", startstop.Closer(w.client.Close))
+	if err := w.build(rdb, cfg, sets); err != nil {
+		w.Close()
 		return nil, err
 	}
-	server := worker.New(rdb, worker.Config{
-		Types:           q.types,
+	return w, nil
+}
+
+// build adds what runs tasks.
+func (w *Worker) build(rdb redis.UniversalClient, cfg WorkerConfig, sets []task.Set) error {
+	handlers, err := catalog.Handlers(append([]task.Middleware{client.Middleware(w.client)}, cfg.Middleware...), sets...)
+	if err != nil {
+		return err
+	}
+	w.server = worker.New(rdb, worker.Config{
+		Types:           w.client.types,
 		Handlers:        handlers,
 		Queues:          queuesOf(cfg.Queues),
 		StrictPriority:  cfg.StrictPriority,
@@ -106,13 +119,20 @@ func NewWorker(rdb redis.UniversalClient, cfg WorkerConfig, sets ...task.Set) (*
 		Failed:          cfg.OnFailure,
 		Logger:          cfg.Logger,
 	})
+	w.parts.Add("worker", startstop.New(func(ctx context.Context) error {
+		if err := setup.Await(ctx, rdb, cfg.Logger); err != nil {
+			return err
+		}
+		return w.server.Start(ctx)
+	}, func(ctx context.Context) { startstop.Wait(ctx, w.server.Stop) }))
 	types, err := typestore.NewRegistration(rdb, typestore.RegistrationConfig{
-		Worker: server.ID(), Handlers: handlers, SDK: typestore.SDK(), TTL: typesTTL, Logger: cfg.Logger,
+		Worker: w.server.ID(), Handlers: handlers, SDK: typestore.SDK(), TTL: typesTTL, Logger: cfg.Logger,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &Worker{cfg, rdb, server, q, types, make(chan struct{})}, nil
+	w.parts.Add("registration of task types", types) // stopped first: nothing is to count on a worker that takes no more tasks
+	return nil
 }
 
 // withoutRetries returns a client on the same connections that sends no command twice by itself: a fetch that is repeated
@@ -146,26 +166,13 @@ func (w *Worker) Client() *Client { return w.client }
 // Ready is closed when the worker runs tasks.
 func (w *Worker) Ready() <-chan struct{} { return w.ready }
 
-// Run waits until Redis answers, runs tasks until ctx ends, and then waits for those that run, for ShutdownTimeout at most;
-// what still runs then is handed back and spends no attempt. It returns nil after that, and an error if Redis is none that can
-// be worked with. It may be called once.
+// Run waits until Redis answers and runs tasks until ctx ends or Close is called. Then it waits up to ShutdownTimeout for the
+// tasks that run, requeues the others, which spends no attempt, and returns nil; 10 s after ShutdownTimeout at the latest. It
+// returns an error if Redis cannot be worked with, as when it is too old. It may be called once; another call returns an error.
 func (w *Worker) Run(ctx context.Context) error {
-	defer w.client.Close()
-	if err := setup.Await(ctx, w.rdb, w.cfg.Logger); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
-	if err := w.server.Start(ctx); err != nil {
-		return err
-	}
-	w.types.Start(ctx)
-	var registered sync.WaitGroup
-	registered.Go(func() { w.types.Run(ctx) }) // until ctx ends: nothing is to count on a worker that takes no more tasks
-	close(w.ready)
-	<-ctx.Done()
-	w.server.Stop()
-	registered.Wait()
-	return nil
+	return w.parts.Run(ctx, func() { close(w.ready) })
 }
+
+// Close ends Run as the end of its context does, and waits for that. Without Run it releases what NewWorker has made, and a later
+// Run returns nil at once. It may be called more than once, at any time.
+func (w *Worker) Close() { w.parts.Stop(context.Background()) }

@@ -27,11 +27,11 @@ func (a *App) addAdmin(name, addr string, rdb redis.UniversalClient) {
 		writeStatus(w, http.StatusOK, "ok")
 	})
 	mux.Handle("GET /metrics", a.metrics.Handler())
-	a.addServer(name, addr, &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute})
+	a.parts.Add(name, a.newServer(name, addr, &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}))
 }
 
 func writeStatus(w http.ResponseWriter, code int, status string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(map[string]string{"status": status}) // whoever asked has gone
+	_ = json.NewEncoder(w).Encode(map[string]string{"status": status}) // an error means that the caller has gone
 }

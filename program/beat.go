@@ -14,12 +14,14 @@ import (
 	"github.com/backbeat-go/backbeat/internal/broker/ticks"
 	"github.com/backbeat-go/backbeat/internal/lease"
 	"github.com/backbeat-go/backbeat/internal/redisstore"
+	"github.com/backbeat-go/backbeat/internal/startstop"
 )
 
 // addBeat adds a beat, which leads or stands by.
 func (a *App) addBeat(cfg *config.Config, dial dialer) {
-	rdb := dial.beatClient()
+	rdb := a.own(dial.beatClient())
 	client := queue.NewClient(rdb, brokerQueues(cfg.Queues))
+	a.parts.Add("client of the beat", startstop.Closer(client.Close))
 	client.Measure(a.metrics.Client(sourceBeat))
 	queues := ticks.New(rdb, client)
 	clock := redisstore.NewClock(rdb, dial.localClock(), a.logger)
@@ -31,46 +33,36 @@ func (a *App) addBeat(cfg *config.Config, dial dialer) {
 	})
 	elector := lease.NewElector(redisstore.NewLease(rdb), self(), cfg.Beat.LeaseTTL, a.logger, lease.SystemClock())
 
-	lead := newBackground(func(ctx context.Context) {
+	a.addAdmin("beat admin", cfg.Beat.AdminAddr, rdb)
+	a.addClock(rdb, clock)
+	a.parts.Add("beat", startstop.Background(func(ctx context.Context) {
+		a.awaitTypes(ctx)
 		elector.Run(ctx, func(ctx context.Context, term lease.Term) {
 			meter.Leads(term.Number)
 			defer meter.StandsBy()
 			if err := leader.Lead(ctx, term.Number, term.Valid); err != nil {
 				meter.TermFailed()
-				a.logger.Error("the work of the leader has failed; whoever leads next goes on with it", "term", term.Number, "error", err)
+				a.logger.Error("the leader has failed; the next leader goes on with its work", "term", term.Number, "error", err)
 			}
 		})
-	})
-	tick := newBackground(clock.Run)
-	a.addAdmin("beat admin", cfg.Beat.AdminAddr, rdb)
-	a.add(part{
-		name: "beat",
-		start: func(ctx context.Context) error {
-			if err := startClock(ctx, rdb, clock, a); err != nil {
-				return err
-			}
-			a.awaitTypes(ctx)
-			_ = tick.start(ctx)
-			return lead.start(ctx)
-		},
-		stop: func() {
-			lead.stop()
-			tick.stop()
-			client.Close()
-			_ = rdb.Close() // nothing more to be done with it
-		},
-	})
+	}))
 }
 
-// startClock waits until Redis has told the time: no tick is to be early by the local clock.
-func startClock(ctx context.Context, rdb redis.UniversalClient, clock *redisstore.Clock, a *App) error {
-	if err := setup.Await(ctx, rdb, a.logger); err != nil {
-		return err
-	}
-	return clock.Sync(ctx)
+// addClock adds the clock of the beat. It starts when Redis has told the time: no tick is to be early by the local clock.
+func (a *App) addClock(rdb redis.UniversalClient, clock *redisstore.Clock) {
+	run := startstop.Background(clock.Run)
+	a.parts.Add("clock of the beat", startstop.New(func(ctx context.Context) error {
+		if err := setup.Await(ctx, rdb, a.logger); err != nil {
+			return err
+		}
+		if err := clock.Sync(ctx); err != nil {
+			return err
+		}
+		return run.Start(ctx)
+	}, run.Stop))
 }
 
-// self is what others see of this process.
+// self describes this process to others.
 func self() lease.Holder {
 	host, err := os.Hostname()
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/backbeat-go/backbeat/internal/startstop"
 )
 
 // The runtime by itself collects nothing for two minutes.
@@ -16,11 +18,11 @@ func TestIdleProgramGivesMemoryBack(t *testing.T) {
 	if heldHeap() < roomyHeap {
 		t.Fatal("the burst does not show in what the heap holds")
 	}
-	release := newBackground(func(ctx context.Context) { releaseIdle(ctx, time.Millisecond) })
-	if err := release.start(t.Context()); err != nil {
+	release := startstop.Background(func(ctx context.Context) { releaseIdle(ctx, time.Millisecond) })
+	if err := release.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer release.stop()
+	defer release.Stop(context.Background())
 	for end := time.Now().Add(time.Minute); heldHeap() > roomyHeap; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the heap still holds %d MiB", heldHeap()>>20)

@@ -2,54 +2,65 @@ package program
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat"
+	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/catalog"
+	"github.com/backbeat-go/backbeat/internal/startstop"
 	"github.com/backbeat-go/backbeat/internal/telemetry"
 )
 
-// App is a program put together: parts that start in order and stop in reverse.
+// App is a program. It runs once, from Run to the end of Run's context or to Stop.
 type App struct {
 	name    string
 	options options
 	logger  *slog.Logger
 	types   *catalog.Catalog
 	metrics *telemetry.Metrics
-	client  *backbeat.Client
+	client  atomic.Pointer[backbeat.Client]
 	// typesLoaded is closed when types has for the first time those of workers.
 	typesLoaded <-chan struct{}
-	parts       []part
-	ready       chan struct{} // closed when all parts have started
-	// failed receives what keeps a started part from going on.
-	failed chan error
-	mount  *mount
+	// parts are added as soon as they are made, so that a New that fails closes what it has opened.
+	parts *startstop.Sequence
+	ready chan struct{} // closed when all parts have started
+	mount *mount
 	// attrs say in the ready line where the program can be reached.
 	attrs []any
 }
 
-// part is something that is started and stopped. Either may be nil. stop is called once, and only after start
-// succeeded.
-type part struct {
-	name  string
-	start func(ctx context.Context) error
-	stop  func()
-}
+const (
+	// requestGrace is how long requests in progress may take to end once the program is told to stop. Those that wait
+	// for a task are answered after shortRequest.
+	requestGrace = 10 * time.Second
+	shortRequest = 500 * time.Millisecond
+	// stopGrace is for everything else that ends then, such as tasks that a worker requeues.
+	stopGrace = 4 * time.Second
+)
 
-func newApp(name string, o options) *App {
-	return &App{name: name, options: o, logger: o.logger, ready: make(chan struct{}), failed: make(chan error, 1), mount: newMount()}
-}
-
-func (a *App) add(p part) { a.parts = append(a.parts, p) }
-
-// fail ends the program because a part cannot go on.
-func (a *App) fail(err error) {
-	select {
-	case a.failed <- err:
-	default: // it ends already
+// stopTimeout returns how long a program may take to stop.
+func stopTimeout(p Program, cfg *config.Config) time.Duration {
+	if p == Worker || p == Standalone {
+		return cfg.Worker.ShutdownTimeout + requestGrace + stopGrace
 	}
+	return requestGrace + stopGrace
+}
+
+func newApp(p Program, cfg *config.Config, o options) *App {
+	return &App{
+		name: string(p), options: o, logger: o.logger,
+		parts: startstop.NewSequence(stopTimeout(p, cfg), o.logger), ready: make(chan struct{}), mount: newMount(),
+	}
+}
+
+// own has a client of Redis closed at the end, after all that is added later has stopped.
+func (a *App) own(rdb redis.UniversalClient) redis.UniversalClient {
+	a.parts.Add("redis client", startstop.Closer(func() { _ = rdb.Close() })) // nothing can be done about an error
+	return rdb
 }
 
 // Ready is closed when the program serves.
@@ -57,40 +68,19 @@ func (a *App) Ready() <-chan struct{} { return a.ready }
 
 // Client returns a client on the program's Redis, which is closed when Run ends. A standalone that starts a Redis of its own
 // has it once Ready is closed, and nil before.
-func (a *App) Client() *backbeat.Client { return a.client }
+func (a *App) Client() *backbeat.Client { return a.client.Load() }
 
-// Run starts the parts, says that it is ready, and stops them when ctx ends, which is no error, or when a part
-// fails. It may be called once.
+// Run starts the program and stops it when ctx ends or Stop is called, for which it returns nil. It returns an error if the
+// program does not start or cannot go on. It may be called once; another call returns an error.
+//
+// Stopping takes 14 s at most, and worker.shutdown_timeout more where there is a worker.
 func (a *App) Run(ctx context.Context) error {
-	var started []part
-	defer func() {
-		for _, p := range slices.Backward(started) {
-			a.logger.Debug("stopping", "part", p.name)
-			if p.stop != nil {
-				p.stop()
-			}
-		}
-	}()
-	for i := 0; i < len(a.parts); i++ { // a part may add others behind itself
-		p := a.parts[i]
-		a.logger.Debug("starting", "part", p.name)
-		if p.start != nil {
-			if err := p.start(ctx); err != nil {
-				if ctx.Err() != nil {
-					return nil // it was told to stop before it had started
-				}
-				return fmt.Errorf("start %s: %w", p.name, err)
-			}
-		}
-		started = append(started, p)
-	}
-	close(a.ready)
-	telemetry.Ready(a.logger, append([]any{"program", a.name, "version", Version()}, a.attrs...)...)
-	select {
-	case <-ctx.Done():
-		a.logger.Info("stopping", "program", a.name)
-		return nil
-	case err := <-a.failed:
-		return err
-	}
+	return a.parts.Run(ctx, func() {
+		close(a.ready)
+		telemetry.Ready(a.logger, append([]any{"program", a.name, "version", Version()}, a.attrs...)...)
+	})
 }
+
+// Stop ends Run and waits until everything has stopped, as long as Run would and until ctx ends at the latest. Without Run it closes
+// what New has opened, and a later Run returns nil at once. It may be called more than once, at any time.
+func (a *App) Stop(ctx context.Context) { a.parts.Stop(ctx) }

@@ -12,11 +12,13 @@ import (
 	"runtime/debug"
 	"syscall"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/internal/broker/setup"
+	"github.com/backbeat-go/backbeat/internal/startstop"
 	"github.com/backbeat-go/backbeat/internal/telemetry"
 	"github.com/backbeat-go/backbeat/task"
-	"github.com/redis/go-redis/v9"
 )
 
 // Exit codes.
@@ -84,7 +86,7 @@ func Execute(p Program, args, environ []string, stdout, stderr io.Writer, sets .
 	if probe {
 		return report(healthcheck(ctx, p, cfg), stderr)
 	}
-	return run(ctx, p, cfg, stderr, sets)
+	return run(ctx, p, cfg, stderr, o)
 }
 
 // stopSignals are the signals that tell a program to stop. One that nohup has it ignore stays ignored.
@@ -104,18 +106,20 @@ func report(err error, stderr io.Writer) int {
 	return exitOK
 }
 
-func run(ctx context.Context, p Program, cfg *config.Config, stderr io.Writer, sets []task.Set) int {
+// run runs a program with options that have been checked.
+func run(ctx context.Context, p Program, cfg *config.Config, stderr io.Writer, o options) int {
 	logger := telemetry.NewLogger(stderr, cfg.Log.Level, cfg.Log.Format)
 	redis.SetLogger(quietRedis{logger}) // go-redis has one for the whole process
-	app, err := New(cfg, p, append([]task.Set{Logger(logger)}, sets...)...)
+	if o.logger == nil {
+		o.logger = logger
+	}
+	app, err := assemble(cfg, p, o)
 	if err == nil {
 		if p == API || p == Worker || p == Standalone {
 			raiseGCTarget()
 		}
-		release := newBackground(func(ctx context.Context) { releaseIdle(ctx, releaseEvery) })
-		_ = release.start(ctx)
+		app.parts.Add("memory", startstop.Background(func(ctx context.Context) { releaseIdle(ctx, releaseEvery) }))
 		err = app.Run(ctx)
-		release.stop()
 	}
 	if faults, ok := errors.AsType[*config.Error](err); ok {
 		fmt.Fprintln(stderr, faults)

@@ -26,15 +26,16 @@ type mount struct {
 	taken atomic.Bool
 
 	mu       sync.Mutex
-	api      http.Handler   // httpapi.Unavailable unless it is open
-	serving  sync.WaitGroup // one for each request to an API that is open
+	api      http.Handler // httpapi.Unavailable unless it is open
 	isOpen   bool
+	serving  int             // requests in progress to an API that is open
+	served   chan struct{}   // closed when it is no longer open and there are none
 	requests context.Context // ends those in progress
 	end      context.CancelFunc
 }
 
 func newMount() *mount {
-	m := &mount{api: httpapi.Unavailable()}
+	m := &mount{api: httpapi.Unavailable(), served: make(chan struct{})}
 	m.requests, m.end = context.WithCancel(context.Background())
 	return m
 }
@@ -55,27 +56,43 @@ func (m *mount) enter() (api http.Handler, leave func()) {
 	if !m.isOpen {
 		return m.api, func() {}
 	}
-	m.serving.Add(1)
-	return m.api, m.serving.Done
+	m.serving++
+	return m.api, m.leave
 }
 
-func (m *mount) set(api http.Handler, isOpen bool) {
+func (m *mount) leave() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.api, m.isOpen = api, isOpen
+	if m.serving--; m.serving == 0 && !m.isOpen {
+		close(m.served)
+	}
 }
 
-func (m *mount) open(api http.Handler) { m.set(api, true) }
+func (m *mount) open(api http.Handler) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.api, m.isOpen = api, true
+}
 
-// close lets requests in progress end, as long as a server of the program's own would.
-func (m *mount) close() {
-	m.set(httpapi.Unavailable(), false)
+// close lets requests in progress end, as shutdown does for a server of the program's own. It is called once, after open.
+func (m *mount) close(ctx context.Context) {
+	m.refuse()
 	defer time.AfterFunc(shortRequest, m.end).Stop()
 	defer m.end()
-	served := make(chan struct{})
-	go func() { m.serving.Wait(); close(served) }()
+	ctx, cancel := context.WithTimeout(ctx, requestGrace)
+	defer cancel()
 	select {
-	case <-served:
-	case <-time.After(shutdownGrace):
+	case <-m.served:
+	case <-ctx.Done():
+	}
+}
+
+// refuse lets no more requests in.
+func (m *mount) refuse() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.api, m.isOpen = httpapi.Unavailable(), false
+	if m.serving == 0 {
+		close(m.served)
 	}
 }

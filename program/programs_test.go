@@ -18,7 +18,11 @@ func TestOwnRedisStopsIfTheProgramsCannotBeAdded(t *testing.T) {
 	}
 	cfg.Callback.Secrets = []config.Secret{"no secret"} // the configuration would have refused it
 	logger := slog.New(slog.DiscardHandler)
-	if err := newApp("standalone", options{logger: logger, sets: []task.Set{tasks.Builtin()}}).ownRedis(cfg).start(t.Context()); err == nil {
+	a, err := assemble(cfg, Standalone, options{logger: logger, sets: []task.Set{tasks.Builtin()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Run(t.Context()); err == nil {
 		t.Fatal("it started")
 	}
 	again, err := localredis.Start(t.Context(), localredis.Options{Dir: ".backbeat", Logger: logger})

@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/config"
+	"github.com/backbeat-go/backbeat/internal/startstop"
 	"github.com/backbeat-go/backbeat/internal/typestore"
 	"github.com/backbeat-go/backbeat/task"
 )
@@ -27,8 +28,7 @@ func (a *App) addTypes(p Program, cfg *config.Config, rdb redis.UniversalClient)
 		every = workerFollowInterval
 	}
 	follower := typestore.NewFollower(rdb, typestore.FollowerConfig{Types: a.types, TTL: cfg.Types.TTL, Interval: every, Logger: a.logger})
-	follow := newBackground(follower.Run)
-	a.add(part{name: "task types", start: follow.start, stop: follow.stop})
+	a.parts.Add("task types", startstop.Background(follower.Run))
 	a.typesLoaded = follower.Loaded()
 }
 
@@ -45,11 +45,13 @@ func (a *App) awaitTypes(ctx context.Context) {
 	}
 }
 
-// registration returns what keeps the types of a worker registered.
-func (a *App) registration(
-	cfg *config.Config, rdb redis.UniversalClient, worker string, handlers map[string]*task.Handler,
-) (*typestore.Registration, error) {
-	return typestore.NewRegistration(rdb, typestore.RegistrationConfig{
+// addRegistration adds the part that keeps the types of a worker registered.
+func (a *App) addRegistration(cfg *config.Config, rdb redis.UniversalClient, worker string, handlers map[string]*task.Handler) error {
+	r, err := typestore.NewRegistration(rdb, typestore.RegistrationConfig{
 		Worker: worker, Handlers: handlers, SDK: typestore.SDK(), TTL: cfg.Types.TTL, Logger: a.logger,
 	})
+	if err == nil {
+		a.parts.Add("registration of task types", r)
+	}
+	return err
 }

@@ -9,12 +9,13 @@ import (
 	"github.com/backbeat-go/backbeat/internal/broker/setup"
 	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/internal/httpapi/rest"
+	"github.com/backbeat-go/backbeat/internal/startstop"
 	"github.com/backbeat-go/backbeat/task"
 	"github.com/backbeat-go/backbeat/tasks"
 )
 
 func (a *App) addWorker(cfg *config.Config, dial dialer) error {
-	handlers, err := a.options.handlers(cfg, a.client)
+	handlers, err := a.options.handlers(cfg, a.Client())
 	if err != nil {
 		return err
 	}
@@ -32,33 +33,23 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 		Logger:          a.logger,
 		Meter:           a.metrics.Worker(cfg.Worker.Queues.Names()),
 	})
-	registered, err := a.registration(cfg, rdb, server.ID(), handlers)
-	if err != nil {
-		return err
-	}
-	register := newBackground(registered.Run)
+	a.parts.Add("redis client of the worker", startstop.Closer(func() { closeDrained(server, rdb) }))
 	a.addAdmin("worker admin", cfg.Worker.AdminAddr, rdb)
-	a.add(part{
-		name: "worker",
-		start: func(ctx context.Context) error {
-			if err := a.startWorker(ctx, server, rdb, cfg); err != nil {
-				return err
-			}
-			registered.Start(ctx)
-			return register.start(context.WithoutCancel(ctx))
-		},
-		stop: func() {
-			register.cancel() // nobody is to count on a worker that takes no more tasks
-			server.Stop()
-			register.stop()
-			select {
-			case <-server.Drained():
-				_ = rdb.Close() // nothing more to be done with it
-			default: // Redis does not answer, and the end of the process closes it
-			}
-		},
-	})
-	return nil
+	a.parts.Add("worker", startstop.New(func(ctx context.Context) error {
+		return a.startWorker(ctx, server, rdb, cfg)
+	}, func(ctx context.Context) { startstop.Wait(ctx, server.Stop) }))
+	// Stopped before the worker: nothing is to count on one that takes no more tasks.
+	return a.addRegistration(cfg, rdb, server.ID(), handlers)
+}
+
+// closeDrained closes the client of a worker that has ended. Otherwise Redis does not answer, and the end of the process closes it:
+// asynq panics if its subscription ends before it does.
+func closeDrained(server *worker.Server, rdb redis.UniversalClient) {
+	select {
+	case <-server.Drained():
+		_ = rdb.Close() // nothing can be done about an error
+	default:
+	}
 }
 
 func newCallback(t *task.Task, resultOmitted bool) (task.Request, error) {

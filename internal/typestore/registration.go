@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/pause"
+	"github.com/backbeat-go/backbeat/internal/startstop"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -43,8 +45,10 @@ type RegistrationConfig struct {
 	Logger *slog.Logger
 }
 
-// Registration keeps the types of one worker registered.
+// Registration keeps the types of one worker registered, from Start to Stop. Start waits for Redis for a short time, and gives no
+// error where it does not answer.
 type Registration struct {
+	startstop.Service
 	rdb    redis.UniversalClient
 	worker string
 	ttl    time.Duration
@@ -53,6 +57,9 @@ type Registration struct {
 	hashes []string          // sorted
 	set    string            // hash of them all
 	away   bool              // the last renewal failed
+
+	started bool
+	renewal startstop.Service
 }
 
 // NewRegistration returns the registration of a worker, which does nothing yet. It returns an error for a type that cannot be
@@ -73,6 +80,8 @@ func NewRegistration(rdb redis.UniversalClient, cfg RegistrationConfig) (*Regist
 	}
 	slices.Sort(r.hashes)
 	r.set = hashOf([]byte(strings.Join(r.hashes, " ")))
+	r.renewal = startstop.Background(r.keepRenewing)
+	r.Service = startstop.New(r.start, r.stop)
 	return r, nil
 }
 
@@ -117,30 +126,42 @@ func (r *Registration) put(ctx context.Context) error {
 	return nil
 }
 
-// Start registers the types before the worker is ready, if Redis takes them soon. Run goes on with it.
-func (r *Registration) Start(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, registerWait)
+// start registers the types before the worker is ready, if Redis takes them soon.
+func (r *Registration) start(ctx context.Context) error {
+	r.started = true
+	soon, cancel := context.WithTimeout(ctx, registerWait)
 	defer cancel()
-	if err := r.Renew(ctx); err != nil && ctx.Err() != context.Canceled {
-		r.logger.Warn("task types not registered; trying again", "error", err)
-		r.away = true
+	r.tryRenew(soon)
+	return r.renewal.Start(ctx)
+}
+
+func (r *Registration) keepRenewing(ctx context.Context) {
+	for pause.For(ctx, renewInterval) {
+		r.tryRenew(ctx)
 	}
 }
 
-// Run renews the registration until ctx ends, and then takes the worker off.
-func (r *Registration) Run(ctx context.Context) {
-	for pause.For(ctx, renewInterval) {
-		err := r.Renew(ctx)
-		if err != nil && !r.away && ctx.Err() == nil {
-			r.logger.Warn("task types not registered; trying again", "error", err)
-		}
-		r.away = err != nil
+func (r *Registration) tryRenew(ctx context.Context) {
+	err := r.Renew(ctx)
+	if err != nil && !r.away && !errors.Is(ctx.Err(), context.Canceled) {
+		r.logger.Warn("task types not registered; trying again", "error", err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWait)
+	r.away = err != nil
+}
+
+// stop removes the worker from those that are live.
+func (r *Registration) stop(ctx context.Context) {
+	r.renewal.Stop(ctx)
+	if !r.started {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, leaveWait)
 	defer cancel()
-	if err := leaveScript.run(ctx, r.rdb, r.ttl, r.worker).Err(); err != nil {
-		r.logger.Debug("worker not taken off the registered task types; it counts as live a little longer", "error", err)
-	}
+	startstop.Wait(ctx, func() {
+		if err := leaveScript.run(ctx, r.rdb, r.ttl, r.worker).Err(); err != nil {
+			r.logger.Debug("worker not removed from the registered task types; it counts as live a little longer", "error", err)
+		}
+	})
 }
 
 func toAny(texts []string) []any {

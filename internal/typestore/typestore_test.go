@@ -149,15 +149,13 @@ func TestHeartbeatThatChangesNothingKeepsTheVersion(t *testing.T) {
 
 func TestWorkerThatStopsIsTakenOff(t *testing.T) {
 	rdb := redistest.Start(t).Connect(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
 	worker := registration(t, rdb, "a", mail())
-	worker.Start(ctx)
-	running.Go(func() { worker.Run(ctx) })
+	if err := worker.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	r := newReader(rdb)
-	poll(t, "it is registered", func() bool { return slices.Equal(r.types(t), []string{"mail 1"}) })
-	cancel()
-	running.Wait()
+	r.want(t, "mail 1")
+	worker.Stop(t.Context())
 	r.want(t, "mail 0")
 	if _, err := r.Prepare(task.Request{Type: "mail", Payload: json.RawMessage(`{"to": "me"}`)}, time.Now()); err != nil {
 		t.Errorf("the type of a worker that has stopped is not known on: %v", err)
