@@ -77,3 +77,40 @@ func containsInOrder(text string, parts []string) bool {
 	}
 	return true
 }
+
+// The table of README has a row for each directory; one for a parent is enough for the packages below it.
+func TestTheReadmeHasEachDirectory(t *testing.T) {
+	_, table, _ := strings.Cut(read(t, "../../README.md"), "## Where things live")
+	var rows []string
+	for _, row := range regexp.MustCompile("(?m)^\\| (`.*?`) \\|").FindAllStringSubmatch(table, -1) {
+		for _, name := range strings.Split(row[1], ", ") {
+			rows = append(rows, strings.Trim(name, "`"))
+		}
+	}
+	for _, name := range rows {
+		if _, err := os.Stat(filepath.Join("../..", name)); err != nil {
+			t.Errorf("README has a row for %s: %v", name, err)
+		}
+	}
+	for _, parent := range []string{".", "internal"} {
+		entries, err := os.ReadDir(filepath.Join("../..", parent))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range entries {
+			name := filepath.ToSlash(filepath.Join(parent, entry.Name())) + "/"
+			if entry.IsDir() && name != "internal/" && !strings.HasPrefix(name, ".") && tracked(t, name) && !slices.Contains(rows, name) {
+				t.Errorf("README has no row for %s", name)
+			}
+		}
+	}
+}
+
+// tracked reports whether a directory is part of the repository, and not made by a build.
+func tracked(t *testing.T, dir string) bool {
+	out, err := exec.Command("git", "-C", "../..", "ls-files", "--", dir).Output()
+	if err != nil {
+		t.Skip("the tree is no git repository")
+	}
+	return len(out) > 0
+}
