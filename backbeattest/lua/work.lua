@@ -57,6 +57,6 @@ end
 local schedules = "backbeat:schedules:{beat}:"
 addDue("schedule", "", schedules .. "due", 1)
 awaitNext(schedules .. "due", 1)
-add("ticks", "", redis.call("HLEN", schedules .. "owed"))
+add("ticks", "", redis.call("HLEN", schedules .. "outbox"))
 
 return {int(now), soonest and int(soonest) or "", unpack(work)}

@@ -76,7 +76,7 @@ func (l *leader) enqueue(ctx context.Context) error {
 
 // enqueueBatch makes tasks of a batch, or leaves that to retryQueue.
 func (l *leader) enqueueBatch(ctx context.Context, batch *schedule.Batch) error {
-	queue := batch.Owed[0].Queue
+	queue := batch.Entries[0].Queue
 	if l.backlog.blocks(queue) {
 		l.putOff(ctx, queue, batch)
 		return nil
@@ -87,10 +87,10 @@ func (l *leader) enqueueBatch(ctx context.Context, batch *schedule.Batch) error 
 		l.handOn(ctx, batch)
 		return nil
 	case ctx.Err() != nil || errors.Is(err, schedule.ErrDeposed):
-		return fmt.Errorf("enqueue %d ticks: %w", len(batch.Owed), err)
+		return fmt.Errorf("enqueue %d ticks: %w", len(batch.Entries), err)
 	}
 	l.Logger.Warn("ticks cannot be enqueued: they wait for their queue, and so do the schedules that use it",
-		"queue", queue, "ticks", len(batch.Owed), "error", err)
+		"queue", queue, "ticks", len(batch.Entries), "error", err)
 	l.putOff(ctx, queue, batch)
 	return nil
 }
@@ -148,8 +148,8 @@ func (l *leader) makeTasks(ctx context.Context, batch *schedule.Batch) error {
 		return err
 	}
 	now := l.Journal.Now()
-	for _, o := range batch.Owed {
-		due := o.Run.FiredAt.Add(-o.Run.Lateness)
+	for _, e := range batch.Entries {
+		due := e.Run.FiredAt.Add(-e.Run.Lateness)
 		l.Meter.Late(now.Sub(due))
 	}
 	return nil

@@ -47,11 +47,11 @@ type Queues interface {
 	Encode(t *task.Task) []byte
 	// Fence shuts out the leaders of earlier terms, from each queue that can be reached.
 	Fence(ctx context.Context, term int64) error
-	// EnqueueTicks puts the tasks of a batch of ticks into their queues, each once, until Struck is told that it will not
-	// be told to again; an earlier leader can do so no more. ForgetTicks does what Struck does for all that earlier leaders
-	// have enqueued.
+	// EnqueueTicks puts the tasks of a batch into their queues. Repeated calls for a batch have no effect, until Acked says
+	// that the batch is out of the outbox and will not be enqueued again. ForgetTicks is Acked for all batches that earlier
+	// leaders have enqueued.
 	EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error
-	Struck(ctx context.Context, batch *schedule.Batch) error
+	Acked(ctx context.Context, batch *schedule.Batch) error
 	ForgetTicks(ctx context.Context, term int64) error
 	// Ends drops the oldest ends of a queue's tasks and returns the next. EndsOf says that there are some;
 	// its channel is closed when ctx has ended.
@@ -63,7 +63,7 @@ type Queues interface {
 	// Show shows schedules in asynq's own tools until an instant or until Hide. Enqueued adds to what they tell of one.
 	Show(ctx context.Context, list []*schedule.Schedule, until time.Time) error
 	Hide(ctx context.Context) error
-	Enqueued(ctx context.Context, owed []*schedule.Owed) error
+	Enqueued(ctx context.Context, entries []*schedule.OutboxEntry) error
 }
 
 // New returns a Beat. It does nothing before Lead.

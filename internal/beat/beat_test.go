@@ -208,8 +208,8 @@ func (m *mortal) EnqueueTicks(ctx context.Context, term int64, batch *schedule.B
 	return m.survive(func() error { return m.Queues.EnqueueTicks(ctx, term, batch) })
 }
 
-func (m *mortal) Struck(ctx context.Context, batch *schedule.Batch) error {
-	return m.survive(func() error { return m.Queues.Struck(ctx, batch) })
+func (m *mortal) Acked(ctx context.Context, batch *schedule.Batch) error {
+	return m.survive(func() error { return m.Queues.Acked(ctx, batch) })
 }
 
 func (m *mortal) ForgetTicks(ctx context.Context, term int64) error {
@@ -257,7 +257,7 @@ func TestEachTickOnceWhileLeadersDie(t *testing.T) {
 				return false
 			}
 		}
-		return s.rdb.HLen(ctx, "backbeat:schedules:{beat}:owed").Val() == 0
+		return s.rdb.HLen(ctx, "backbeat:schedules:{beat}:outbox").Val() == 0
 	}
 	for deadline := time.Now().Add(time.Minute); !over() && time.Now().Before(deadline); {
 		stopped := make(chan struct{})
@@ -319,7 +319,7 @@ func (q *dying) EnqueueTicks(ctx context.Context, term int64, batch *schedule.Ba
 	return q.Queues.EnqueueTicks(ctx, term, batch)
 }
 
-func (*dying) Struck(context.Context, *schedule.Batch) error { return errDied }
+func (*dying) Acked(context.Context, *schedule.Batch) error { return errDied }
 
 // A leader dies before it has made tasks of many batches. The next one does, in the order of the ticks.
 func TestOwedTicksKeepTheirOrder(t *testing.T) {
@@ -330,7 +330,7 @@ func TestOwedTicksKeepTheirOrder(t *testing.T) {
 	cfg := s.config()
 	cfg.Queues = &dying{Queues: s.queues(), mute: true}
 	stop := s.lead(cfg)
-	s.eventually("many ticks are owed", func() bool { return s.rdb.HLen(t.Context(), "backbeat:schedules:{beat}:owed").Val() >= 8 })
+	s.eventually("many batches are in the outbox", func() bool { return s.rdb.HLen(t.Context(), "backbeat:schedules:{beat}:outbox").Val() >= 8 })
 	s.must(stop())
 	s.lead(s.config())
 	s.eventually("they are tasks", func() bool { return len(s.pending("default")) >= 12 })
@@ -346,7 +346,7 @@ func TestOwedTicksKeepTheirOrder(t *testing.T) {
 // not be taken for those of the second, even where it could not be forgotten.
 func TestTermGivenTwice(t *testing.T) {
 	s := newStage(t)
-	s.must(s.rdb.HSet(t.Context(), "backbeat:schedules:{beat}:owed", "unreadable", "so nothing is forgotten").Err())
+	s.must(s.rdb.HSet(t.Context(), "backbeat:schedules:{beat}:outbox", "unreadable", "so nothing is forgotten").Err())
 	s.put("s", spec(func(sp *schedule.Spec) {
 		sp.Every, sp.Coalesce, sp.MaxInstances = task.Duration(50*time.Millisecond), false, 0
 	}))

@@ -73,7 +73,7 @@ func queuesApart(cluster *redistest.Cluster, schedules *redistest.Server) (same,
 // forgetful is queues that go out of reach after they got their ticks.
 type forgetful struct{ beat.Queues }
 
-func (forgetful) Struck(context.Context, *schedule.Batch) error {
+func (forgetful) Acked(context.Context, *schedule.Batch) error {
 	return task.Unavailable(os.ErrDeadlineExceeded)
 }
 

@@ -26,9 +26,9 @@ type commitAnswer struct {
 func (l *leader) send(ctx context.Context, steps []*schedule.Step) *sent {
 	f := &sent{steps: steps, batch: &schedule.Batch{ID: l.nextBatch()}, done: make(chan commitAnswer, 1)}
 	for _, step := range steps {
-		f.batch.Owed = append(f.batch.Owed, step.Owed...)
+		f.batch.Entries = append(f.batch.Entries, step.Entries...)
 	}
-	l.addTasks(f.batch.Owed)
+	l.addTasks(f.batch.Entries)
 	l.outbox.add(f.batch.Size())
 	l.running.Go(func() {
 		if !l.valid() {
@@ -57,21 +57,21 @@ func (l *leader) receive(ctx context.Context, f *sent) error {
 	}
 	var stale []string
 	size := f.batch.Size()
-	taken, refused := f.batch.Owed[:0], []*schedule.Owed(nil)
+	taken, refused := f.batch.Entries[:0], []*schedule.OutboxEntry(nil)
 	for i, step := range f.steps {
 		if !answer.written[i] {
 			stale = append(stale, step.ID)
-			refused = append(refused, step.Owed...)
+			refused = append(refused, step.Entries...)
 			continue
 		}
-		taken = append(taken, step.Owed...)
+		taken = append(taken, step.Entries...)
 		delete(l.doubts, step.ID)
 		l.log.note(step)
 		l.count(step)
 		l.keep(step.Loaded)
 	}
 	l.removeTasks(refused)
-	f.batch.Owed = taken
+	f.batch.Entries = taken
 	l.outbox.remove(size - f.batch.Size())
 	if len(taken) > 0 {
 		select {

@@ -116,7 +116,7 @@ func (l *leader) reload(ctx context.Context, ids []string) error {
 }
 
 // overdue finds schedules that should have been held and are not, because the word of a change was lost. Those that have
-// just fired are no such: they are found by the time when they did until their ticks are struck off.
+// just fired are no such: the index has the time of that until their ticks are acknowledged.
 func (l *leader) overdue(ctx context.Context) error {
 	ids, err := l.Journal.Due(ctx, time.Time{}, l.Journal.Now().Add(-time.Second), batchSize)
 	if err != nil || len(ids) == 0 {
@@ -173,12 +173,12 @@ func (l *leader) parts(steps []*schedule.Step) (list [][]*schedule.Step) {
 	first, ticks, bytes := 0, 0, 0
 	for i, step := range steps {
 		size := step.Size()
-		full := ticks+len(step.Owed) > maxTicks || bytes+size > maxBytes
+		full := ticks+len(step.Entries) > maxTicks || bytes+size > maxBytes
 		if i > first && (full || l.standsAlone(steps[i-1], step)) {
 			list = append(list, steps[first:i])
 			first, ticks, bytes = i, 0, 0
 		}
-		ticks, bytes = ticks+len(step.Owed), bytes+size
+		ticks, bytes = ticks+len(step.Entries), bytes+size
 	}
 	if first < len(steps) {
 		list = append(list, steps[first:])
@@ -285,7 +285,7 @@ func (l *leader) plan(loaded *schedule.Loaded, ends []schedule.End, now time.Tim
 		err = schedule.ErrRefused
 	}
 	if err == nil && !step.Paused {
-		err = l.owe(step, now)
+		err = l.addTicks(step, now)
 	}
 	if err == nil {
 		return &step.Step
@@ -310,8 +310,8 @@ func (s *step) ended(end schedule.End, now time.Time) {
 	}
 }
 
-// owe plans the ticks that are owed, and makes the tasks: as many as one step of the store should write.
-func (l *leader) owe(step *step, now time.Time) error {
+// addTicks plans the ticks that are due, and makes their tasks: as many as one step of the store should write.
+func (l *leader) addTicks(step *step, now time.Time) error {
 	missed, bytes := step.Missed, 0
 	runs, err := schedule.Plan(step.Schedule, now, func(run schedule.Run) (bool, error) {
 		made, err := step.Task(l.Types, run, now)
@@ -319,10 +319,10 @@ func (l *leader) owe(step *step, now time.Time) error {
 			return false, err
 		}
 		message := l.Queues.Encode(made)
-		if bytes += len(message); bytes > maxBytes && len(step.Owed) > 0 {
+		if bytes += len(message); bytes > maxBytes && len(step.Entries) > 0 {
 			return false, nil
 		}
-		step.Owed = append(step.Owed, &schedule.Owed{ScheduleID: step.ID, Run: run, Queue: made.Queue, Message: message})
+		step.Entries = append(step.Entries, &schedule.OutboxEntry{ScheduleID: step.ID, Run: run, Queue: made.Queue, Message: message})
 		return true, nil
 	})
 	if err != nil {

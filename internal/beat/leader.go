@@ -103,21 +103,21 @@ func (l *leader) takeOver(ctx context.Context) error {
 	if err != nil {
 		l.Logger.Warn("queues cannot be reached; ticks for them will wait", "error", err)
 	}
-	owed, unread, err := l.allInOutbox(ctx)
+	batches, unread, err := l.allInOutbox(ctx)
 	if err != nil {
 		return err
 	}
 	// A schedule is never in two batches that fired at the same time.
-	slices.SortFunc(owed, func(a, b *schedule.Batch) int {
-		first, second := a.Owed[0].Run, b.Owed[0].Run
+	slices.SortFunc(batches, func(a, b *schedule.Batch) int {
+		first, second := a.Entries[0].Run, b.Entries[0].Run
 		return cmp.Or(first.FiredAt.Compare(second.FiredAt), first.Tick.Compare(second.Tick))
 	})
 	ticks := 0
-	for _, batch := range owed {
+	for _, batch := range batches {
 		if err := l.enqueueAndAck(ctx, batch); err != nil {
 			return err
 		}
-		ticks += len(batch.Owed)
+		ticks += len(batch.Entries)
 	}
 	if ticks > 0 {
 		l.Logger.Info("outbox of an earlier leader enqueued", "ticks", ticks)
@@ -143,7 +143,7 @@ func inTime(ctx context.Context, call func(context.Context) error) error {
 }
 
 // allInOutbox returns the batches in the outbox, and how many others cannot be read.
-func (l *leader) allInOutbox(ctx context.Context) (owed []*schedule.Batch, unread int, err error) {
+func (l *leader) allInOutbox(ctx context.Context) (batches []*schedule.Batch, unread int, err error) {
 	seen := make(map[string]bool) // the store may return one twice
 	for cursor := uint64(0); ; {
 		list, broken, next, err := l.Journal.Outbox(ctx, cursor)
@@ -153,7 +153,7 @@ func (l *leader) allInOutbox(ctx context.Context) (owed []*schedule.Batch, unrea
 		for _, batch := range list {
 			if !seen[batch.ID] {
 				seen[batch.ID] = true
-				owed = append(owed, batch)
+				batches = append(batches, batch)
 			}
 		}
 		for _, err := range broken {
@@ -161,14 +161,14 @@ func (l *leader) allInOutbox(ctx context.Context) (owed []*schedule.Batch, unrea
 		}
 		unread += len(broken)
 		if cursor = next; cursor == 0 {
-			return owed, unread, nil
+			return batches, unread, nil
 		}
 	}
 }
 
 // enqueueAndAck enqueues a batch and acknowledges it, or leaves both for later if its queue is unreachable.
 func (l *leader) enqueueAndAck(ctx context.Context, batch *schedule.Batch) error {
-	l.addTasks(batch.Owed)
+	l.addTasks(batch.Entries)
 	l.outbox.add(batch.Size())
 	if err := l.enqueueBatch(ctx, batch); err != nil {
 		return err
@@ -191,7 +191,7 @@ func (l *leader) ack(ctx context.Context) error {
 			for l.mayWait() && pause.For(ctx, time.Millisecond) {
 			}
 			if err := l.complete(ctx, batch); err != nil {
-				return fmt.Errorf("acknowledge %d ticks: %w", len(batch.Owed), err)
+				return fmt.Errorf("acknowledge %d ticks: %w", len(batch.Entries), err)
 			}
 		}
 	}
@@ -207,7 +207,7 @@ func (l *leader) complete(ctx context.Context, batch *schedule.Batch) error {
 	if err := l.acknowledge(ctx, batch); err != nil {
 		return err
 	}
-	l.removeTasks(batch.Owed)
+	l.removeTasks(batch.Entries)
 	l.outbox.remove(batch.Size())
 	return nil
 }
@@ -215,7 +215,7 @@ func (l *leader) complete(ctx context.Context, batch *schedule.Batch) error {
 // acknowledge removes a batch from the outbox. asynq's tools are updated before that, because a waiting deletion goes on as
 // soon as the batch is removed, and drops their entries.
 func (l *leader) acknowledge(ctx context.Context, batch *schedule.Batch) error {
-	if shown := l.shownOf(batch.Owed); len(shown) > 0 {
+	if shown := l.shownOf(batch.Entries); len(shown) > 0 {
 		if err := l.Queues.Enqueued(ctx, shown); err != nil { // it is only shown
 			l.Logger.Debug("ticks not shown in asynq's tools", "error", err)
 		}
@@ -223,7 +223,7 @@ func (l *leader) acknowledge(ctx context.Context, batch *schedule.Batch) error {
 	if err := l.Journal.Ack(ctx, l.term, batch); err != nil {
 		return err
 	}
-	err := l.Queues.Struck(ctx, batch)
+	err := l.Queues.Acked(ctx, batch)
 	if task.CodeOf(err) == task.CodeUnavailable {
 		// The queue has become unreachable since it got its ticks. Its record of the batch takes a little memory until the
 		// next leader drops it.
@@ -234,30 +234,30 @@ func (l *leader) acknowledge(ctx context.Context, batch *schedule.Batch) error {
 }
 
 // shownOf returns the ticks of schedules that asynq's tools show.
-func (l *leader) shownOf(owed []*schedule.Owed) (shown []*schedule.Owed) {
+func (l *leader) shownOf(entries []*schedule.OutboxEntry) (shown []*schedule.OutboxEntry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, o := range owed {
-		if l.shown[o.ScheduleID] {
-			shown = append(shown, o)
+	for _, e := range entries {
+		if l.shown[e.ScheduleID] {
+			shown = append(shown, e)
 		}
 	}
 	return shown
 }
 
-func (l *leader) addTasks(owed []*schedule.Owed) {
+func (l *leader) addTasks(entries []*schedule.OutboxEntry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, o := range owed {
-		l.unacked[o.Run.TaskID] = true
+	for _, e := range entries {
+		l.unacked[e.Run.TaskID] = true
 	}
 }
 
-func (l *leader) removeTasks(owed []*schedule.Owed) {
+func (l *leader) removeTasks(entries []*schedule.OutboxEntry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, o := range owed {
-		delete(l.unacked, o.Run.TaskID)
+	for _, e := range entries {
+		delete(l.unacked, e.Run.TaskID)
 	}
 }
 

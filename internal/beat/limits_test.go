@@ -26,7 +26,7 @@ type scales struct {
 func (j *scales) Commit(ctx context.Context, term int64, batch string, steps []*schedule.Step) ([]bool, error) {
 	size := 0
 	for _, step := range steps {
-		for _, o := range step.Owed {
+		for _, o := range step.Entries {
 			size += len(o.Message)
 		}
 	}
@@ -79,7 +79,7 @@ type picky struct {
 
 func (j *picky) Commit(ctx context.Context, term int64, batch string, steps []*schedule.Step) ([]bool, error) {
 	for _, step := range steps {
-		if step.ID == j.refuses && len(step.Owed) > 0 {
+		if step.ID == j.refuses && len(step.Entries) > 0 {
 			return nil, fmt.Errorf("%w: too large", schedule.ErrRefused)
 		}
 	}
@@ -144,7 +144,7 @@ func TestQueueThatFailsHindersNoOther(t *testing.T) {
 	stop := s.lead(s.config())
 	s.eventually("the other goes on", func() bool { return len(s.pending("default")) >= 10 })
 	s.must(stop())
-	stop = s.lead(s.config()) // another takes over what is owed, and cannot enqueue it either
+	stop = s.lead(s.config()) // another takes over the outbox, and cannot enqueue it either
 	before := len(s.pending("default"))
 	s.eventually("the other goes on under the next leader", func() bool { return len(s.pending("default")) >= before+10 })
 	s.must(s.rdb.Del(ctx, low).Err())

@@ -29,7 +29,7 @@ func (l *leader) count(step *schedule.Step) {
 			skipped++
 		}
 	}
-	l.Meter.Ticks(schedule.Fired, len(step.Owed))
+	l.Meter.Ticks(schedule.Fired, len(step.Entries))
 	l.Meter.Ticks(schedule.Missed, int(step.NewMissed))
 	l.Meter.Ticks(schedule.Skipped, skipped)
 }

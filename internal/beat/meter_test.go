@@ -94,7 +94,7 @@ type lost struct{ beat.Queues }
 
 func (lost) EnqueueTicks(context.Context, int64, *schedule.Batch) error { return errDied }
 
-// A tick that a leader owed when it died is late by the time until the next one leads, and was fired once.
+// A tick that was in the outbox when a leader died is late by the time until the next one leads, and was fired once.
 func TestMeterIsToldOfTicksThatAnEarlierLeaderOwed(t *testing.T) {
 	s := newStage(t)
 	y := newTally()
@@ -105,7 +105,7 @@ func TestMeterIsToldOfTicksThatAnEarlierLeaderOwed(t *testing.T) {
 	dying := cfg
 	dying.Queues = lost{cfg.Queues}
 	stop := s.lead(dying)
-	s.eventually("the tick is owed", func() bool { return y.told(schedule.Fired) == 1 })
+	s.eventually("the tick is committed", func() bool { return y.told(schedule.Fired) == 1 })
 	_ = stop() // it has died, or does so now
 	if got := y.lates(); len(got) != 0 {
 		t.Errorf("%v late, and none became a task", got)

@@ -66,7 +66,7 @@ func TestAfterDowntime(t *testing.T) {
 	for _, id := range []string{"coalesced", "each", "late", "flood"} {
 		s.eventually(id+" has caught up", func() bool { return s.get(id).Next.After(s.store.Now()) })
 	}
-	s.eventually("all is told", func() bool { return s.rdb.HLen(t.Context(), "backbeat:schedules:{beat}:owed").Val() == 0 })
+	s.eventually("the outbox is empty", func() bool { return s.rdb.HLen(t.Context(), "backbeat:schedules:{beat}:outbox").Val() == 0 })
 
 	about := func(what string, got, want int64) {
 		t.Helper()
@@ -288,7 +288,7 @@ func TestChangesInTheSecondTheyAreDue(t *testing.T) {
 	}
 }
 
-// Nobody leads, and a tick is still owed: deletion drops it, and shuts out the leader that only sleeps.
+// Nobody leads, and a tick is still in the outbox: deletion drops it, and shuts out the leader that only sleeps.
 func TestDeleteWhileTheLeaderSleeps(t *testing.T) {
 	s := newStage(t)
 	s.put("doomed", spec(func(sp *schedule.Spec) { sp.Every = task.Duration(100 * time.Millisecond) }))
@@ -300,7 +300,7 @@ func TestDeleteWhileTheLeaderSleeps(t *testing.T) {
 	s.must(s.rdb.Del(t.Context(), "backbeat:schedules:{beat}:leader").Err()) // its lease has ended
 	s.must(s.store.Delete(t.Context(), "doomed", nil))
 	close(wake)
-	s.eventually("the leader finds that its term is over", func() bool { return s.rdb.HLen(t.Context(), "backbeat:schedules:{beat}:owed").Val() == 0 })
+	s.eventually("the leader finds that its term is over", func() bool { return s.rdb.HLen(t.Context(), "backbeat:schedules:{beat}:outbox").Val() == 0 })
 	<-ended
 	if err := stop(); err != nil && !errors.Is(err, schedule.ErrDeposed) {
 		t.Errorf("its term ended with %v", err)
@@ -327,7 +327,7 @@ func (q *sleeper) EnqueueTicks(ctx context.Context, term int64, batch *schedule.
 	return q.Queues.EnqueueTicks(ctx, term, batch)
 }
 
-// Until its ticks are struck off, a schedule is not found by the time at which it is due next. The loader may pass over
+// Until its ticks are acknowledged, a schedule is not found by the time at which it is due next. The loader may pass over
 // that time meanwhile; the schedule fires all the same, and not because somebody finds that it is overdue.
 func TestDueSoonAfterALateStrike(t *testing.T) {
 	s := newStage(t)
@@ -340,8 +340,8 @@ func TestDueSoonAfterALateStrike(t *testing.T) {
 	cfg.Journal = lag
 	s.lead(cfg)
 	<-lag.passed
-	s.eventually("the first tick is struck off", func() bool {
-		return s.rdb.HLen(t.Context(), "backbeat:schedules:{beat}:owed").Val() == 0
+	s.eventually("the first tick is acknowledged", func() bool {
+		return s.rdb.HLen(t.Context(), "backbeat:schedules:{beat}:outbox").Val() == 0
 	})
 	lag.ahead.Store(int64(8 * time.Second))
 	s.eventually("the second tick has fired", func() bool { return len(s.pending("default")) == 2 })
@@ -382,7 +382,7 @@ func (j *lateListener) Changes(ctx context.Context) <-chan string {
 	return j.Journal.Changes(ctx)
 }
 
-// laggard strikes nothing off before the loader has passed over a time, and finds nothing that is overdue. Its clock may
+// laggard acknowledges nothing before the loader has passed over a time, and finds nothing that is overdue. Its clock may
 // be put forward.
 type laggard struct {
 	schedule.Journal
@@ -567,10 +567,10 @@ func TestClocksOfLeadersDiffer(t *testing.T) {
 		s.must(stop())
 	}
 	got := s.get("s")
-	owed := int(s.rdb.HLen(t.Context(), "backbeat:schedules:{beat}:owed").Val())
+	inOutbox := int(s.rdb.HLen(t.Context(), "backbeat:schedules:{beat}:outbox").Val())
 	ids := s.pending("default")
-	if len(ids)+owed < int(got.Runs) || got.Missed != 0 {
-		t.Errorf("%d tasks, %d owed, %d runs, %d missed", len(ids), owed, got.Runs, got.Missed)
+	if len(ids)+inOutbox < int(got.Runs) || got.Missed != 0 {
+		t.Errorf("%d tasks, %d in the outbox, %d runs, %d missed", len(ids), inOutbox, got.Runs, got.Missed)
 	}
 	for i, id := range ids {
 		tick := got.Anchor.Add(time.Duration(i) * 50 * time.Millisecond)

@@ -11,14 +11,14 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// tick is one that is owed.
-func (f *workshop) tick(n int) *schedule.Owed {
+// tick is a committed tick that is not yet enqueued.
+func (f *workshop) tick(n int) *schedule.OutboxEntry {
 	f.t.Helper()
 	at := time.UnixMilli(int64(n) * 1000)
 	run := schedule.Run{Tick: at, TaskID: schedule.TickID("s", at)}
 	made := f.prepare(task.Request{Type: "echo", Schedule: &task.Tick{ScheduleID: "s", At: at}})
 	made.ID = run.TaskID
-	return &schedule.Owed{ScheduleID: "s", Run: run, Queue: "default", Message: ticks.New(f.rdb, f.client).Encode(made)}
+	return &schedule.OutboxEntry{ScheduleID: "s", Run: run, Queue: "default", Message: ticks.New(f.rdb, f.client).Encode(made)}
 }
 
 // batch is one of ticks.
@@ -26,7 +26,7 @@ func (f *workshop) batch(id string, ticks ...int) *schedule.Batch {
 	f.t.Helper()
 	b := &schedule.Batch{ID: id}
 	for _, n := range ticks {
-		b.Owed = append(b.Owed, f.tick(n))
+		b.Entries = append(b.Entries, f.tick(n))
 	}
 	return b
 }
@@ -57,7 +57,7 @@ func TestEarlierLeadersOfTheBeatAreShutOut(t *testing.T) {
 	first, second := f.batch("1-1", 1), f.batch("1-2", 2)
 	f.must(beat.Fence(ctx, 1))
 	f.must(beat.EnqueueTicks(ctx, 1, first))
-	f.take(first.Owed[0].Run.TaskID)
+	f.take(first.Entries[0].Run.TaskID)
 	f.must(beat.EnqueueTicks(ctx, 1, first)) // told again: it is known, though nothing is left of its tasks
 	f.wantPending(0)
 
@@ -74,14 +74,14 @@ func TestEarlierLeadersOfTheBeatAreShutOut(t *testing.T) {
 	f.must(beat.EnqueueTicks(ctx, 2, first))
 	f.must(beat.EnqueueTicks(ctx, 2, second))
 	f.wantPending(1)
-	f.take(second.Owed[0].Run.TaskID)
+	f.take(second.Entries[0].Run.TaskID)
 
-	f.must(beat.Struck(ctx, first))
-	f.must(beat.EnqueueTicks(ctx, 2, second)) // it is not the one that was struck off
+	f.must(beat.Acked(ctx, first))
+	f.must(beat.EnqueueTicks(ctx, 2, second)) // it is not the one that was acknowledged
 	f.wantPending(0)
-	f.must(beat.Struck(ctx, second))
+	f.must(beat.Acked(ctx, second))
 	if keys := f.rdb.Exists(ctx, "backbeat:{default}:ticks").Val(); keys != 0 {
-		t.Error("batches that were struck off are still known")
+		t.Error("acknowledged batches are still known")
 	}
 }
 
@@ -90,7 +90,7 @@ func TestForeignTaskUnderTheIDOfATick(t *testing.T) {
 	f := newFleet(t)
 	beat := ticks.New(f.rdb, f.client)
 	batch := f.batch("1-1", 1, 2, 3)
-	foreign := batch.Owed[1].Run.TaskID
+	foreign := batch.Entries[1].Run.TaskID
 	f.enqueue(task.Request{Type: "echo", ID: foreign, Metadata: map[string]string{"of": "somebody"}})
 	f.must(beat.EnqueueTicks(t.Context(), 1, batch))
 	f.wantPending(3)

@@ -389,16 +389,16 @@ func TestTicksBringTheirCallback(t *testing.T) {
 	p := newTelephone(f)
 	beat := ticks.New(f.rdb, f.client)
 	at := time.UnixMilli(1000)
-	var owed []*schedule.Owed
+	var entries []*schedule.OutboxEntry
 	for n, callback := range []*task.Callback{nil, callTo("https://example.com", task.Succeeded), callTo("https://example.com", task.Failed)} {
 		made := f.prepare(task.Request{
 			Type: "echo", Schedule: &task.Tick{ScheduleID: "s", At: at}, Callback: callback,
 			Payload: []byte(`{"n":1}`), Metadata: map[string]string{"note": "backbeat-callback"},
 		})
 		made.ID = fmt.Sprint("tick-", n)
-		owed = append(owed, &schedule.Owed{ScheduleID: "s", Run: schedule.Run{Tick: at, TaskID: made.ID}, Queue: "default", Message: beat.Encode(made)})
+		entries = append(entries, &schedule.OutboxEntry{ScheduleID: "s", Run: schedule.Run{Tick: at, TaskID: made.ID}, Queue: "default", Message: beat.Encode(made)})
 	}
-	f.must(beat.EnqueueTicks(t.Context(), 1, &schedule.Batch{ID: "1-1", Owed: owed}))
+	f.must(beat.EnqueueTicks(t.Context(), 1, &schedule.Batch{ID: "1-1", Entries: entries}))
 	f.worker(p.with)
 	if calls := p.wait(1); calls[0].TaskID != "tick-1" {
 		t.Errorf("%+v", calls)

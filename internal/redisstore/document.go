@@ -184,44 +184,44 @@ func decodeRun(text string) (schedule.Run, error) {
 	}, nil
 }
 
-// encodeRows writes the ticks that a step owes one after the other. A row is two lines, the schedule and the queue; a
+// encodeRows writes the ticks of a step one after the other. A row is two lines, the schedule and the queue; a
 // third, the times of the tick, of its firing and of its lateness in ms and the length of the message; and the message,
 // which may have any bytes. drop_ticks.lua reads it as well.
-func encodeRows(b []byte, owed []*schedule.Owed) []byte {
-	for _, o := range owed {
-		b = append(append(b, o.ScheduleID...), '\n')
-		b = append(append(b, o.Queue...), '\n')
-		b = append(strconv.AppendInt(b, o.Run.Tick.UnixMilli(), 10), ' ')
-		b = append(strconv.AppendInt(b, o.Run.FiredAt.UnixMilli(), 10), ' ')
-		b = append(strconv.AppendInt(b, o.Run.Lateness.Milliseconds(), 10), ' ')
-		b = append(strconv.AppendInt(b, int64(len(o.Message)), 10), '\n')
-		b = append(b, o.Message...)
+func encodeRows(b []byte, entries []*schedule.OutboxEntry) []byte {
+	for _, e := range entries {
+		b = append(append(b, e.ScheduleID...), '\n')
+		b = append(append(b, e.Queue...), '\n')
+		b = append(strconv.AppendInt(b, e.Run.Tick.UnixMilli(), 10), ' ')
+		b = append(strconv.AppendInt(b, e.Run.FiredAt.UnixMilli(), 10), ' ')
+		b = append(strconv.AppendInt(b, e.Run.Lateness.Milliseconds(), 10), ' ')
+		b = append(strconv.AppendInt(b, int64(len(e.Message)), 10), '\n')
+		b = append(b, e.Message...)
 	}
 	return b
 }
 
 // rowsSize is how much room rows need, or a little more.
-func rowsSize(owed []*schedule.Owed) (size int) {
+func rowsSize(entries []*schedule.OutboxEntry) (size int) {
 	const numbers = 64 // their line
-	for _, o := range owed {
-		size += len(o.ScheduleID) + len(o.Queue) + numbers + len(o.Message)
+	for _, e := range entries {
+		size += len(e.ScheduleID) + len(e.Queue) + numbers + len(e.Message)
 	}
 	return size
 }
 
-func decodeRows(rows string) (owed []*schedule.Owed, err error) {
+func decodeRows(rows string) (entries []*schedule.OutboxEntry, err error) {
 	for rest := rows; rest != ""; {
-		var o *schedule.Owed
-		if o, rest, err = decodeRow(rest); err != nil {
-			return nil, fmt.Errorf("after %d ticks: %w", len(owed), err)
+		var e *schedule.OutboxEntry
+		if e, rest, err = decodeRow(rest); err != nil {
+			return nil, fmt.Errorf("after %d ticks: %w", len(entries), err)
 		}
-		owed = append(owed, o)
+		entries = append(entries, e)
 	}
-	return owed, nil
+	return entries, nil
 }
 
 // decodeRow reads the first of some rows.
-func decodeRow(rows string) (o *schedule.Owed, rest string, err error) {
+func decodeRow(rows string) (e *schedule.OutboxEntry, rest string, err error) {
 	lines := strings.SplitN(rows, "\n", 4)
 	if len(lines) != 4 {
 		return nil, "", errors.New("it has no three lines and a message")
@@ -240,7 +240,7 @@ func decodeRow(rows string) (o *schedule.Owed, rest string, err error) {
 	if size < 0 || size > int64(len(lines[3])) {
 		return nil, "", fmt.Errorf("a message of %d bytes is not there", size)
 	}
-	return &schedule.Owed{
+	return &schedule.OutboxEntry{
 		ScheduleID: lines[0],
 		Queue:      lines[1],
 		Run: schedule.Run{

@@ -29,7 +29,7 @@ func (s *Schedules) Due(ctx context.Context, from, until time.Time, limit int) (
 	return ids, unavailable(err)
 }
 
-// Commit moves schedules on and writes down what this owes.
+// Commit moves schedules on and adds their ticks to the outbox.
 func (s *Schedules) Commit(ctx context.Context, term int64, batch string, steps []*schedule.Step) ([]bool, error) {
 	states := make([]string, len(steps))
 	for i, step := range steps {
@@ -87,25 +87,25 @@ func commitArgs(term int64, batch string, steps []*schedule.Step, states []strin
 	}
 	args = appendRows(args, steps)
 	for i, step := range steps {
-		// Most steps owe a tick and do nothing else.
-		if len(step.Owed) == 0 || step.Due.IsZero() || len(step.Runs)+len(step.Ends) > 0 {
+		// Most steps fire a tick and do nothing else.
+		if len(step.Entries) == 0 || step.Due.IsZero() || len(step.Runs)+len(step.Ends) > 0 {
 			args = appendStep(args, i+1, step)
 		}
 	}
 	return args
 }
 
-// appendRows writes what steps owe as one argument, and how much of it is of each as another: Lua hashes each byte of each
+// appendRows writes the ticks of steps as one argument, and how many bytes of it are of each as another: Lua hashes each byte of each
 // string, and so it should make a string of them only where one was refused.
 func appendRows(args []any, steps []*schedule.Step) []any {
 	size := 0
 	for _, step := range steps {
-		size += rowsSize(step.Owed)
+		size += rowsSize(step.Entries)
 	}
 	rows, sizes := make([]byte, 0, size), make([]byte, 0, 4*len(steps))
 	for _, step := range steps {
 		before := len(rows)
-		rows = encodeRows(rows, step.Owed)
+		rows = encodeRows(rows, step.Entries)
 		sizes = append(strconv.AppendInt(sizes, int64(len(rows)-before), 10), ' ')
 	}
 	return append(args, rows, sizes)
@@ -134,21 +134,21 @@ func (s *Schedules) Outbox(ctx context.Context, cursor uint64) (list []*schedule
 		return nil, nil, 0, unavailable(err)
 	}
 	for i := 0; i+1 < len(fields); i += 2 {
-		owed, err := decodeRows(fields[i+1])
+		entries, err := decodeRows(fields[i+1])
 		if err != nil {
 			broken = append(broken, fmt.Errorf("%s in %s: %w", fields[i], outboxKey, err))
 			continue
 		}
-		list = append(list, &schedule.Batch{ID: fields[i], Owed: owed})
+		list = append(list, &schedule.Batch{ID: fields[i], Entries: entries})
 	}
 	return list, broken, next, nil
 }
 
 // Ack removes an enqueued batch from the outbox and adds its ticks to the history.
 func (s *Schedules) Ack(ctx context.Context, term int64, batch *schedule.Batch) error {
-	args := make([]any, 0, 5+2*len(batch.Owed))
+	args := make([]any, 0, 5+2*len(batch.Entries))
 	args = append(args, term, runsPrefix, schedule.RunsKept, int(runsTTL.Seconds()), batch.ID)
-	for _, o := range batch.Owed {
+	for _, o := range batch.Entries {
 		args = append(args, o.ScheduleID, encodeRun(&o.Run))
 	}
 	err := ackScript.Run(ctx, s.rdb, []string{termKey, outboxKey, statesKey, dueKey}, args...).Err()

@@ -15,8 +15,8 @@ const (
 	specsKey   = "backbeat:schedules:{beat}:specs"  // HASH id -> what was put, JSON
 	statesKey  = "backbeat:schedules:{beat}:states" // HASH id -> schedule.State, JSON: compared as a whole, changed as a whole
 	idsKey     = "backbeat:schedules:{beat}:ids"    // ZSET of ids in their order, all scores 0
-	dueKey     = "backbeat:schedules:{beat}:due"    // ZSET id -> when it is due, ms; of one that owes ticks maybe when it was
-	outboxKey  = "backbeat:schedules:{beat}:owed"   // HASH id of a batch -> ticks that are to become tasks; see encodeRows
+	dueKey     = "backbeat:schedules:{beat}:due"    // ZSET id -> when it is due, ms; of one with ticks in the outbox maybe when it was
+	outboxKey  = "backbeat:schedules:{beat}:outbox" // HASH id of a batch -> ticks that are not yet enqueued; see encodeRows
 	runsPrefix = "backbeat:schedules:{beat}:runs:"  // and the id: LIST of runs, JSON, newest first
 )
 

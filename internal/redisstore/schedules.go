@@ -282,7 +282,7 @@ func (s *Schedules) batchesWith(ctx context.Context, id string) (batches []any, 
 			return nil, err
 		}
 		for _, batch := range list {
-			if slices.ContainsFunc(batch.Owed, func(o *schedule.Owed) bool { return o.ScheduleID == id }) {
+			if slices.ContainsFunc(batch.Entries, func(o *schedule.OutboxEntry) bool { return o.ScheduleID == id }) {
 				batches = append(batches, batch.ID)
 			}
 		}

@@ -57,7 +57,7 @@ func TestHistoryExpires(t *testing.T) {
 	}
 }
 
-// What cannot be read of what is owed is told, and stays; the rest is read.
+// A batch in the outbox that cannot be read is reported, and stays; the others are read.
 func TestOwedThatCannotBeRead(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	schedules := newSchedules(t, rdb, &storetest.Queues{})
@@ -71,9 +71,9 @@ func TestOwedThatCannotBeRead(t *testing.T) {
 		"something more": row + "x",
 	}
 	for id, rows := range broken {
-		must(t, rdb.HSet(t.Context(), prefix+"owed", id, rows).Err())
+		must(t, rdb.HSet(t.Context(), prefix+"outbox", id, rows).Err())
 	}
-	must(t, rdb.HSet(t.Context(), prefix+"owed", "good", row+row).Err())
+	must(t, rdb.HSet(t.Context(), prefix+"outbox", "good", row+row).Err())
 	var errs []string
 	var good []*schedule.Batch
 	for cursor, first := uint64(0), true; first || cursor != 0; first = false {
@@ -86,10 +86,10 @@ func TestOwedThatCannotBeRead(t *testing.T) {
 	}
 	for id := range broken {
 		if !slices.ContainsFunc(errs, func(text string) bool { return strings.HasPrefix(text, id+" in ") }) {
-			t.Errorf("nobody was told of %q: %q", id, errs)
+			t.Errorf("no error for %q: %q", id, errs)
 		}
 	}
-	if len(good) != 1 || len(good[0].Owed) != 2 || string(good[0].Owed[1].Message) != "hello" {
+	if len(good) != 1 || len(good[0].Entries) != 2 || string(good[0].Entries[1].Message) != "hello" {
 		t.Errorf("read %+v", good)
 	}
 }

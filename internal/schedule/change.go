@@ -12,7 +12,7 @@ import (
 )
 
 // Put returns the schedule that a caller asks for under the id: a new one if old is nil, else the old one with its
-// counters and a new spec. A trigger that stays as it was keeps its ticks, even one that is owed now. The spec must have
+// counters and a new spec. A trigger that stays as it was keeps its ticks, even one that is due now. The spec must have
 // been checked.
 func Put(old *Schedule, id string, spec Spec, paused bool, origin Origin, now time.Time) (*Schedule, error) {
 	if old == nil {
@@ -68,8 +68,8 @@ func (s *Schedule) goOn(t ticks, old *Schedule, now time.Time) time.Time {
 		return t.after(s.At.Add(-time.Millisecond))
 	}
 	// A tick that is due in this very moment is not lost by an edit if the new trigger has it too.
-	if owed := old.Next; !owed.IsZero() && !owed.After(now) && t.has(owed) {
-		return owed
+	if tick := old.Next; !tick.IsZero() && !tick.After(now) && t.has(tick) {
+		return tick
 	}
 	return t.after(now)
 }
@@ -114,7 +114,7 @@ const (
 )
 
 // Replan returns the schedule with its next tick as the trigger names it now. That is another than was planned where the
-// rules of the time zone have changed since, or the clock was set back by days. A tick that is owed stays, and so does the
+// rules of the time zone have changed since, or the clock was set back by days. A tick that is due stays, and so does the
 // schedule if nothing has changed.
 func Replan(old *Schedule, now time.Time) (*Schedule, error) {
 	if !old.Next.After(now) {

@@ -71,10 +71,10 @@ func TestPutMovesTheNextTick(t *testing.T) {
 		"another task": {
 			spec(tenth), spec(tenth, func(s *schedule.Spec) { s.Task.Type = "test.quiet" }), 4 * time.Second, 10 * time.Second,
 		},
-		"other rules":           {spec(tenth), spec(tenth, each, grace(time.Hour)), 4 * time.Second, 10 * time.Second},
-		"the same, a tick owed": {spec(tenth), spec(tenth), 10 * time.Second, 10 * time.Second},
-		"the same, many owed":   {spec(tenth), spec(tenth), 47 * time.Second, 10 * time.Second},
-		"another interval":      {spec(tenth), spec(every(7 * time.Second)), 4 * time.Second, 11 * time.Second},
+		"other rules":          {spec(tenth), spec(tenth, each, grace(time.Hour)), 4 * time.Second, 10 * time.Second},
+		"the same, a tick due": {spec(tenth), spec(tenth), 10 * time.Second, 10 * time.Second},
+		"the same, many due":   {spec(tenth), spec(tenth), 47 * time.Second, 10 * time.Second},
+		"another interval":     {spec(tenth), spec(every(7 * time.Second)), 4 * time.Second, 11 * time.Second},
 		"another start_at": {
 			spec(tenth), spec(tenth, startAt(after(13*time.Second))), 4 * time.Second, 13 * time.Second,
 		},
@@ -84,13 +84,13 @@ func TestPutMovesTheNextTick(t *testing.T) {
 			spec(tenth), spec(tenth, func(s *schedule.Spec) { s.Timezone = "Asia/Shanghai" }), 4 * time.Second, 10 * time.Second,
 		},
 		"cron for every": {spec(tenth), spec(cronIn("*/3 * * * * *", "")), 4 * time.Second, 6 * time.Second},
-		"cron for every, which has the owed tick too": {
+		"cron for every, which has the due tick too": {
 			spec(tenth), spec(cronIn("*/5 * * * * *", "")), 10 * time.Second, 10 * time.Second,
 		},
-		"cron for every, which has the owed tick too, later": {
+		"cron for every, which has the due tick too, later": {
 			spec(tenth), spec(cronIn("*/5 * * * * *", "")), 12 * time.Second, 10 * time.Second,
 		},
-		"cron for every, which has not the owed tick": {
+		"cron for every, which does not have the due tick": {
 			spec(tenth), spec(cronIn("*/3 * * * * *", "")), 10 * time.Second, 12 * time.Second,
 		},
 		"cron, another zone": {
@@ -100,14 +100,14 @@ func TestPutMovesTheNextTick(t *testing.T) {
 			spec(cronIn("*/3 * * * * *", "")),
 			spec(cronIn("*/3 * * * * *", ""), func(s *schedule.Spec) { s.DayMatch = "or" }), 4 * time.Second, 3 * time.Second,
 		},
-		"at for every, to come":            {spec(tenth), spec(at(after(time.Hour))), 4 * time.Second, time.Hour},
-		"at for every, in the past":        {spec(tenth), spec(at(after(3 * time.Second))), 4 * time.Second, 3 * time.Second},
-		"at, the same, owed":               {spec(at(after(time.Hour))), spec(at(after(time.Hour))), time.Hour, time.Hour},
-		"at, put off":                      {spec(at(after(time.Hour))), spec(at(after(2 * time.Hour))), time.Minute, 2 * time.Hour},
-		"max_runs not reached":             {spec(tenth), spec(tenth, maxRuns(1)), 4 * time.Second, 10 * time.Second},
-		"a jitter of nothing, as it was":   {spec(tenth), spec(tenth, jitter(0)), 4 * time.Second, 10 * time.Second},
-		"a change at the end":              {spec(tenth, endAt(after(10*time.Second))), spec(tenth), 4 * time.Second, 10 * time.Second},
-		"a change at the end, a tick owed": {spec(tenth, endAt(after(10*time.Second))), spec(tenth), 11 * time.Second, 10 * time.Second},
+		"at for every, to come":           {spec(tenth), spec(at(after(time.Hour))), 4 * time.Second, time.Hour},
+		"at for every, in the past":       {spec(tenth), spec(at(after(3 * time.Second))), 4 * time.Second, 3 * time.Second},
+		"at, the same, due":               {spec(at(after(time.Hour))), spec(at(after(time.Hour))), time.Hour, time.Hour},
+		"at, put off":                     {spec(at(after(time.Hour))), spec(at(after(2 * time.Hour))), time.Minute, 2 * time.Hour},
+		"max_runs not reached":            {spec(tenth), spec(tenth, maxRuns(1)), 4 * time.Second, 10 * time.Second},
+		"a jitter of nothing, as it was":  {spec(tenth), spec(tenth, jitter(0)), 4 * time.Second, 10 * time.Second},
+		"a change at the end":             {spec(tenth, endAt(after(10*time.Second))), spec(tenth), 4 * time.Second, 10 * time.Second},
+		"a change at the end, a tick due": {spec(tenth, endAt(after(10*time.Second))), spec(tenth), 11 * time.Second, 10 * time.Second},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -229,7 +229,7 @@ func TestPauseAndResume(t *testing.T) {
 		"every":                 {spec(every(10 * time.Second)), 15 * time.Second, 47 * time.Second, 50 * time.Second},
 		"at a tick":             {spec(every(10 * time.Second)), 15 * time.Second, 40 * time.Second, 50 * time.Second},
 		"just before a tick":    {spec(every(10 * time.Second)), 15 * time.Second, 40*time.Second - time.Millisecond, 40 * time.Second},
-		"with a tick owed":      {spec(every(10 * time.Second)), 10 * time.Second, 10 * time.Second, 20 * time.Second},
+		"with a tick due":       {spec(every(10 * time.Second)), 10 * time.Second, 10 * time.Second, 20 * time.Second},
 		"cron":                  {spec(cronIn("*/20 * * * * *", "")), time.Second, 47 * time.Second, time.Minute},
 		"at, to come":           {spec(at(after(time.Hour))), time.Second, time.Minute, time.Hour},
 		"at, missed":            {spec(at(after(time.Hour))), time.Second, time.Hour + time.Second, 0},

@@ -39,8 +39,8 @@
 //
 // Put, Pause and Resume make a new Schedule and leave the old one alone. What they do to the next tick:
 //
-//	put, trigger, start_at and end_at as they were   the next tick stays, also one that is owed at this moment
-//	put, another trigger                             an owed tick stays if the new trigger has it too; else the first
+//	put, trigger, start_at and end_at as they were   the next tick stays, also one that is due at this moment
+//	put, another trigger                             a due tick stays if the new trigger has it too; else the first
 //	                                                 tick after now
 //	put, another at                                  that instant; in the past it runs within the grace time
 //	put, another jitter                              the next tick stays; it is due by the new jitter, but is not late

@@ -15,7 +15,7 @@ const (
 	maxCounted = 100_000
 )
 
-// Plan decides what becomes of the ticks that the schedule owes at now. It changes the schedule's state accordingly and
+// Plan decides what becomes of the ticks that are due at now. It changes the schedule's state accordingly and
 // returns the runs, oldest first, of missed ones the newest RunsKept: those whose Outcome is Fired are to become tasks.
 //
 // Each run that may fire is offered to fits, nil for no limit. The first that does not fit, and all ticks after it, stay
@@ -32,7 +32,7 @@ func Plan(s *Schedule, now time.Time, fits func(Run) (bool, error)) ([]Run, erro
 	graceful := now.Add(-time.Duration(s.MisfireGraceTime) - time.Duration(s.Jitter))
 	tick, due := s.Next, s.Due
 	for n := 1; !tick.IsZero() && !due.After(now); n++ {
-		p.owe(tick, due)
+		p.add(tick, due)
 		tick = t.after(tick)
 		if n >= maxCounted && tick.Before(graceful) {
 			tick = t.after(graceful.Add(-time.Millisecond)) // what lies between is missed, and not counted
@@ -58,24 +58,24 @@ type plan struct {
 	now    time.Time
 	fits   func(Run) (bool, error)
 	missed []Run // the newest of them
-	owed   []Run // of ticks within the grace time, the newest of them
+	timely []Run // of ticks within the grace time, the newest of them
 }
 
-func (p *plan) owe(tick, due time.Time) {
+func (p *plan) add(tick, due time.Time) {
 	run := Run{Tick: tick, Lateness: p.now.Sub(due)}
 	if run.Lateness > time.Duration(p.s.MisfireGraceTime) {
 		p.miss(run, ReasonGrace)
 		return
 	}
-	if most, reason := p.mostOwed(); len(p.owed) == most {
-		p.miss(p.owed[0], reason)
-		p.owed = p.owed[1:]
+	if most, reason := p.maxTimely(); len(p.timely) == most {
+		p.miss(p.timely[0], reason)
+		p.timely = p.timely[1:]
 	}
-	p.owed = append(p.owed, run)
+	p.timely = append(p.timely, run)
 }
 
-// mostOwed is how many ticks may run, and why an older one does not.
-func (p *plan) mostOwed() (int, Reason) {
+// maxTimely is how many ticks may run, and why an older one does not.
+func (p *plan) maxTimely() (int, Reason) {
 	if p.s.Coalesce {
 		return 1, ReasonCoalesced
 	}
@@ -91,10 +91,10 @@ func (p *plan) miss(run Run, reason Reason) {
 	p.missed = append(p.missed, run)
 }
 
-// run decides the owed ticks, as far as MaxInstances, MaxRuns and fits allow. The first that does not fit is the rest.
+// run decides the timely ticks, as far as MaxInstances, MaxRuns and fits allow. The first that does not fit is the rest.
 func (p *plan) run() (runs []Run, rest *Run, err error) {
 	runs = p.missed
-	for _, run := range p.owed {
+	for _, run := range p.timely {
 		if p.s.complete() {
 			break
 		}

@@ -72,7 +72,7 @@ func TestPlan(t *testing.T) {
 			spec: spec(every(10*second), instances(0)), open: []string{"a", "b", "c"}, now: after(10 * second),
 			runs: "fired 10:00:10", next: after(20 * second), is: counts{Runs: 1},
 		},
-		"owed ticks fill max_instances": {
+		"due ticks fill max_instances": {
 			spec: spec(every(10*second), each, instances(2)), open: []string{"a"}, now: after(35 * second),
 			runs: "fired 10:00:10 skipped 10:00:20 skipped 10:00:30", next: after(40 * second), is: counts{Runs: 1, Skipped: 2},
 		},

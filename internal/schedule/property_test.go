@@ -74,12 +74,12 @@ func (m *model) next(t testing.TB) (tick, due time.Time) {
 	return time.Time{}, time.Time{}
 }
 
-// plan decides what is owed at now and returns what became of it.
+// plan decides the ticks that are due at now and returns what became of it.
 func (m *model) plan(t testing.TB, now time.Time) (runs []schedule.Run) {
 	if m.over() {
 		return nil
 	}
-	var owed []schedule.Run
+	var timely []schedule.Run
 	for tick := range m.ticks(now) {
 		due := m.dueOf(t, tick)
 		if m.due.After(due) {
@@ -91,7 +91,7 @@ func (m *model) plan(t testing.TB, now time.Time) (runs []schedule.Run) {
 		m.cursor, m.due = tick, due
 		run := schedule.Run{Tick: tick, Outcome: schedule.Missed, Reason: schedule.ReasonGrace, Lateness: now.Sub(due)}
 		if run.Lateness <= time.Duration(m.spec.MisfireGraceTime) {
-			owed = append(owed, run)
+			timely = append(timely, run)
 		} else {
 			runs = append(runs, run)
 		}
@@ -100,14 +100,14 @@ func (m *model) plan(t testing.TB, now time.Time) (runs []schedule.Run) {
 	if m.spec.Coalesce {
 		most, reason = 1, schedule.ReasonCoalesced
 	}
-	tooMany := max(0, len(owed)-most)
-	for _, run := range owed[:tooMany] {
+	tooMany := max(0, len(timely)-most)
+	for _, run := range timely[:tooMany] {
 		run.Reason = reason
 		runs = append(runs, run)
 	}
 	m.Missed += int64(len(runs))
 	runs = runs[max(0, len(runs)-200):]
-	for _, run := range owed[tooMany:] {
+	for _, run := range timely[tooMany:] {
 		if m.over() {
 			break
 		}

@@ -20,7 +20,7 @@ func TestReplan(t *testing.T) {
 		"planned too late":       {daily, func(s *schedule.Schedule) { s.Next = planned.Add(time.Hour) }, planned},
 		"planned too early":      {daily, func(s *schedule.Schedule) { s.Next = planned.Add(-time.Hour) }, planned},
 		"planned a day late":     {daily, func(s *schedule.Schedule) { s.Next = planned.Add(24 * time.Hour) }, planned},
-		"an owed tick stays":     {daily, func(s *schedule.Schedule) { s.Next = after(-time.Hour) }, after(-time.Hour)},
+		"a due tick stays":       {daily, func(s *schedule.Schedule) { s.Next = after(-time.Hour) }, after(-time.Hour)},
 		"paused":                 {daily, func(s *schedule.Schedule) { *s = *schedule.Pause(s, schedule.PausedByUser, created) }, time.Time{}},
 		"an interval":            {every(time.Hour), func(s *schedule.Schedule) {}, after(time.Hour)},
 		"just decided elsewhere": {every(time.Second), func(s *schedule.Schedule) { s.Next = after(2 * time.Second) }, after(2 * time.Second)},

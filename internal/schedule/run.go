@@ -38,7 +38,7 @@ type Reason string
 const (
 	ReasonGrace        Reason = "grace"         // missed: it was found later than MisfireGraceTime
 	ReasonCoalesced    Reason = "coalesced"     // missed: a newer tick ran in its place
-	ReasonCatchUp      Reason = "catch_up"      // missed: more newer ticks were owed than run one after another
+	ReasonCatchUp      Reason = "catch_up"      // missed: more newer ticks were due than run one after another
 	ReasonMaxInstances Reason = "max_instances" // skipped: so many tasks were unfinished
 	ReasonPaused       Reason = "paused"        // skipped: the schedule was paused
 )

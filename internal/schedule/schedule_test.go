@@ -69,7 +69,7 @@ func startAt(t time.Time) func(*schedule.Spec) { return func(s *schedule.Spec) {
 
 func endAt(t time.Time) func(*schedule.Spec) { return func(s *schedule.Spec) { s.EndAt = t } }
 
-// each lets all ticks run that are owed.
+// each lets all ticks run that are due.
 func each(s *schedule.Spec) { s.Coalesce, s.MaxInstances = false, 0 }
 
 // put is Put of a schedule s1 that is not paused.

@@ -24,7 +24,7 @@ type Spec struct {
 
 	// MisfireGraceTime is how late a tick may run; one that is found later counts as missed.
 	MisfireGraceTime task.Duration `json:"misfire_grace_time"`
-	// Coalesce lets only the newest of several owed ticks run.
+	// Coalesce lets only the newest of several due ticks run.
 	Coalesce bool `json:"coalesce"`
 	// MaxInstances is with how many unfinished tasks a tick is skipped; 0 = no limit.
 	MaxInstances int `json:"max_instances"`

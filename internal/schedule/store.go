@@ -43,7 +43,7 @@ type Loaded struct {
 // Step is one change of a schedule by the leader: its new state, its ticks for the outbox, and its runs for the history.
 type Step struct {
 	*Loaded
-	Owed      []*Owed
+	Entries   []*OutboxEntry
 	Runs      []Run // that are no tasks
 	NewMissed int64 // how many ticks this adds to those missed; Runs tells of the newest of them
 	Ends      []End
@@ -57,23 +57,23 @@ const (
 
 // Size is about how many bytes it takes to write the step down.
 func (s *Step) Size() int {
-	size := 2*len(s.Version) + stateSize + runSize*(len(s.Owed)+len(s.Runs)+len(s.Ends))
-	for _, o := range s.Owed {
-		size += len(o.Message)
+	size := 2*len(s.Version) + stateSize + runSize*(len(s.Entries)+len(s.Runs)+len(s.Ends))
+	for _, e := range s.Entries {
+		size += len(e.Message)
 	}
 	return size
 }
 
 // Queue is where the tasks of the step go, "" if it makes none. They all go to one queue.
 func (s *Step) Queue() string {
-	if len(s.Owed) == 0 {
+	if len(s.Entries) == 0 {
 		return ""
 	}
-	return s.Owed[0].Queue
+	return s.Entries[0].Queue
 }
 
-// Owed is a tick in the outbox: committed, not yet enqueued.
-type Owed struct {
+// OutboxEntry is a tick in the outbox: committed, not yet enqueued.
+type OutboxEntry struct {
 	ScheduleID string
 	Run        Run
 	// Queue is where the task goes, and Message the task as the queue keeps it.
@@ -84,14 +84,14 @@ type Owed struct {
 // Batch is the ticks that one commit adds to the outbox. They are enqueued together and acknowledged together, under an id
 // that no other batch ever has.
 type Batch struct {
-	ID   string
-	Owed []*Owed
+	ID      string
+	Entries []*OutboxEntry
 }
 
 // Size is about how many bytes the batch takes.
 func (b *Batch) Size() (size int) {
-	for _, o := range b.Owed {
-		size += len(o.Message) + runSize
+	for _, e := range b.Entries {
+		size += len(e.Message) + runSize
 	}
 	return size
 }
@@ -110,7 +110,7 @@ type Journal interface {
 	// there. It does not if that is days ahead.
 	Advance(t time.Time)
 	// Due returns the ids of schedules that are due from one time until before another, earliest first, limit of them
-	// or all for -1. A schedule that owes ticks may still be found at a time when it was due before: what Load returns
+	// or all for -1. A schedule with ticks in the outbox may be found at a time when it was due before: what Load returns
 	// is true.
 	Due(ctx context.Context, from, until time.Time, limit int) ([]string, error)
 	// Load returns the schedules with the ids, in order, and nil for those that are gone.

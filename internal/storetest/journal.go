@@ -23,7 +23,7 @@ func (s *suite) commits() {
 	same(s, "what was written", s.commit(term, "1", steps...), []bool{true, false, true, false})
 	same(s, "one that was moved on", s.get("a"), steps[0].Schedule)
 	same(s, "one that somebody has changed", s.get("b"), changed)
-	same(s, "what is owed", s.owed(), map[string]*schedule.Batch{"1": {ID: "1", Owed: []*schedule.Owed{steps[0].Owed[0], steps[2].Owed[0]}}})
+	same(s, "the outbox", s.outbox(), map[string]*schedule.Batch{"1": {ID: "1", Entries: []*schedule.OutboxEntry{steps[0].Entries[0], steps[2].Entries[0]}}})
 	if list := s.load("gone"); list[0] != nil {
 		s.Errorf("a commit brought back what was deleted: %+v", list[0])
 	}
@@ -49,22 +49,22 @@ func (s *suite) deposed() {
 	_, err := s.Schedules.Commit(s.Context(), first, "1", []*schedule.Step{step})
 	s.wantDeposed("a commit", err)
 	same(s, "the schedule", s.get("s"), before)
-	if owed, runs := s.owed(), s.runs(); len(owed)+len(runs) > 0 {
-		s.Errorf("it owes %v and tells %v", owed, runs)
+	if batches, runs := s.outbox(), s.runs(); len(batches)+len(runs) > 0 {
+		s.Errorf("the outbox has %v and the history %v", batches, runs)
 	}
 }
 
-func (s *suite) deposedStrike() {
+func (s *suite) deposedAck() {
 	s.put("s", 1)
 	first, resign := s.lead()
 	batch := s.tickAll(first, "1", "s")
 	resign()
 	second, _ := s.lead()
 	s.wantDeposed("an acknowledgement", s.Schedules.Ack(s.Context(), first, batch))
-	same(s, "what is owed", s.owed(), map[string]*schedule.Batch{"1": batch})
-	same(s, "what is told", len(s.runs()), 0)
+	same(s, "the outbox", s.outbox(), map[string]*schedule.Batch{"1": batch})
+	same(s, "runs in the history", len(s.runs()), 0)
 	s.must(s.Schedules.Ack(s.Context(), second, batch)) // the next leader has made tasks of it
-	same(s, "what is owed after its strike", len(s.owed()), 0)
+	same(s, "the outbox after the acknowledgement", len(s.outbox()), 0)
 }
 
 func (s *suite) batches() {
@@ -80,37 +80,37 @@ func (s *suite) batches() {
 		b := s.tickAll(term, fmt.Sprintf("%d-%d", term, i), ids...)
 		want[b.ID] = b
 	}
-	// Of a schedule that has fallen behind there may be a thousand ticks in one step; and what owes nothing is no batch.
+	// Of a schedule that has fallen behind there may be a thousand ticks in one step; and a step without ticks makes no batch.
 	flood := s.tick(s.load("s0")[0])
 	for i := range 999 {
-		owed := *flood.Owed[0]
-		owed.Queue, owed.Message, owed.Run.Tick = "low", []byte{}, owed.Run.Tick.Add(time.Duration(i)*time.Second)
-		owed.Run.TaskID = schedule.TickID("s0", owed.Run.Tick)
-		flood.Owed = append(flood.Owed, &owed)
+		entry := *flood.Entries[0]
+		entry.Queue, entry.Message, entry.Run.Tick = "low", []byte{}, entry.Run.Tick.Add(time.Duration(i)*time.Second)
+		entry.Run.TaskID = schedule.TickID("s0", entry.Run.Tick)
+		flood.Entries = append(flood.Entries, &entry)
 	}
 	s.commit(term, "flood", flood)
-	want["flood"] = &schedule.Batch{ID: "flood", Owed: flood.Owed}
+	want["flood"] = &schedule.Batch{ID: "flood", Entries: flood.Entries}
 	idle := s.tick(s.load("s1")[0])
-	idle.Owed = nil
+	idle.Entries = nil
 	s.commit(term, "nothing", idle)
-	same(s, "what is owed", s.owed(), want)
+	same(s, "the outbox", s.outbox(), want)
 
 	s.must(s.Schedules.Ack(s.Context(), term, want["flood"]))
 	delete(want, "flood")
 	first := fmt.Sprintf("%d-0", term)
 	s.must(s.Schedules.Ack(s.Context(), term, want[first]))
 	delete(want, first)
-	same(s, "what is owed after two strikes", s.owed(), want)
+	same(s, "the outbox after two acknowledgements", s.outbox(), want)
 }
 
-func (s *suite) strikes() {
+func (s *suite) acks() {
 	for _, id := range []string{"s", "gone"} {
 		s.put(id, 1)
 	}
 	term, _ := s.lead()
 	first := s.tickAll(term, "1", "s", "gone")
 	second := s.tickAll(term, "2", "s")
-	same(s, "what is told of ticks that are owed", len(s.runs()), 0)
+	same(s, "runs in the history before the acknowledgement", len(s.runs()), 0)
 	done := make(chan error, 1)
 	go func() { done <- s.Schedules.Delete(s.Context(), "gone", nil) }()
 	for s.load("gone")[0] != nil {
@@ -122,15 +122,15 @@ func (s *suite) strikes() {
 	s.ends("the deletion", done)
 	s.must(s.Schedules.Ack(s.Context(), term, second))
 	s.must(s.Schedules.Ack(s.Context(), term, first))
-	same(s, "the history", s.runs(), []schedule.Run{second.Owed[0].Run, first.Owed[0].Run})
+	same(s, "the history", s.runs(), []schedule.Run{second.Entries[0].Run, first.Entries[0].Run})
 	s.must(s.Schedules.Delete(s.Context(), "s", nil))
 	if left := s.Left(s.T); len(left) > 0 {
-		s.Errorf("a strike left %q of a deleted schedule", left)
+		s.Errorf("an acknowledgement left %q of a deleted schedule", left)
 	}
 }
 
-// A schedule that owes ticks may be found too early, and never too late; when they are struck off it is found when it is due.
-func (s *suite) dueAfterStrike() {
+// While a schedule has ticks in the outbox it may be found too early, never too late; afterwards it is found when it is due.
+func (s *suite) dueAfterAck() {
 	for _, id := range []string{"ticks", "edited", "paused", "twice", "last"} {
 		s.put(id, 1)
 	}
@@ -145,7 +145,7 @@ func (s *suite) dueAfterStrike() {
 		return schedule.Pause(current, schedule.PausedByUser, s.Schedules.Now())
 	})
 	if ids := s.dueIDs(time.Time{}, s.minute(2).Add(1)); !slices.Contains(ids, "ticks") || slices.Contains(ids, "edited") {
-		s.Errorf("before the strike those are due: %q", ids)
+		s.Errorf("before the acknowledgement those are due: %q", ids)
 	}
 	s.must(s.Schedules.Ack(s.Context(), term, batch))
 	same(s, "at the second minute", s.dueIDs(s.minute(2), s.minute(3)), []string{"ticks"})
@@ -162,7 +162,7 @@ func (s *suite) history() {
 	for i := range n {
 		b := s.tickAll(term, fmt.Sprint(i), "s")
 		s.must(s.Schedules.Ack(s.Context(), term, b))
-		newest = b.Owed[0].Run
+		newest = b.Entries[0].Run
 	}
 	runs := s.runs()
 	if len(runs) != schedule.RunsKept {
@@ -172,7 +172,7 @@ func (s *suite) history() {
 
 	// How a task ended is told of its run, whether it is a new or an old one.
 	step := s.tick(s.load("s")[0])
-	step.Owed, step.Runs = nil, []schedule.Run{{Tick: s.minute(0), Outcome: schedule.Skipped, Lateness: time.Second}}
+	step.Entries, step.Runs = nil, []schedule.Run{{Tick: s.minute(0), Outcome: schedule.Skipped, Lateness: time.Second}}
 	oldest := runs[len(runs)-2]
 	step.Ends = []schedule.End{
 		{ScheduleID: "s", TaskID: newest.TaskID, State: task.Succeeded},

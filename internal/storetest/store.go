@@ -217,7 +217,7 @@ func (s *suite) deletionWaits() {
 	s.waits("the deletion", done)
 	s.must(s.Schedules.Ack(s.Context(), term, second))
 	s.ends("the deletion", done)
-	same(s, "what is owed", s.owed(), map[string]*schedule.Batch{"2": unrelated})
+	same(s, "the outbox", s.outbox(), map[string]*schedule.Batch{"2": unrelated})
 	if s.queues.fenced != 0 {
 		s.Errorf("the leader was deposed by term %d", s.queues.fenced)
 	}
@@ -237,8 +237,8 @@ func (s *suite) deletionWithoutLeader() {
 	first, second := s.tickAll(term, "1", ids...), s.tickAll(term, "2", "s0", "s1")
 	resign()
 	s.must(s.Schedules.Delete(s.Context(), "s2", nil))
-	first.Owed = slices.Delete(first.Owed, 2, 3)
-	same(s, "what is owed", s.owed(), map[string]*schedule.Batch{"1": first, "2": second})
+	first.Entries = slices.Delete(first.Entries, 2, 3)
+	same(s, "the outbox", s.outbox(), map[string]*schedule.Batch{"1": first, "2": second})
 
 	_, err := s.Schedules.Commit(s.Context(), term, "3", []*schedule.Step{s.tick(s.load("s0")[0])})
 	s.wantDeposed("a commit of the leader that was stopped", err)

@@ -68,15 +68,15 @@ func Run(t *testing.T, open func(t *testing.T, queues *Queues) Backend) {
 		"what is due":                                  (*suite).due,
 		"commits move on what nobody has changed":      (*suite).commits,
 		"commits of an earlier term":                   (*suite).deposed,
-		"batches are owed until they are struck off":   (*suite).batches,
-		"strikes are told once":                        (*suite).strikes,
-		"what is due after a strike":                   (*suite).dueAfterStrike,
+		"batches are in the outbox until acknowledged": (*suite).batches,
+		"acknowledged ticks are in the history once":   (*suite).acks,
+		"what is due after an acknowledgement":         (*suite).dueAfterAck,
 		"the history is bounded":                       (*suite).history,
 		"changes are heard":                            (*suite).changes,
 		"deletion waits for the leader":                (*suite).deletionWaits,
 		"deletion where none leads":                    (*suite).deletionWithoutLeader,
 		"deletion of the only schedule of a batch":     (*suite).deletionOfAll,
-		"a deposed leader changes nothing by a strike": (*suite).deposedStrike,
+		"a deposed leader acknowledges nothing":        (*suite).deposedAck,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &suite{T: t, queues: &Queues{}}
@@ -197,7 +197,7 @@ func (s *suite) lead() (term int64, resign func()) {
 	}
 }
 
-// tick is a step that moves a schedule on by a minute and owes its tick.
+// tick is a step that moves a schedule on by a minute and fires its tick.
 func (s *suite) tick(loaded *schedule.Loaded) *schedule.Step {
 	next := *loaded.Schedule
 	run := schedule.Run{
@@ -208,8 +208,8 @@ func (s *suite) tick(loaded *schedule.Loaded) *schedule.Step {
 	next.Unfinished = append(next.Unfinished[:len(next.Unfinished):len(next.Unfinished)], run.TaskID)
 	next.Next = next.Next.Add(time.Minute)
 	next.Due = next.Next
-	owed := &schedule.Owed{ScheduleID: next.ID, Run: run, Queue: "default", Message: []byte("of " + next.ID + "\n1 2 3 4\n\x00\xff")}
-	return &schedule.Step{Loaded: &schedule.Loaded{Schedule: &next, Version: loaded.Version}, Owed: []*schedule.Owed{owed}}
+	entry := &schedule.OutboxEntry{ScheduleID: next.ID, Run: run, Queue: "default", Message: []byte("of " + next.ID + "\n1 2 3 4\n\x00\xff")}
+	return &schedule.Step{Loaded: &schedule.Loaded{Schedule: &next, Version: loaded.Version}, Entries: []*schedule.OutboxEntry{entry}}
 }
 
 func (s *suite) commit(term int64, batch string, steps ...*schedule.Step) (written []bool) {
@@ -226,7 +226,7 @@ func (s *suite) tickAll(term int64, batch string, ids ...string) *schedule.Batch
 	var steps []*schedule.Step
 	for _, loaded := range s.load(ids...) {
 		step := s.tick(loaded)
-		steps, b.Owed = append(steps, step), append(b.Owed, step.Owed...)
+		steps, b.Entries = append(steps, step), append(b.Entries, step.Entries...)
 	}
 	for i, ok := range s.commit(term, batch, steps...) {
 		if !ok {
@@ -236,8 +236,8 @@ func (s *suite) tickAll(term int64, batch string, ids ...string) *schedule.Batch
 	return b
 }
 
-// owed returns all batches that are owed, by their ids.
-func (s *suite) owed() map[string]*schedule.Batch {
+// outbox returns all batches in the outbox, by their ids.
+func (s *suite) outbox() map[string]*schedule.Batch {
 	s.Helper()
 	all := make(map[string]*schedule.Batch)
 	for cursor := uint64(0); ; {

@@ -122,7 +122,7 @@ func (b *beats) check(n int) {
 			want[schedule.TickID(id, s.Anchor.Add(time.Duration(k)*time.Second))] = true
 		}
 	}
-	for b.rdb.HLen(ctx, "backbeat:schedules:{beat}:owed").Val() > 0 {
+	for b.rdb.HLen(ctx, "backbeat:schedules:{beat}:outbox").Val() > 0 {
 		nap()
 	}
 	worst := time.Duration(0)

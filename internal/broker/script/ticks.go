@@ -26,17 +26,17 @@ func Fence(ctx context.Context, rdb redis.Scripter, queue string, term int64) er
 }
 
 // EnqueueTicks puts the tasks of a batch of ticks into their queue, once for each id of a batch.
-func EnqueueTicks(ctx context.Context, rdb redis.Scripter, queue string, term int64, batch string, ticks []*schedule.Owed) error {
+func EnqueueTicks(ctx context.Context, rdb redis.Scripter, queue string, term int64, batch string, ticks []*schedule.OutboxEntry) error {
 	size := 3
-	if slices.ContainsFunc(ticks, func(o *schedule.Owed) bool { return wire.EventsOf(o.Message) != "" }) {
+	if slices.ContainsFunc(ticks, func(e *schedule.OutboxEntry) bool { return wire.EventsOf(e.Message) != "" }) {
 		size = 4 // few have callbacks, and the others are not to pay for them
 	}
 	args := make([]any, 0, 3+size*len(ticks))
 	args = append(args, term, batch, size)
-	for _, o := range ticks {
-		args = append(args, o.Run.TaskID, o.ScheduleID, o.Message)
+	for _, e := range ticks {
+		args = append(args, e.Run.TaskID, e.ScheduleID, e.Message)
 		if size == 4 {
-			args = append(args, wire.EventsOf(o.Message))
+			args = append(args, wire.EventsOf(e.Message))
 		}
 	}
 	return leads(tickScript.run(ctx, rdb, queue, []string{wire.TermKey(queue), wire.TicksKey(queue), wire.PendingKey(queue)}, args...))

@@ -37,13 +37,12 @@ func (c *Client) Fence(ctx context.Context, term int64) error {
 // Encode returns a task as asynq keeps it.
 func (c *Client) Encode(t *task.Task) []byte { return wire.NewMessage(t).Encode() }
 
-// EnqueueTicks puts the tasks of a batch of ticks into their queues, each once, however often it is told to: until Struck
-// is told that it will not be any more. The queues must have been fenced with the term.
+// EnqueueTicks puts the tasks of a batch into their queues. Repeated calls for a batch have no effect until Acked. The queues must have been fenced with the term.
 func (c *Client) EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error {
 	var failed error
-	for queue, owed := range byQueue(batch.Owed) {
+	for queue, entries := range byQueue(batch.Entries) {
 		c.Announce(ctx, queue)
-		err := script.EnqueueTicks(ctx, c.rdb, queue, term, batch.ID, owed)
+		err := script.EnqueueTicks(ctx, c.rdb, queue, term, batch.ID, entries)
 		if errors.Is(err, schedule.ErrDeposed) {
 			return err
 		}
@@ -51,25 +50,25 @@ func (c *Client) EnqueueTicks(ctx context.Context, term int64, batch *schedule.B
 			failed = cmp.Or(failed, redisconn.Coded(err))
 			continue
 		}
-		for _, o := range owed {
-			c.CountEnqueued(wire.TypeOf(o.Message), queue)
+		for _, e := range entries {
+			c.CountEnqueued(wire.TypeOf(e.Message), queue)
 		}
 	}
 	return failed
 }
 
-func byQueue(owed []*schedule.Owed) map[string][]*schedule.Owed {
-	sorted := make(map[string][]*schedule.Owed, 1)
-	for _, o := range owed {
-		sorted[o.Queue] = append(sorted[o.Queue], o)
+func byQueue(entries []*schedule.OutboxEntry) map[string][]*schedule.OutboxEntry {
+	sorted := make(map[string][]*schedule.OutboxEntry, 1)
+	for _, e := range entries {
+		sorted[e.Queue] = append(sorted[e.Queue], e)
 	}
 	return sorted
 }
 
-// Struck says that a batch will not be enqueued again, because it has been struck off the list of what is owed.
-func (c *Client) Struck(ctx context.Context, batch *schedule.Batch) error {
+// Acked says that a batch is out of the outbox, and will not be enqueued again.
+func (c *Client) Acked(ctx context.Context, batch *schedule.Batch) error {
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for queue := range byQueue(batch.Owed) {
+		for queue := range byQueue(batch.Entries) {
 			p.SRem(ctx, wire.TicksKey(queue), batch.ID)
 		}
 		return nil
@@ -77,8 +76,8 @@ func (c *Client) Struck(ctx context.Context, batch *schedule.Batch) error {
 	return redisconn.Coded(err)
 }
 
-// ForgetTicks forgets all batches that were enqueued and not struck off. It is right only while nothing is owed: an
-// earlier leader may have died between striking off and Struck.
+// ForgetTicks forgets all batches that were enqueued and not passed to Acked, because a leader died in between. Call it only
+// while the outbox is empty.
 func (c *Client) ForgetTicks(ctx context.Context, term int64) error {
 	return c.inAllQueues(ctx, func(queue string) error { return script.ForgetTicks(ctx, c.rdb, queue, term) })
 }

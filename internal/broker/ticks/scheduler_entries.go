@@ -76,11 +76,11 @@ func (c *Client) Hide(ctx context.Context) error {
 }
 
 // Enqueued adds ticks that have become tasks to what asynq's tools tell of their schedules.
-func (c *Client) Enqueued(ctx context.Context, owed []*schedule.Owed) error {
+func (c *Client) Enqueued(ctx context.Context, entries []*schedule.OutboxEntry) error {
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, o := range owed {
-			key := historyKey(o.ScheduleID)
-			p.ZAdd(ctx, key, redis.Z{Member: encodeEvent(o.Run), Score: float64(o.Run.FiredAt.Unix())})
+		for _, e := range entries {
+			key := historyKey(e.ScheduleID)
+			p.ZAdd(ctx, key, redis.Z{Member: encodeEvent(e.Run), Score: float64(e.Run.FiredAt.Unix())})
 			p.ZRemRangeByRank(ctx, key, 0, -historyKept-1)
 			p.Expire(ctx, key, historyTTL)
 		}

@@ -1,4 +1,4 @@
--- Forgets which batches were enqueued and not struck off, if no later leader of the beat uses the queue.
+-- Forgets which batches were enqueued and not acknowledged, if no later leader of the beat uses the queue.
 --
 -- KEYS[1] backbeat:{q}:term
 -- KEYS[2] backbeat:{q}:ticks
