@@ -21,7 +21,7 @@ const (
 // Channels on which the programs are notified.
 const (
 	wakeChannel    = "backbeat:wake"    // the prefix of a queue that has pending tasks
-	endsChannel    = "backbeat:ends"    // the prefix of a queue in which tasks of schedules have ended
+	outboxChannel  = "backbeat:outbox"  // the prefix of a queue, and the kind of an outbox of its that is not empty
 	dueChannel     = "backbeat:due"     // the prefix of a queue that has something due; "" for anything of any
 	changesChannel = "backbeat:changes" // the id of a schedule to look at
 )
@@ -94,7 +94,7 @@ func (d *Deployment) wake(ctx context.Context, items []workItem) {
 		case kindPending:
 			d.plain.Publish(ctx, wakeChannel, prefix)
 		case kindEnds:
-			d.plain.Publish(ctx, endsChannel, prefix)
+			d.plain.Publish(ctx, outboxChannel, prefix+"history")
 		case kindDue:
 			d.plain.Publish(ctx, dueChannel, prefix)
 		case kindExpired, kindOver:

@@ -50,8 +50,8 @@ for _, queue in ipairs(ARGV) do
   addDue("expired", queue, own .. "expires", 1)
   addDue("over", queue, asynq .. "completed", 1000)
   for _, state in ipairs({"failed", "canceled", "expired"}) do addDue("over", queue, own .. state, 1) end
-  add("callbacks", queue, redis.call("XLEN", own .. "promises"))
-  add("ends", queue, redis.call("LLEN", own .. "ends"))
+  add("callbacks", queue, redis.call("XLEN", own .. "outbox:callbacks"))
+  add("ends", queue, redis.call("XLEN", own .. "outbox:history"))
 end
 
 local schedules = "backbeat:schedules:{beat}:"
