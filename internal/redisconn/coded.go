@@ -9,7 +9,7 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// wrap gives errors of Redis their code. A nil reply is no error here.
+// Coded gives errors of Redis their code, task.CodeUnavailable. A reply of nil is no error.
 func Coded(err error) error {
 	if err == nil || errors.Is(err, redis.Nil) {
 		return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/audit"
+	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/task"
 )
 
@@ -58,9 +59,9 @@ func (a *Audit) Record(ctx context.Context, e *audit.Entry) error {
 	a.mu.Unlock()
 	select {
 	case err := <-own.done:
-		return unavailable(err)
+		return redisconn.Coded(err)
 	case <-ctx.Done():
-		return unavailable(ctx.Err())
+		return redisconn.Coded(ctx.Err())
 	}
 }
 
@@ -99,7 +100,7 @@ func (a *Audit) Entries(ctx context.Context, cursor string, limit int) (entries 
 	}
 	found, err := a.rdb.XRevRangeN(ctx, auditKey, from, "-", int64(limit)+1).Result()
 	if err != nil {
-		return nil, "", unavailable(err)
+		return nil, "", redisconn.Coded(err)
 	}
 	if len(found) > limit {
 		found = found[:limit]

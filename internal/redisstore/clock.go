@@ -12,6 +12,7 @@ import (
 
 	"github.com/backbeat-go/backbeat/internal/lease"
 	"github.com/backbeat-go/backbeat/internal/pause"
+	"github.com/backbeat-go/backbeat/internal/redisconn"
 )
 
 const (
@@ -25,6 +26,8 @@ const (
 	// maxLead is how far ahead of Redis a clock may go on.
 	maxLead = 24 * time.Hour
 )
+
+var timeScript = scripts.Script("lease_time")
 
 // Clock estimates the time of Redis, as exactly as the round trip allows.
 //
@@ -106,9 +109,9 @@ func (c *Clock) Run(ctx context.Context) {
 func (c *Clock) Sync(ctx context.Context) error {
 	asked := c.local().Mono
 	reply, err := timeScript.Run(ctx, c.rdb, []string{leaderKey}).StringSlice()
-	answered := c.local().Mono
+	answered := c.local().Mono // before the reply is parsed
 	if err != nil {
-		return unavailable(err)
+		return redisconn.Coded(err)
 	}
 	now, err := parseTime(reply)
 	if err != nil {

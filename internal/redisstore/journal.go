@@ -14,6 +14,11 @@ import (
 	"github.com/backbeat-go/backbeat/internal/schedule"
 )
 
+var (
+	commitScript = scripts.Script("commit")
+	ackScript    = scripts.Script("ack")
+)
+
 // Advance lets the time go on from t if that is ahead.
 func (s *Schedules) Advance(t time.Time) { s.clock.Advance(t) }
 
@@ -26,7 +31,7 @@ func (s *Schedules) Due(ctx context.Context, from, until time.Time, limit int) (
 	ids, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
 		Key: dueKey, Start: start, Stop: "(" + strconv.FormatInt(until.UnixMilli(), 10), ByScore: true, Count: int64(limit),
 	}).Result()
-	return ids, unavailable(err)
+	return ids, redisconn.Coded(err)
 }
 
 // Commit moves schedules on and adds their ticks to the outbox.
@@ -35,6 +40,20 @@ func (s *Schedules) Commit(ctx context.Context, term int64, batch string, steps 
 	for i, step := range steps {
 		states[i] = string(encodeState(&step.State))
 	}
+	written, err := s.commit(ctx, term, batch, steps, states)
+	if err != nil {
+		return nil, err
+	}
+	for i, step := range steps {
+		if written[i] {
+			step.Version = states[i]
+		}
+	}
+	return written, nil
+}
+
+// commit runs commit.lua for steps, which have the new states.
+func (s *Schedules) commit(ctx context.Context, term int64, batch string, steps []*schedule.Step, states []string) ([]bool, error) {
 	keys := []string{termKey, statesKey, dueKey, outboxKey}
 	refused, err := commitScript.Run(ctx, s.rdb, keys, commitArgs(term, batch, steps, states)...).Int64Slice()
 	if errors.Is(err, redis.Nil) {
@@ -50,26 +69,21 @@ func (s *Schedules) Commit(ctx context.Context, term int64, batch string, steps 
 	for _, number := range refused {
 		written[number-1] = false
 	}
-	for i, step := range steps {
-		if written[i] {
-			step.Version = states[i]
-		}
-	}
 	return written, nil
 }
 
-// refusedOr tells an answer of Redis that is about what was sent, such as that a value would be too large, from those that
-// are about Redis itself.
+// refusedOr returns ErrRefused for errors about the arguments, such as that a value would be too large, and else an error
+// about Redis itself.
 func refusedOr(err error) error {
 	answer, ok := errors.AsType[redis.Error](err)
 	if !ok {
-		return unavailable(err)
+		return redisconn.Coded(err)
 	}
 	code, _, _ := strings.Cut(answer.Error(), " ")
 	if code == "ERR" || code == "WRONGTYPE" {
 		return fmt.Errorf("%w: %w", schedule.ErrRefused, err)
 	}
-	return unavailable(err)
+	return redisconn.Coded(err)
 }
 
 // commitArgs are the ARGV of commit.lua.
@@ -95,8 +109,8 @@ func commitArgs(term int64, batch string, steps []*schedule.Step, states []strin
 	return args
 }
 
-// appendRows writes the ticks of steps as one argument, and how many bytes of it are of each as another: Lua hashes each byte of each
-// string, and so it should make a string of them only where one was refused.
+// appendRows adds the ticks of steps as one argument, and the number of bytes of each step as another: Lua hashes each byte
+// of each string, so it should cut them only where a step was refused.
 func appendRows(args []any, steps []*schedule.Step) []any {
 	size := 0
 	for _, step := range steps {
@@ -111,7 +125,7 @@ func appendRows(args []any, steps []*schedule.Step) []any {
 	return append(args, rows, sizes)
 }
 
-// appendStep writes what else there is to a step.
+// appendStep adds the rest of a step.
 func appendStep(args []any, number int, step *schedule.Step) []any {
 	args = append(args, number, dueMillis(&step.State), len(step.Runs))
 	for _, run := range step.Runs {
@@ -131,7 +145,7 @@ const outboxPage = 8
 func (s *Schedules) Outbox(ctx context.Context, cursor uint64) (list []*schedule.Batch, broken []error, next uint64, err error) {
 	fields, next, err := s.rdb.HScan(ctx, outboxKey, cursor, "", outboxPage).Result()
 	if err != nil {
-		return nil, nil, 0, unavailable(err)
+		return nil, nil, 0, redisconn.Coded(err)
 	}
 	for i := 0; i+1 < len(fields); i += 2 {
 		entries, err := decodeRows(fields[i+1])
@@ -148,17 +162,17 @@ func (s *Schedules) Outbox(ctx context.Context, cursor uint64) (list []*schedule
 func (s *Schedules) Ack(ctx context.Context, term int64, batch *schedule.Batch) error {
 	args := make([]any, 0, 5+2*len(batch.Entries))
 	args = append(args, term, runsPrefix, schedule.RunsKept, int(runsTTL.Seconds()), batch.ID)
-	for _, o := range batch.Entries {
-		args = append(args, o.ScheduleID, encodeRun(&o.Run))
+	for _, e := range batch.Entries {
+		args = append(args, e.ScheduleID, encodeRun(&e.Run))
 	}
 	err := ackScript.Run(ctx, s.rdb, []string{termKey, outboxKey, statesKey, dueKey}, args...).Err()
 	if errors.Is(err, redis.Nil) {
 		return schedule.ErrDeposed
 	}
-	return unavailable(err)
+	return redisconn.Coded(err)
 }
 
-// Changes tells the ids of schedules that somebody has changed, and "" when some may have been overheard.
+// Changes sends the ids of schedules that have been changed, and "" when notifications may have been missed.
 func (s *Schedules) Changes(ctx context.Context) <-chan string {
 	changes := make(chan string, 1000)
 	go func() {

@@ -14,6 +14,12 @@ import (
 	"github.com/backbeat-go/backbeat/internal/redisconn"
 )
 
+var (
+	acquireScript    = scripts.Script("lease_acquire")
+	resignScript     = scripts.Script("lease_resign")
+	leadershipScript = scripts.Script("lease_leadership")
+)
+
 // Lease is the lease of the beat that leads.
 type Lease struct{ rdb redis.UniversalClient }
 
@@ -59,7 +65,7 @@ func (l *Lease) Acquire(ctx context.Context, c lease.Candidate, ttl time.Duratio
 	keys := []string{leaderKey, termKey, beatsKey}
 	reply, err := acquireScript.Run(ctx, l.rdb, keys, c.ID, standby, ttl.Milliseconds(), c.Term, c.Seen).Int64Slice()
 	if err != nil {
-		return lease.Grant{}, unavailable(err)
+		return lease.Grant{}, redisconn.Coded(err)
 	}
 	return lease.Grant{Leads: reply[0] == 1, Term: reply[1], Left: time.Duration(reply[2]) * time.Millisecond}, nil
 }
@@ -71,7 +77,7 @@ func (l *Lease) Resign(ctx context.Context, h lease.Holder) error {
 		return err
 	}
 	keys := []string{leaderKey, beatsKey}
-	return unavailable(resignScript.Run(ctx, l.rdb, keys, h.ID, standby, h.Term, resignedChannel).Err())
+	return redisconn.Coded(resignScript.Run(ctx, l.rdb, keys, h.ID, standby, h.Term, resignedChannel).Err())
 }
 
 // Watch does what lease.Store says. It also wakes when it has begun to listen, at first and after each lost connection.
@@ -82,12 +88,12 @@ func (l *Lease) Watch(ctx context.Context, wake func()) {
 // Leadership returns who leads, nil if nobody does, and who stands by, ordered by host and PID. A process that has died
 // is shown for as long as its lease would have lasted. Since is by the clock of Redis.
 func (l *Lease) Leadership(ctx context.Context) (leader *lease.Holder, standbys []lease.Holder, err error) {
-	reply, err := leadershipScript.Run(ctx, l.rdb, []string{leaderKey, beatsKey}).Slice()
+	records, err := l.records(ctx)
 	if err != nil {
-		return nil, nil, unavailable(err)
+		return nil, nil, redisconn.Coded(err)
 	}
-	if data, _ := reply[0].(string); data != "" {
-		h, err := parseHolder(data)
+	if records.leader != "" {
+		h, err := parseHolder(records.leader)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -95,16 +101,28 @@ func (l *Lease) Leadership(ctx context.Context) (leader *lease.Holder, standbys 
 			leader = &h
 		}
 	}
-	records, _ := reply[1].([]any)
-	standbys, err = parseStandbys(records)
+	standbys, err = parseStandbys(records.standbys)
 	return leader, standbys, err
 }
 
-func parseStandbys(records []any) ([]lease.Holder, error) {
+// beatRecords are the records of the leader, "" if there is none, and of the standbys.
+type beatRecords struct {
+	leader   string
+	standbys []string
+}
+
+func (l *Lease) records(ctx context.Context) (beatRecords, error) {
+	reply, err := leadershipScript.Run(ctx, l.rdb, []string{leaderKey, beatsKey}).StringSlice()
+	if err != nil {
+		return beatRecords{}, err
+	}
+	return beatRecords{reply[0], reply[1:]}, nil
+}
+
+func parseStandbys(records []string) ([]lease.Holder, error) {
 	standbys := make([]lease.Holder, 0, len(records))
 	for _, r := range records {
-		data, _ := r.(string)
-		h, err := parseHolder(data)
+		h, err := parseHolder(r)
 		if err != nil {
 			return nil, err
 		}

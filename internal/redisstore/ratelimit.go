@@ -8,7 +8,10 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/ratelimit"
+	"github.com/backbeat-go/backbeat/internal/redisconn"
 )
+
+var takeScript = scripts.Script("take")
 
 // Buckets holds callers to a rate, however many processes they call. The clock is that of Redis.
 type Buckets struct{ rdb redis.UniversalClient }
@@ -22,11 +25,11 @@ func (b *Buckets) Take(ctx context.Context, caller string, rate ratelimit.Rate, 
 	keys := []string{bucketKey(caller)}
 	reply, err := takeScript.Run(ctx, b.rdb, keys, rate.Burst, rate.PerSecond(), charge.Cost, charge.Need).Slice()
 	if err != nil {
-		return ratelimit.Decision{}, unavailable(err)
+		return ratelimit.Decision{}, redisconn.Coded(err)
 	}
 	tokens, err := strconv.ParseFloat(fmt.Sprint(reply[1]), 64)
 	if err != nil {
-		return ratelimit.Decision{}, unavailable(err)
+		return ratelimit.Decision{}, redisconn.Coded(err)
 	}
 	return ratelimit.Decision{Allowed: reply[0] == int64(1), Tokens: tokens}, nil
 }

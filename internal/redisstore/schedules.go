@@ -8,8 +8,16 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/task"
+)
+
+var (
+	loadScript      = scripts.Script("load")
+	updateScript    = scripts.Script("update")
+	deleteScript    = scripts.Script("delete")
+	dropTicksScript = scripts.Script("drop_ticks")
 )
 
 const (
@@ -95,7 +103,7 @@ func (s *Schedules) loadSome(ctx context.Context, ids []string) ([]*schedule.Loa
 	}
 	values, err := loadScript.Run(ctx, s.rdb, []string{specsKey, statesKey}, args...).Slice()
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, redisconn.Coded(err)
 	}
 	if len(values) < 2 || len(values)/2 > len(ids) {
 		return nil, fmt.Errorf("load.lua answers %d values for %d schedules", len(values), len(ids))
@@ -121,7 +129,7 @@ func (s *Schedules) List(ctx context.Context, cursor string, limit int) (list []
 		Key: idsKey, Start: from, Stop: "+", ByLex: true, Count: int64(limit) + 1,
 	}).Result()
 	if err != nil {
-		return nil, "", unavailable(err)
+		return nil, "", redisconn.Coded(err)
 	}
 	page := ids[:min(len(ids), limit)]
 	if len(page) == 0 {
@@ -151,7 +159,7 @@ func (s *Schedules) Missing(ctx context.Context, ids []string) (missing []string
 		}
 		scores, err := s.rdb.Do(ctx, args...).Slice()
 		if err != nil {
-			return nil, unavailable(err)
+			return nil, redisconn.Coded(err)
 		}
 		for i, score := range scores {
 			if score == nil {
@@ -200,7 +208,7 @@ func (s *Schedules) write(ctx context.Context, version string, changed *schedule
 	}
 	keys := []string{specsKey, statesKey, idsKey, dueKey, runsPrefix + changed.ID}
 	done, err := updateScript.Run(ctx, s.rdb, keys, args...).Bool()
-	return done, unavailable(err)
+	return done, redisconn.Coded(err)
 }
 
 // Delete drops a schedule, unless check returns an error. Its ticks in the outbox are enqueued before this returns, or never.
@@ -224,7 +232,6 @@ func (s *Schedules) Delete(ctx context.Context, id string, check func(*schedule.
 
 // drop reports false if there is no such schedule.
 func (s *Schedules) drop(ctx context.Context, id string, check func(*schedule.Schedule) error) (known bool, err error) {
-	keys := []string{specsKey, statesKey, idsKey, dueKey, runsPrefix + id}
 	for {
 		loaded, err := s.load(ctx, id)
 		if err != nil {
@@ -239,12 +246,19 @@ func (s *Schedules) drop(ctx context.Context, id string, check func(*schedule.Sc
 				}
 			}
 		}
-		dropped, err := deleteScript.Run(ctx, s.rdb, keys, id, changesChannel, version).Bool()
-		if err != nil || dropped {
-			return loaded != nil, unavailable(err)
+		deleted, err := s.deleteVersion(ctx, id, version)
+		if err != nil || deleted {
+			return loaded != nil, err
 		}
 		// It has been changed, and is checked again.
 	}
+}
+
+// deleteVersion reports false if the schedule has been changed since it had the version.
+func (s *Schedules) deleteVersion(ctx context.Context, id, version string) (bool, error) {
+	keys := []string{specsKey, statesKey, idsKey, dueKey, runsPrefix + id}
+	deleted, err := deleteScript.Run(ctx, s.rdb, keys, id, changesChannel, version).Bool()
+	return deleted, redisconn.Coded(err)
 }
 
 func (s *Schedules) dropTicks(ctx context.Context, id string) error {
@@ -254,35 +268,52 @@ func (s *Schedules) dropTicks(ctx context.Context, id string) error {
 	if err != nil || len(batches) == 0 {
 		return err
 	}
-	args := append([]any{id}, batches...)
 	for {
-		left, err := dropTicksScript.Run(ctx, s.rdb, []string{outboxKey, leaderKey, termKey}, args...).Int64Slice()
+		drop, err := s.dropFrom(ctx, id, batches)
 		if err != nil {
-			return unavailable(err)
+			return err
 		}
-		if term := left[1]; term != 0 {
-			return s.queues.Fence(ctx, term)
+		if drop.term != 0 {
+			return s.queues.Fence(ctx, drop.term)
 		}
-		if left[0] == 0 {
+		if drop.waiting == 0 {
 			return nil
 		}
 		select {
 		case <-time.After(5 * time.Millisecond):
 		case <-ctx.Done():
-			return task.Unavailable(fmt.Errorf("ticks of schedule %s are still to become tasks: %w", id, ctx.Err()))
+			return task.Unavailable(fmt.Errorf("ticks of schedule %s are not yet enqueued: %w", id, ctx.Err()))
 		}
 	}
 }
 
+// tickDrop is what drop_ticks.lua did: it found batches that wait for the leader, or dropped ticks and began a term.
+type tickDrop struct {
+	waiting int64
+	term    int64 // 0 for none
+}
+
+func (s *Schedules) dropFrom(ctx context.Context, id string, batches []string) (tickDrop, error) {
+	args := []any{id}
+	for _, batch := range batches {
+		args = append(args, batch)
+	}
+	reply, err := dropTicksScript.Run(ctx, s.rdb, []string{outboxKey, leaderKey, termKey}, args...).Int64Slice()
+	if err != nil {
+		return tickDrop{}, redisconn.Coded(err)
+	}
+	return tickDrop{waiting: reply[0], term: reply[1]}, nil
+}
+
 // batchesWith returns the ids of the batches in the outbox that have ticks of a schedule.
-func (s *Schedules) batchesWith(ctx context.Context, id string) (batches []any, err error) {
+func (s *Schedules) batchesWith(ctx context.Context, id string) (batches []string, err error) {
 	for cursor := uint64(0); ; {
 		list, _, next, err := s.Outbox(ctx, cursor)
 		if err != nil {
 			return nil, err
 		}
 		for _, batch := range list {
-			if slices.ContainsFunc(batch.Entries, func(o *schedule.OutboxEntry) bool { return o.ScheduleID == id }) {
+			if slices.ContainsFunc(batch.Entries, func(e *schedule.OutboxEntry) bool { return e.ScheduleID == id }) {
 				batches = append(batches, batch.ID)
 			}
 		}
@@ -299,11 +330,11 @@ func (s *Schedules) Runs(ctx context.Context, id string, limit int) ([]schedule.
 	}
 	entries, err := s.rdb.LRange(ctx, runsPrefix+id, 0, int64(limit)-1).Result()
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, redisconn.Coded(err)
 	}
 	runs := make([]schedule.Run, 0, len(entries))
 	for _, entry := range entries {
-		if run, err := decodeRun(entry); err == nil { // else it was nobody's run
+		if run, err := decodeRun(entry); err == nil { // others were not written by this package
 			runs = append(runs, run)
 		}
 	}
@@ -319,7 +350,7 @@ func (s *Schedules) Count(ctx context.Context) (n int, next time.Time, err error
 		return nil
 	})
 	if err != nil {
-		return 0, time.Time{}, unavailable(err)
+		return 0, time.Time{}, redisconn.Coded(err)
 	}
 	if z := first.Val(); len(z) > 0 {
 		next = time.UnixMilli(int64(z[0].Score))

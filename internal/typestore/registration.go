@@ -15,43 +15,43 @@ import (
 
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/pause"
+	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/internal/startstop"
 	"github.com/backbeat-go/backbeat/task"
 )
 
 const (
-	// renewInterval is how often a worker says that it lives.
+	// renewInterval is the interval of a worker's heartbeats.
 	renewInterval = 5 * time.Second
-	// LiveFor is how long after its last word a worker counts as live.
+	// LiveFor is how long after its last heartbeat a worker counts as live.
 	LiveFor = 20 * time.Second
 	// putBytes bounds the documents of one command.
 	putBytes = 1 << 20
 	// registerWait bounds how long a worker's start waits for its types to be registered.
 	registerWait = 5 * time.Second
-	// leaveWait bounds how long a worker that stops takes to say so.
+	// leaveWait bounds how long a stopping worker waits until it is removed.
 	leaveWait = 2 * time.Second
 )
 
-// RegistrationConfig says who registers what.
+// RegistrationConfig configures a Registration.
 type RegistrationConfig struct {
 	// Worker is the worker's id.
 	Worker string
-	// Handlers are what it runs, by the names of types and their aliases.
+	// Handlers are those of the worker, by the names of types and their aliases.
 	Handlers map[string]*task.Handler
-	// SDK is the name and the version of what the worker is built with.
+	// SDK is the name and version of the SDK that the worker uses.
 	SDK string
 	// TTL is how long types stay known after their last worker.
 	TTL    time.Duration
 	Logger *slog.Logger
 }
 
-// Registration keeps the types of one worker registered, from Start to Stop. Start waits for Redis for a short time, and gives no
-// error where it does not answer.
+// Registration keeps the types of one worker registered, from Start to Stop. Start waits for Redis for a short time, and returns
+// no error if it does not answer.
 type Registration struct {
 	startstop.Service
-	rdb    redis.UniversalClient
+	store  store
 	worker string
-	ttl    time.Duration
 	logger *slog.Logger
 	docs   map[string][]byte // by hash
 	hashes []string          // sorted
@@ -65,7 +65,7 @@ type Registration struct {
 // NewRegistration returns the registration of a worker, which does nothing yet. It returns an error for a type that cannot be
 // registered, such as one whose schemas are too large.
 func NewRegistration(rdb redis.UniversalClient, cfg RegistrationConfig) (*Registration, error) {
-	r := &Registration{rdb: rdb, worker: cfg.Worker, ttl: cfg.TTL, logger: cfg.Logger, docs: make(map[string][]byte)}
+	r := &Registration{store: store{rdb, cfg.TTL}, worker: cfg.Worker, logger: cfg.Logger, docs: make(map[string][]byte)}
 	for name, h := range cfg.Handlers {
 		if name != h.Type.Name {
 			continue // an alias
@@ -90,38 +90,34 @@ func hashOf(document []byte) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// Renew says that the worker lives, and registers its types if they are not. Errors: CodeUnavailable.
+// Renew is a heartbeat of the worker. It registers the types of the worker if they are not registered. Errors: CodeUnavailable.
 func (r *Registration) Renew(ctx context.Context) error {
-	known, err := r.renew(ctx)
-	if err != nil || known {
-		return unavailable(err)
+	done, err := r.store.renew(ctx, renewal{worker: r.worker, set: r.set})
+	if err != nil || done {
+		return redisconn.Coded(err)
 	}
 	if err := r.put(ctx); err != nil {
-		return unavailable(err)
+		return redisconn.Coded(err)
 	}
-	_, err = r.renew(ctx, toAny(r.hashes)...) // should the documents be gone again, the next heartbeat finds that
-	return unavailable(err)
-}
-
-func (r *Registration) renew(ctx context.Context, hashes ...any) (known bool, err error) {
-	n, err := renewScript.run(ctx, r.rdb, r.ttl, append([]any{r.worker, r.set}, hashes...)...).Int()
-	return n == 1, err
+	// If the documents are gone again, the next heartbeat puts them.
+	_, err = r.store.renew(ctx, renewal{worker: r.worker, set: r.set, hashes: r.hashes})
+	return redisconn.Coded(err)
 }
 
 // put stores the documents, in parts.
 func (r *Registration) put(ctx context.Context) error {
-	var args []any
+	var docs []document
 	size := 0
 	for i, hash := range r.hashes {
-		args = append(args, hash, r.docs[hash])
+		docs = append(docs, document{hash, r.docs[hash]})
 		size += len(r.docs[hash])
 		if size < putBytes && i < len(r.hashes)-1 {
 			continue
 		}
-		if err := putScript.run(ctx, r.rdb, r.ttl, args...).Err(); err != nil {
+		if err := r.store.put(ctx, docs); err != nil {
 			return err
 		}
-		args, size = nil, 0
+		docs, size = nil, 0
 	}
 	return nil
 }
@@ -158,16 +154,8 @@ func (r *Registration) stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveWait)
 	defer cancel()
 	startstop.Wait(ctx, func() {
-		if err := leaveScript.run(ctx, r.rdb, r.ttl, r.worker).Err(); err != nil {
+		if err := r.store.leave(ctx, r.worker); err != nil {
 			r.logger.Debug("worker not removed from the registered task types; it counts as live a little longer", "error", err)
 		}
 	})
-}
-
-func toAny(texts []string) []any {
-	list := make([]any, len(texts))
-	for i, text := range texts {
-		list[i] = text
-	}
-	return list
 }

@@ -1,4 +1,4 @@
--- Gives the lease to a candidate, renews it, or says who has it; a standby is noted as one. See doc.go for the cases.
+-- Gives the lease to a candidate, renews it, or refuses it and records the candidate as a standby. See doc.go for the cases.
 --
 -- KEYS[1] backbeat:schedules:{beat}:leader
 -- KEYS[2] backbeat:schedules:{beat}:term
@@ -9,7 +9,7 @@
 -- ARGV[4] the term that it leads, 0 for a standby
 -- ARGV[5] the highest term that it has seen
 --
--- Output: {1, its term, 0} if the candidate leads, else {0, the newest term, ms until the lease ends}
+-- Returns {1, its term, 0} if the candidate leads, else {0, the newest term, ms until the lease ends}.
 local id, record, ttl, held, seen = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
 -- int writes a number without an exponent, in which Lua would write milliseconds.
@@ -50,7 +50,7 @@ if held > 0 then
   return stand_by()
 end
 if leader and not own and not vacant then return stand_by() end
-if newest < seen then -- Redis has forgotten who leads
+if newest < seen then -- Redis has lost its data
   redis.call("SET", KEYS[2], int(seen))
   newest = seen
   if not leader then redis.call("SET", KEYS[1], '{"id":""}', "PX", ttl) end

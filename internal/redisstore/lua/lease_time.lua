@@ -1,6 +1,6 @@
--- Tells the time of the server that keeps the schedules, which in a cluster is only one of several.
+-- Reads the time of the server that keeps the schedules, which in a cluster is only one of several.
 --
--- KEYS[1] backbeat:schedules:{beat}:leader, which finds that server
+-- KEYS[1] backbeat:schedules:{beat}:leader, which selects that server
 --
--- Output: {seconds, microseconds} of the Unix epoch, as strings
+-- Returns {seconds, microseconds} since the Unix epoch, as strings.
 return redis.call("TIME")

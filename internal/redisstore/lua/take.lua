@@ -6,7 +6,8 @@
 -- ARGV[3] how many to take
 -- ARGV[4] how many it must hold for that
 --
--- Output: {1 if they were taken else 0, the tokens that it holds now, as a string: they are fractions, and below 0 in debt}
+-- Returns {1 if they were taken else 0, the tokens that the bucket holds now}. The tokens are a string, since they are a
+-- fraction. They may be below 0.
 local burst, rate, cost, need = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local time = redis.call("TIME")

@@ -1,9 +1,10 @@
--- Reads what workers have registered, unless the caller knows it.
+-- Reads which documents are registered, unless the caller has the newest version.
 --
--- ARGV[3] the version that the caller knows, "" for none
+-- KEYS and ARGV[1] to ARGV[2]: see prelude.lua
+-- ARGV[3] the version that the caller has, "" for none
 --
--- Returns false if that is the version still; else {the version, the time in ms, and for each document: hash, how many live
--- workers run it, when one was last seen in ms}. Documents that the caller does not know it reads by their hashes.
+-- Returns false if that is the newest version; else {the version, the time in ms, and for each document: hash, number of live
+-- workers that run it, when one was last seen in ms}. The caller reads new documents by their hashes.
 removeDead()
 removeOld()
 local version = redis.call("GET", VERSION) or ""

@@ -1,23 +1,23 @@
--- prelude.lua stands in front of the scripts of this package. They have the same KEYS:
+-- prelude.lua is what the scripts of this package share; see package luascript. They have the same KEYS:
 --
 --   1 backbeat:{types}:docs     HASH hash of a document -> the document of a type, JSON
 --   2 backbeat:{types}:sets     HASH hash of a set -> the hashes of its documents, with spaces between them
 --   3 backbeat:{types}:runs     HASH worker -> hash of the set that it runs
 --   4 backbeat:{types}:workers  ZSET worker -> when it was last seen, ms
 --   5 backbeat:{types}:seen     ZSET hash of a document -> when a worker that ran it was last seen, ms, once no worker does
---   6 backbeat:{types}:version  STRING changes whenever anything changes but times of live workers
+--   6 backbeat:{types}:version  STRING changes whenever anything changes except the times of live workers
 --
--- ARGV[1] is for how long a type stays known after its last worker, in ms; ARGV[2] how long after it was last seen a worker counts
--- as live, in ms.
+-- ARGV[1] is how long a type stays known after its last worker, in ms; ARGV[2] how long a worker counts as live after it was
+-- last seen, in ms.
 local DOCS, SETS, RUNS, WORKERS, SEEN, VERSION = unpack(KEYS)
 local TIME = redis.call("TIME")
 local now = tonumber(TIME[1]) * 1000 + math.floor(tonumber(TIME[2]) / 1000)
 local TTL, LIVE = tonumber(ARGV[1]), tonumber(ARGV[2])
-local MOST = 100 -- bounds what one call removes
+local MOST = 100 -- bounds how many workers or documents one call removes
 
 local function int(n) return string.format("%.0f", n) end
 
--- change makes the version another. It begins with the time, so that it is new also after Redis has lost its data.
+-- change changes the version. The first begins with the time, so that it is new even after Redis has lost its data.
 local function change()
   if redis.call("EXISTS", VERSION) == 0 then
     redis.call("SET", VERSION, TIME[1] .. string.format("%06d", tonumber(TIME[2])))
@@ -44,7 +44,7 @@ local function running()
   return sets
 end
 
--- remove takes workers off: {worker, when it was last seen, worker, …}. Their documents are known from then on.
+-- remove removes workers: {worker, when it was last seen, worker, …}. Their documents stay known for the TTL.
 local function remove(list)
   local touched = {}
   for i = 1, #list, 2 do
@@ -63,7 +63,7 @@ local function remove(list)
   end
 end
 
--- removeDead takes workers off that are silent.
+-- removeDead removes workers that send no heartbeats any more.
 local function removeDead()
   local dead = redis.call("ZRANGEBYSCORE", WORKERS, "-inf", int(now - LIVE), "WITHSCORES", "LIMIT", 0, MOST)
   if #dead == 0 then return end

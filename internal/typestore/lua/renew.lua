@@ -1,10 +1,11 @@
--- Says that a worker lives and what it runs.
+-- Records that a worker is live and what it runs.
 --
+-- KEYS and ARGV[1] to ARGV[2]: see prelude.lua
 -- ARGV[3] worker
 -- ARGV[4] hash of the set that it runs
--- and, where the set may not be known, the hashes of its documents
+-- and, where the set may be unknown, the hashes of its documents
 --
--- Returns 1; 0 if nothing was done because the set is not known and its documents are not given, or not all of them are stored.
+-- Returns 1, or 0 if nothing was done: the set is unknown, and its documents are not given or not all of them are stored.
 removeDead()
 removeOld()
 local worker, set = ARGV[3], ARGV[4]
