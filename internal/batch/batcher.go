@@ -1,3 +1,4 @@
+// Package batch collects items that arrive at the same time into batches.
 package batch
 
 import (
@@ -5,21 +6,21 @@ import (
 	"sync"
 )
 
-// batcher lets those go together who come at the same time. While one batch is on its way, what comes meanwhile makes the
-// next: batches are as large as the load is, and one that comes alone goes at once.
+// Batcher collects items into batches. Items that are added while a batch is being written make the next batch, so the size
+// of batches follows the load, and a single item is written at once. All fields but Weigh must be set, before the first Add.
 type Batcher[T any] struct {
-	MaxItems int             // how many a batch holds
-	MaxBytes int             // how much a batch weighs, after which no more are taken
-	Weigh    func(T) int     // in bytes; nil: nothing
-	Write    func(batch []T) // takes a batch where it goes
+	MaxItems int             // the limit of items in a batch
+	MaxBytes int             // a batch gets no further item once it weighs this much
+	Weigh    func(T) int     // the size of an item in bytes; nil: MaxBytes has no effect
+	Write    func(batch []T) // writes a batch; it must not keep the slice
 
 	running sync.WaitGroup
 	mu      sync.Mutex
 	waiting []T
-	batches int // batches under way: one, and a second while there is enough for a full one
+	batches int // batches in flight: at most one, or two while the second is full
 }
 
-// add puts an item on its way.
+// Add adds an item to the next batch. It does not wait for the write.
 func (b *Batcher[T]) Add(item T) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -30,17 +31,17 @@ func (b *Batcher[T]) Add(item T) {
 	}
 }
 
-// close waits for what is under way.
+// close waits until all added items are written.
 func (b *Batcher[T]) close() { b.running.Wait() }
 
 func (b *Batcher[T]) run() {
 	for batch := b.take(); len(batch) > 0; batch = b.take() {
 		b.Write(batch)
-		clear(batch) // what is done is kept by nobody
+		clear(batch) // lets the garbage collector free the items
 	}
 }
 
-// take returns the next batch. When there is none, the flight is over.
+// take returns the next batch. If there is none, it counts one batch in flight less.
 func (b *Batcher[T]) take() []T {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -52,12 +53,12 @@ func (b *Batcher[T]) take() []T {
 	b.waiting = b.waiting[n:]
 	if n == 0 {
 		b.batches--
-		b.waiting = nil // and with it what it was cut from
+		b.waiting = nil // frees the underlying array
 	}
 	return batch
 }
 
-// within returns how many of the items, from the first on, go together: no more are taken once they weigh that many bytes.
+// Within returns how many of the first items make a batch: it adds items until they weigh at least that many bytes.
 func Within[T any](items []T, bytes int, weigh func(T) int) (n int) {
 	for ; n < len(items) && bytes > 0; n++ {
 		bytes -= weigh(items[n])
@@ -65,7 +66,7 @@ func Within[T any](items []T, bytes int, weigh func(T) int) (n int) {
 	return n
 }
 
-// batchers holds a batcher for each queue that has needed one: a queue that is slow or out of reach holds up no other.
+// ByQueue holds a Batcher for each queue, made at its first use, so that a queue that is slow or unavailable delays no other.
 type ByQueue[T any] struct {
 	make func(queue string) *Batcher[T]
 
@@ -73,10 +74,12 @@ type ByQueue[T any] struct {
 	byQueue map[string]*Batcher[T]
 }
 
+// NewByQueue returns a ByQueue that makes the Batcher of a queue with make.
 func NewByQueue[T any](make func(queue string) *Batcher[T]) *ByQueue[T] {
 	return &ByQueue[T]{make: make, byQueue: map[string]*Batcher[T]{}}
 }
 
+// Of returns the Batcher of a queue.
 func (b *ByQueue[T]) Of(queue string) *Batcher[T] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -88,7 +91,7 @@ func (b *ByQueue[T]) Of(queue string) *Batcher[T] {
 	return one
 }
 
-// close waits for what is under way.
+// Close waits until all added items are written.
 func (b *ByQueue[T]) Close() {
 	b.mu.Lock()
 	all := maps.Clone(b.byQueue)

@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibiken/asynq"
+
 	"github.com/backbeat-go/backbeat/internal/broker/worker"
 	"github.com/backbeat-go/backbeat/task"
-	"github.com/hibiken/asynq"
 )
 
 func TestSucceeded(t *testing.T) {

@@ -1,8 +1,8 @@
 // Package luascript reads Lua scripts from files and runs them on Redis by their SHA1.
 //
-// A folder of scripts may have a prelude, prelude.lua: paragraphs of code, parted by blank lines, that its scripts share. Each
-// script gets those that it uses, because Redis goes through the whole source with each call: all of a prelude of 400 lines
-// would cost 4 µs. A comment in each file states KEYS, ARGV and what the script returns; the function that runs it, one for
+// A folder of scripts may have a prelude, prelude.lua: paragraphs of code, separated by blank lines, that its scripts share. Each
+// script gets only the paragraphs that it uses, because Redis processes the whole source with each call: a whole prelude of
+// 400 lines would cost 4 µs. A comment in each file states KEYS, ARGV and what the script returns; the function that runs it, one for
 // each script, is the only place that knows them by their positions.
 package luascript
 

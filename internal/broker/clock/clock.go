@@ -1,3 +1,4 @@
+// Package clock reads the time of Redis.
 package clock
 
 import (
@@ -9,9 +10,9 @@ import (
 )
 
 const (
-	// clockInterval is how old the newest sample of Redis' time may become before another is taken.
+	// clockInterval is the age of the newest sample at which another is taken.
 	clockInterval = 5 * time.Second
-	// clockSamples is how many samples count: a minute of them.
+	// clockSamples is how many samples are kept: those of a minute.
 	clockSamples = 12
 	// clockWait bounds the wait for the first sample.
 	clockWait = time.Second
@@ -19,15 +20,15 @@ const (
 	clockDrift = 50 * time.Millisecond
 )
 
-// clock tells the time of Redis, which all scripts go by, and is never ahead of it: each sample is the time that Redis
-// told, at the moment in which the answer was here, which is a little late. So what was created at Now started at that
-// time or later. Between samples the local monotonic clock counts; the local wall clock, which may be wrong, is used only
-// until Redis has answered once.
+// Clock returns the time of Redis, which all scripts use, and is never ahead of it: a sample takes the time in a reply as
+// that of the moment at which the reply arrived, which is a little later. So a task that is created at Now starts at that
+// time or later. Between samples the clock advances with the local monotonic clock. The local wall clock, which may be wrong,
+// is used only until Redis has replied once.
 type Clock struct {
 	rdb  redis.UniversalClient
-	base time.Time // where the local monotonic clock is counted from
+	base time.Time // the zero of the local monotonic clock
 
-	refresh sync.Mutex // held by whoever takes a sample
+	refresh sync.Mutex // held while a sample is taken
 	pending sync.WaitGroup
 
 	mu      sync.Mutex
@@ -35,15 +36,16 @@ type Clock struct {
 	taken   time.Time     // when the newest was taken
 }
 
-// clockSample is one look at the time of Redis.
+// clockSample is one reading of the time of Redis.
 type clockSample struct {
 	base time.Time     // the time of Redis at clock.base, by this sample
-	took time.Duration // how long the answer took; the sample is late by less
+	took time.Duration // the round-trip time; the sample is late by less
 }
 
+// New returns a clock for a Redis. It sends nothing before the first call of Now. Close it after use.
 func New(rdb redis.UniversalClient) *Clock { return &Clock{rdb: rdb, base: time.Now()} }
 
-// Now returns the time, in UTC. The first call waits up to a second for Redis; later ones do not wait.
+// Now returns the time in UTC. The first call waits up to a second for Redis; later calls do not wait.
 func (c *Clock) Now() time.Time {
 	if now, fresh := c.read(); fresh {
 		return now
@@ -70,7 +72,8 @@ func (c *Clock) Now() time.Time {
 // Ahead is how far the clock of Redis is ahead of that of this machine.
 func (c *Clock) Ahead() time.Duration { return time.Until(c.Now()) }
 
-// justAsked reports whether Redis was asked less than a second ago. Callers who came meanwhile do not each wait a second more.
+// justAsked reports whether the last attempt at a sample ended less than a second ago, so that callers that waited for it do
+// not each wait a second more.
 func (c *Clock) justAsked() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -80,7 +83,7 @@ func (c *Clock) justAsked() bool {
 // Close waits for a sample that is being taken.
 func (c *Clock) Close() { c.pending.Wait() }
 
-// read returns zero if there is no sample yet, and whether the newest is new enough.
+// read returns the time, zero if there is no sample yet, and whether the newest sample is younger than clockInterval.
 func (c *Clock) read() (now time.Time, fresh bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,7 +93,7 @@ func (c *Clock) read() (now time.Time, fresh bool) {
 	base := c.samples[0].base
 	for _, s := range c.samples[1:] {
 		if s.base.After(base) {
-			base = s.base // the answer that was on its way for the shortest time
+			base = s.base // the reply with the shortest delay
 		}
 	}
 	return base.Add(time.Since(c.base)), time.Since(c.taken) < clockInterval
@@ -100,18 +103,18 @@ func (c *Clock) sample() {
 	ctx, cancel := context.WithTimeout(context.Background(), clockWait)
 	defer cancel()
 	asked := time.Now()
-	told, err := c.rdb.Time(ctx).Result()
+	reply, err := c.rdb.Time(ctx).Result()
 	if err != nil {
-		// Redis is away. The samples count on, and the next call after an interval asks again.
+		// Redis is unavailable. The samples stay in use, and the next call after an interval tries again.
 		c.mu.Lock()
 		c.taken = time.Now()
 		c.mu.Unlock()
 		return
 	}
-	c.add(told.UTC().Add(-time.Since(c.base)), time.Since(asked))
+	c.add(reply.UTC().Add(-time.Since(c.base)), time.Since(asked))
 }
 
-// add takes in a sample whose answer took so long.
+// add records a sample, given its round-trip time.
 func (c *Clock) add(base time.Time, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

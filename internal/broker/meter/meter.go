@@ -1,3 +1,4 @@
+// Package meter defines the events that clients and workers count.
 package meter
 
 import (
@@ -6,32 +7,37 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// ClientMeter is told what a client does, so that it can be counted. It is told in passing, and must not take its time.
-// Types and queues may have any names: stock clients make tasks as well.
+// Client counts what a client does. Its methods are called inline and concurrently; they must not block. Types and queues may
+// have any names, because stock clients enqueue tasks as well.
 type Client interface {
+	// Enqueued is called for each enqueued task.
 	Enqueued(taskType, queue string)
+	// Refused is called for each task that is not enqueued, with the reason.
 	Refused(err error)
-	// Ended is told of tasks that end without a worker, as canceled or expired.
+	// Ended is called for each task that ends without a worker, as canceled or expired.
 	Ended(taskType, queue string, as task.State)
 }
 
-// Meter is told what a worker does; see ClientMeter.
+// Worker counts what a worker does. Its methods are called as those of Client are.
 type Worker interface {
+	// Began is called at the start of each attempt.
 	Began(taskType, queue string)
-	// Waited is told how long after it could have begun the first attempt of a task did.
+	// Waited is called with the time from when a task was due to the start of its first attempt.
 	Waited(taskType, queue string, d time.Duration)
-	// Ran is told how long an attempt took that has ended, and is not repeated because its worker stops.
+	// Ran is called with the duration of each attempt that ended, except those requeued because their worker stops.
 	Ran(taskType, queue string, d time.Duration)
-	// Retried is told of attempts that failed and are followed by another, Ended of tasks that are over.
+	// Retried is called for each failed attempt that another one will follow.
 	Retried(taskType, queue string)
+	// Ended is called for each task that ends.
 	Ended(taskType, queue string, as task.State)
-	// Crashed is told of attempts whose worker, another than this, has died.
+	// Crashed is called for each attempt of another worker that has died.
 	Crashed(taskType, queue string)
 }
 
-// noMeter counts nothing.
+// None counts nothing.
 type None struct{}
 
+// The methods of None implement Client and Worker.
 func (None) Enqueued(string, string)              {}
 func (None) Refused(error)                        {}
 func (None) Ended(string, string, task.State)     {}

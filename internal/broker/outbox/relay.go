@@ -1,3 +1,4 @@
+// Package outbox enqueues the callbacks of finished tasks from the callback outboxes of queues.
 package outbox
 
 import (
@@ -7,22 +8,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
 	"github.com/backbeat-go/backbeat/internal/broker/script"
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/task"
-	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
 )
 
 const (
-	// relayBatch is how many callbacks become tasks at once. Each may bring a payload and a result of a megabyte.
+	// relayBatch is how many callbacks one step enqueues. Each may have a payload and a result of a megabyte.
 	relayBatch = 32
-	// relayTurn is for how long a worker is left alone with the callbacks of a queue.
+	// relayTurn is how long one worker has the callback outbox of a queue to itself.
 	relayTurn = time.Second
 )
 
-// relay makes tasks of the entries in the callback outboxes of queues.
+// Relay enqueues a task for each entry of the callback outboxes of queues.
 type Relay struct {
 	rdb      redis.Scripter
 	worker   string
@@ -32,23 +34,24 @@ type Relay struct {
 	logger   *slog.Logger
 }
 
-// newRelay returns the relay of a worker.
-//   - types complete the requests for callbacks.
-//   - callback asks for the task that delivers the end of another; its result may have been omitted as too large.
+// New returns the relay of a worker, which has the id worker.
+//   - types complete the requests that callback returns.
+//   - callback returns the request for the task that delivers the end of t; resultOmitted: t's result was too large and is
+//     left out.
 //   - now is the time of Redis.
 func New(rdb redis.Scripter, worker string, types *catalog.Catalog,
 	callback func(t *task.Task, resultOmitted bool) (task.Request, error), now func() time.Time, logger *slog.Logger) *Relay {
 	return &Relay{rdb, worker, types, callback, now, logger}
 }
 
-// Step is what a step of a relay has read, for the next step to put into the queue.
+// Step is the result of one step of a relay, with the deliveries that the next step enqueues.
 type Step struct {
 	Deliveries []script.Delivery
-	Damaged    []script.Damaged // of the deliveries of the step before
+	Damaged    []script.Damaged // of the deliveries of the previous step
 }
 
-// Step puts the deliveries of the step before into the queue in place of their entries, and reads the next ones. If it fails,
-// what was not done is still in the outbox.
+// Step enqueues the deliveries of the previous step, removes their entries from the outbox, and reads the next entries. On an
+// error the entries that were not enqueued are still in the outbox.
 func (r *Relay) Step(ctx context.Context, queue string, deliveries []script.Delivery) (Step, error) {
 	turn := script.Turn{Worker: r.worker, For: relayTurn, Max: relayBatch}
 	entries, damaged, err := script.Relay(ctx, r.rdb, queue, turn, deliveries)
@@ -59,8 +62,8 @@ func (r *Relay) Step(ctx context.Context, queue string, deliveries []script.Deli
 	return next, err
 }
 
-// delivery returns the task that makes the callback of an entry. An entry that cannot be read is dropped, since it would hold
-// up the others for good.
+// delivery returns the task that delivers an entry. An entry that cannot be decoded is logged and dropped, since it would
+// block the others for good.
 func (r *Relay) delivery(queue string, e script.OutboxEntry) script.Delivery {
 	t, err := r.deliveryTask(queue, e.Fields)
 	if err != nil {
@@ -73,13 +76,13 @@ func (r *Relay) delivery(queue string, e script.OutboxEntry) script.Delivery {
 func (r *Relay) deliveryTask(queue string, fields map[string]string) (*task.Task, error) {
 	ended, ok := wire.RecordOf(queue, fields["id"], fields)
 	if !ok || ended.Message.Callback() == nil {
-		return nil, errors.New("the entry does not say whom to call")
+		return nil, errors.New("the entry has no callback")
 	}
 	req, err := r.callback(ended.Task(), fields["omitted"] == wire.FieldResult)
 	if err != nil {
 		return nil, err
 	}
-	// The id cannot be guessed, and so not be taken. It has no dot, which parts the fields of what receivers verify.
+	// The id cannot be guessed, so no other task can have it. It has no dot, which separates the fields that receivers verify.
 	req.ID = strings.ReplaceAll(ended.ID, ".", "_") + ":callback:" + uuid.Must(uuid.NewV7()).String()
 	req.Queue = queue
 	t, ok := r.types.Complete(req, r.now())

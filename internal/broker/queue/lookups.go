@@ -4,9 +4,10 @@ import (
 	"context"
 	"sync"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/backbeat-go/backbeat/internal/batch"
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
-	"github.com/redis/go-redis/v9"
 )
 
 // lookupBatch is how many lookups go to Redis at once.

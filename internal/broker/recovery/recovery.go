@@ -1,3 +1,4 @@
+// Package recovery finds the tasks of dead workers by their leases and requeues them.
 package recovery
 
 import (
@@ -6,31 +7,36 @@ import (
 	"sync"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/backbeat-go/backbeat/internal/broker/script"
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
-	"github.com/redis/go-redis/v9"
 )
 
 const (
-	// leaseDuration is asynq's. Its heartbeat extends the leases of started tasks to that every 5 s.
+	// LeaseDuration is the length of a lease, as asynq has it. asynq's heartbeat extends the leases of started tasks to it
+	// every 5 s.
 	LeaseDuration = 30 * time.Second
-	// doubt is how long a worker has been silent when its leases are watched.
+	// Doubt is how long a lease has not been extended when Recovery begins to watch it.
 	Doubt = 9 * time.Second
-	// silence is for how long a watched lease must not change for its worker to count as dead. The clocks of two machines may
-	// differ by more than any lease lasts; but a worker that lives changes its leases, whatever its clock says.
+	// Silence is how long a watched lease must stay unchanged for its worker to count as dead. The clocks of two machines may
+	// differ by more than a lease lasts, but a live worker changes its leases whatever its clock says.
 	Silence = 6 * time.Second
-	// maxCrashes is how many workers may die with a task before it fails.
+	// MaxCrashes is how many workers may die with a task before it fails.
 	MaxCrashes = 3
+	// watchLimit bounds the leases of one queue that are watched.
 	watchLimit = 1000
 )
 
-// recovery finds the tasks of workers that have died, and puts them back into their queues.
+// Recovery finds the tasks of dead workers and requeues them. It is safe for concurrent use, except that each LeaseWatch has
+// one user at a time.
 type Recovery struct {
 	rdb     redis.UniversalClient
 	ahead   func() time.Duration // how far the clock of Redis is ahead of that of this machine
 	orphans sync.Map             // places by queue, see orphanPlace
 }
 
+// New returns a Recovery. ahead returns how far the clock of Redis is ahead of that of this machine.
 func New(rdb redis.UniversalClient, ahead func() time.Duration) *Recovery {
 	return &Recovery{rdb: rdb, ahead: ahead}
 }
@@ -41,11 +47,11 @@ type watched struct {
 	since time.Time
 }
 
-// leaseWatch is what is known of leases of a queue, by the ids of tasks.
+// LeaseWatch holds the watched leases of one queue by task id.
 type LeaseWatch map[string]watched
 
-// look reads the leases of a queue that should have been extended by now, and returns the ids and leases, in turn, of those
-// that have not been for long enough. Most of the time there is none.
+// FindDead reads the leases of a queue that should have been extended by now, records them in watch, and returns those that
+// have stayed unchanged for Silence. Usually there is none.
 func (r *Recovery) FindDead(ctx context.Context, queue string, watch LeaseWatch, now time.Time) (dead []script.DeadLease, err error) {
 	late, err := r.rdb.ZRangeByScoreWithScores(ctx, wire.LeaseKey(queue), &redis.ZRangeBy{
 		Min: "-inf", Max: strconv.FormatInt(now.Add(r.ahead()).Add(LeaseDuration-Doubt).Unix(), 10), Count: watchLimit,
@@ -72,7 +78,8 @@ func (r *Recovery) FindDead(ctx context.Context, queue string, watch LeaseWatch,
 	return dead, nil
 }
 
-// Restore puts back tasks whose leases are not extended any more, and the next ones that have none.
+// Restore requeues the tasks with dead leases, and those among the next active tasks that have no lease. A task that
+// MaxCrashes workers have died with fails.
 func (r *Recovery) Restore(ctx context.Context, queue string, dead []script.DeadLease) (script.Recovered, error) {
 	done, err := script.Recover(ctx, r.rdb, queue, MaxCrashes, r.OrphanPlace(queue), dead)
 	if err == nil {
@@ -81,7 +88,8 @@ func (r *Recovery) Restore(ctx context.Context, queue string, dead []script.Dead
 	return done, err
 }
 
-// OrphanPlace is how far Restore has looked through the active list of a queue for tasks without a lease, 0 at its end.
+// OrphanPlace is the position in the active list of a queue up to which Restore has searched for tasks without a lease; 0
+// when it has reached the end.
 func (r *Recovery) OrphanPlace(queue string) int {
 	place, _ := r.orphans.Load(queue)
 	n, _ := place.(int)

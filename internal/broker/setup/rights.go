@@ -2,9 +2,6 @@ package setup
 
 import (
 	"context"
-
-	"github.com/backbeat-go/backbeat/internal/broker/wire"
-
 	_ "embed"
 	"errors"
 	"fmt"
@@ -13,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/broker/wire"
 )
 
 //go:embed lua/rights.lua
@@ -20,19 +19,20 @@ var rightsSource string
 
 var rightsScript = redis.NewScript(rightsSource)
 
-// channels are those that the programs publish on, the beat's in internal/redisstore included.
+// channels are those that the programs publish on, including the beat's in internal/redisstore.
 var channels = []string{
 	wire.AsynqCancelChannel, wire.WatchedChannel, wire.WakeChannel, wire.DueChannel, wire.OutboxChannel, "backbeat:changes", "backbeat:resigned",
 }
 
-// SetupError is what is wrong with a Redis, or with the user that the programs have there, so that no second try will help.
+// Error is a defect of a Redis, or of the programs' user there, that a retry cannot mend.
 type Error struct{ text string }
 
+// Error says what is wrong and how to correct it.
 func (e *Error) Error() string { return e.text }
 
 func errorf(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
 
-// checkRights returns a *SetupError with the rights that the user lacks.
+// checkRights returns an *Error that lists the rights that the user lacks, nil if it lacks none.
 func checkRights(ctx context.Context, rdb redis.UniversalClient) error {
 	keys := []string{wire.OwnPrefix("backbeat") + "rights", wire.AsynqPrefix("backbeat") + "rights"}
 	args := make([]any, len(channels))
@@ -59,7 +59,7 @@ func checkRights(ctx context.Context, rdb redis.UniversalClient) error {
 	return nil
 }
 
-// checkSubscribe subscribes for a moment.
+// checkSubscribe subscribes to all channels and closes the subscription.
 func checkSubscribe(ctx context.Context, rdb redis.UniversalClient) error {
 	pubsub := rdb.Subscribe(ctx, channels...)
 	defer pubsub.Close()
@@ -70,13 +70,13 @@ func checkSubscribe(ctx context.Context, rdb redis.UniversalClient) error {
 func lacking(ctx context.Context, rdb redis.UniversalClient, refused []string) error {
 	user, err := rdb.Do(ctx, "ACL", "WHOAMI").Text()
 	if err != nil {
-		user = "NAME" // it may not even ask
+		user = "NAME" // it has no right to ACL WHOAMI
 	}
 	return errorf("the redis user %s lacks rights: %s; to give it all that is needed: "+
 		"ACL SETUSER %s ~asynq:* ~backbeat:* &asynq:* &backbeat:* +@all -@dangerous +info", user, strings.Join(refused, " "), user)
 }
 
-// setupFault makes a *SetupError of a reply that says that the user, the password or the database is wrong.
+// setupErrorOf returns an *Error for a reply that reports a wrong user, password or database, and other errors unchanged.
 func setupErrorOf(err error) error {
 	if _, ok := errors.AsType[redis.Error](err); !ok {
 		return err

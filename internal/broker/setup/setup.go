@@ -1,3 +1,4 @@
+// Package setup checks at the start of a program that Redis is usable: its version, its settings and the rights of the user.
 package setup
 
 import (
@@ -9,17 +10,18 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/task"
-	"github.com/redis/go-redis/v9"
 )
 
 // minRedis is the oldest Redis that has the commands of asynq and of the scripts here (LPOS, ZRANGE BYSCORE).
 var minRedis = [2]int{6, 2}
 
-// Ready returns an error with CodeUnavailable unless Redis answers and takes writes, which a replica does not. Of a cluster
-// any master that answers will do.
+// Ready returns an error with CodeUnavailable unless Redis replies and accepts writes, which a replica does not. In a cluster
+// one reachable master suffices.
 func Ready(ctx context.Context, rdb redis.UniversalClient) error {
 	if _, ok := rdb.(*redis.ClusterClient); ok {
 		return redisconn.Coded(rdb.Ping(ctx).Err())
@@ -27,9 +29,9 @@ func Ready(ctx context.Context, rdb redis.UniversalClient) error {
 	return redisconn.Coded(rdb.Del(ctx, wire.OwnPrefix("backbeat")+"ready").Err()) // there is no such key
 }
 
-// CheckRedis checks that Redis can keep what it is trusted with. It returns warnings about settings that can lose tasks, and
-// an error: with CodeUnavailable if Redis does not answer or takes no writes yet, or a *SetupError if it is too old, refuses
-// the user, or has no such database, or if the user lacks a right.
+// Check checks that Redis can store tasks safely. It returns warnings about settings that can lose tasks. Errors:
+// CodeUnavailable if Redis does not reply or accepts no writes yet; an *Error if it is too old, refuses the user, has no such
+// database, or if the user lacks a right.
 func Check(ctx context.Context, rdb redis.UniversalClient) (warnings []string, err error) {
 	if err := setupErrorOf(rdb.Ping(ctx).Err()); err != nil {
 		return nil, orUnavailable(err)
@@ -37,7 +39,7 @@ func Check(ctx context.Context, rdb redis.UniversalClient) (warnings []string, e
 	if err := setupErrorOf(Ready(ctx, rdb)); err != nil {
 		return nil, orUnavailable(err)
 	}
-	// An embedded or managed Redis may not tell its version; what cannot be known passes.
+	// An embedded or managed Redis may not return its version; an unknown version passes.
 	info, err := rdb.Info(ctx, "server").Result()
 	version := infoField(info, "redis_version")
 	if err == nil && older(version, minRedis) {
@@ -49,7 +51,7 @@ func Check(ctx context.Context, rdb redis.UniversalClient) (warnings []string, e
 	if persistence, err := rdb.Info(ctx, "persistence").Result(); err == nil && infoField(persistence, "aof_enabled") == "0" {
 		warnings = append(warnings, "redis has no append-only file and loses tasks when it ends; set appendonly to yes")
 	}
-	// Managed Redis often forbids CONFIG; then nothing is known, and nothing is said.
+	// A managed Redis often forbids CONFIG; then there is no warning.
 	policy, err := rdb.ConfigGet(ctx, "maxmemory-policy").Result()
 	if p := policy["maxmemory-policy"]; err == nil && p != "" && p != "noeviction" {
 		warnings = append(warnings, fmt.Sprintf(
@@ -58,8 +60,8 @@ func Check(ctx context.Context, rdb redis.UniversalClient) (warnings []string, e
 	return warnings, nil
 }
 
-// AwaitRedis waits until Redis answers, and says so when that takes long. It returns an error if Redis is none that
-// can be worked with, or ctx ends.
+// Await repeats Check until Redis is available, with pauses from 100 ms to 2 s, and logs each failed try and each warning. It
+// returns an *Error if Redis is not usable, and the error of ctx when that ends.
 func Await(ctx context.Context, rdb redis.UniversalClient, logger *slog.Logger) error {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		warnings, err := Check(ctx, rdb)
@@ -78,7 +80,7 @@ func Await(ctx context.Context, rdb redis.UniversalClient, logger *slog.Logger) 
 	}
 }
 
-// orUnavailable gives an error of Redis its code, unless it is a *SetupError.
+// orUnavailable gives an error of Redis its code, unless it is an *Error.
 func orUnavailable(err error) error {
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err
@@ -95,7 +97,8 @@ func infoField(info, name string) string {
 	return ""
 }
 
-// older reports whether a version is known to be older. Redis's relatives may count in ways of their own.
+// older reports whether a version is known to be older. Forks of Redis may have version texts that cannot be parsed; those are
+// not older.
 func older(version string, than [2]int) bool {
 	majorText, rest, _ := strings.Cut(version, ".")
 	minorText, _, _ := strings.Cut(rest, ".")

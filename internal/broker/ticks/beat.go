@@ -1,3 +1,5 @@
+// Package ticks is the beat leader's access to the queues: it enqueues ticks, reads the ends of their tasks, and writes the
+// schedules for asynq's tools.
 package ticks
 
 import (
@@ -6,6 +8,8 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/backbeat-go/backbeat/internal/broker/queue"
 	"github.com/backbeat-go/backbeat/internal/broker/script"
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
@@ -13,31 +17,32 @@ import (
 	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/backbeat-go/backbeat/task"
-	"github.com/redis/go-redis/v9"
 )
 
-// BeatClient is what a leader of the beat does with the queues. Whatever it does is fenced by its term: once a later
-// leader has called Fence, it changes nothing any more and returns schedule.ErrDeposed.
+// Client is the client of a beat leader. The methods that take a term are fenced by it: once a later leader has called Fence,
+// they change nothing and return schedule.ErrDeposed.
 type Client struct {
 	*queue.Client
 	rdb           redis.UniversalClient
-	schedulersKey string // where asynq's tools find the schedules that this client shows
+	schedulersKey string // the list of schedules that asynq's tools read
 }
 
-// NewBeatClient returns what a leader works with, on the connection of the client.
+// New returns a Client of a leader, on the connection of client.
 func New(rdb redis.UniversalClient, client *queue.Client) *Client {
 	return &Client{client, rdb, newSchedulersKey()}
 }
 
-// Fence shuts out the leaders of earlier terms, from all queues.
+// Fence fences off the leaders of earlier terms in all queues. Errors: schedule.ErrDeposed, CodeUnavailable.
 func (c *Client) Fence(ctx context.Context, term int64) error {
 	return c.inAllQueues(ctx, func(queue string) error { return script.Fence(ctx, c.rdb, queue, term) })
 }
 
-// Encode returns a task as asynq keeps it.
+// Encode returns the asynq message of a task.
 func (c *Client) Encode(t *task.Task) []byte { return wire.NewMessage(t).Encode() }
 
-// EnqueueTicks puts the tasks of a batch into their queues. Repeated calls for a batch have no effect until Acked. The queues must have been fenced with the term.
+// EnqueueTicks enqueues the tasks of a batch of ticks. Until Acked is called with the batch, repeated calls enqueue each task
+// once. The queues must have been fenced with the term. Errors: schedule.ErrDeposed, CodeUnavailable; after the latter some
+// queues may have their tasks.
 func (c *Client) EnqueueTicks(ctx context.Context, term int64, batch *schedule.Batch) error {
 	var failed error
 	for queue, entries := range byQueue(batch.Entries) {
@@ -65,7 +70,7 @@ func byQueue(entries []*schedule.OutboxEntry) map[string][]*schedule.OutboxEntry
 	return sorted
 }
 
-// Acked says that a batch is out of the outbox, and will not be enqueued again.
+// Acked forgets a batch that will not be enqueued again, because it has been removed from the beat's outbox.
 func (c *Client) Acked(ctx context.Context, batch *schedule.Batch) error {
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for queue := range byQueue(batch.Entries) {
@@ -76,14 +81,13 @@ func (c *Client) Acked(ctx context.Context, batch *schedule.Batch) error {
 	return redisconn.Coded(err)
 }
 
-// ForgetTicks forgets all batches that were enqueued and not passed to Acked, because a leader died in between. Call it only
-// while the outbox is empty.
+// ForgetTicks forgets all batches for which Acked was not called, as by a leader that died after it removed a batch from the
+// outbox. Call it only while the beat's outbox is empty. Errors: schedule.ErrDeposed, CodeUnavailable.
 func (c *Client) ForgetTicks(ctx context.Context, term int64) error {
 	return c.inAllQueues(ctx, func(queue string) error { return script.ForgetTicks(ctx, c.rdb, queue, term) })
 }
 
-// inAllQueues runs a script for each queue, which answers 0 if a later leader uses it. A queue that fails keeps it from
-// none of the others.
+// inAllQueues calls run for all queues, also after one has failed. It returns schedule.ErrDeposed if any call did.
 func (c *Client) inAllQueues(ctx context.Context, run func(queue string) error) error {
 	var err error
 	var mu sync.Mutex
@@ -108,10 +112,11 @@ func (c *Client) inAllQueues(ctx context.Context, run func(queue string) error) 
 	return redisconn.Coded(err)
 }
 
-// queuesAtOnce is how many queues a script runs for at a time.
+// queuesAtOnce is for how many queues inAllQueues runs at the same time.
 const queuesAtOnce = 16
 
-// Ends drops the oldest ends of a queue, which have been noted, and returns the next, at most limit of them.
+// Ends removes the drop oldest ends from the history outbox of a queue, which the caller has recorded, and returns the next
+// ones, at most limit. Errors: schedule.ErrDeposed, CodeUnavailable.
 func (c *Client) Ends(ctx context.Context, term int64, queue string, drop, limit int) ([]schedule.End, error) {
 	ends, err := script.Ends(ctx, c.rdb, queue, term, drop, limit)
 	if errors.Is(err, schedule.ErrDeposed) {
@@ -120,8 +125,8 @@ func (c *Client) Ends(ctx context.Context, term int64, queue string, drop, limit
 	return ends, redisconn.Coded(err)
 }
 
-// EndsOf returns a channel that receives a value when tasks of schedules have ended, and when some may have without notice. It
-// is closed after ctx has ended, when the subscription has; callers wait for that.
+// EndsOf returns a channel that receives a value when tasks of schedules have ended, and after each connection, before which
+// messages may have been missed. The channel is closed after ctx and the subscription have ended; callers must wait for that.
 func (c *Client) EndsOf(ctx context.Context) <-chan struct{} {
 	ended := notifier.New()
 	go func() {
@@ -138,7 +143,7 @@ func (c *Client) EndsOf(ctx context.Context) <-chan struct{} {
 	return ended
 }
 
-// QueueNames returns the names of the queues that ticks may go to: all that are known.
+// QueueNames returns the names of all known queues, to which ticks may go. It fails only if ctx has ended.
 func (c *Client) QueueNames(ctx context.Context) ([]string, error) {
 	return c.Client.QueueNames(ctx), ctx.Err()
 }

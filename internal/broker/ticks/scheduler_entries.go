@@ -6,16 +6,17 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/broker/wire"
-	"github.com/backbeat-go/backbeat/internal/redisconn"
-	"github.com/backbeat-go/backbeat/internal/schedule"
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/backbeat-go/backbeat/internal/broker/wire"
+	"github.com/backbeat-go/backbeat/internal/redisconn"
+	"github.com/backbeat-go/backbeat/internal/schedule"
 )
 
-// asynq's tools show what its own schedulers write: under asynq:schedulers the keys of their lists by when those end,
-// in a list the entries as protobuf, and beside it a sorted set of what an entry has enqueued. The field numbers are
+// asynq's tools read what its schedulers write: asynq:schedulers has the keys of their lists by expiry, a list has the entries
+// as protobuf, and a sorted set an entry has its enqueue events. The field numbers are
 // those of asynq's internal/proto/asynq.proto.
 const (
 	asynqSchedulers = "asynq:schedulers"
@@ -24,21 +25,21 @@ const (
 	numEntrySpec     = 2
 	numEntryType     = 3
 	numEntryPayload  = 4
-	numEntryOptions  = 5 // each must look like Name(arg): asynq's inspector trips over anything else
+	numEntryOptions  = 5 // each must look like Name(arg): asynq's inspector cannot parse anything else
 	numEntryNext     = 6
 	numEntryPrevious = 7
 
 	numEventTaskID = 1
 	numEventTime   = 2
 
-	// historyKept and historyTTL bound what is told of an entry; asynq's own keeps a thousand, and for ever.
+	// historyKept and historyTTL bound the events of an entry; asynq itself keeps a thousand without expiry.
 	historyKept = 200
 	historyTTL  = 7 * 24 * time.Hour
 )
 
 func historyKey(scheduleID string) string { return "asynq:scheduler_history:" + scheduleID }
 
-// newSchedulersKey makes the key of a list of its own for each client.
+// newSchedulersKey returns the key of the list of one client.
 func newSchedulersKey() string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -47,7 +48,7 @@ func newSchedulersKey() string {
 	return asynqSchedulers + ":{" + host + ":" + strconv.Itoa(os.Getpid()) + ":" + uuid.NewString() + "}"
 }
 
-// Show shows schedules in asynq's tools until an instant or until Hide.
+// Show writes schedules for asynq's tools, which show them until the time or until Hide. Errors: CodeUnavailable.
 func (c *Client) Show(ctx context.Context, list []*schedule.Schedule, until time.Time) error {
 	entries := make([]any, len(list))
 	for i, s := range list {
@@ -65,7 +66,7 @@ func (c *Client) Show(ctx context.Context, list []*schedule.Schedule, until time
 	return redisconn.Coded(err)
 }
 
-// Hide takes back what Show showed.
+// Hide removes what Show wrote. Errors: CodeUnavailable.
 func (c *Client) Hide(ctx context.Context) error {
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZRem(ctx, asynqSchedulers, c.schedulersKey)
@@ -75,7 +76,7 @@ func (c *Client) Hide(ctx context.Context) error {
 	return redisconn.Coded(err)
 }
 
-// Enqueued adds ticks that have become tasks to what asynq's tools tell of their schedules.
+// Enqueued adds enqueued ticks to the events that asynq's tools show for their schedules. Errors: CodeUnavailable.
 func (c *Client) Enqueued(ctx context.Context, entries []*schedule.OutboxEntry) error {
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, e := range entries {
@@ -89,7 +90,7 @@ func (c *Client) Enqueued(ctx context.Context, entries []*schedule.OutboxEntry) 
 	return redisconn.Coded(err)
 }
 
-// Forget drops what asynq's tools tell of a schedule.
+// Forget deletes the events of a schedule. Errors: CodeUnavailable.
 func (c *Client) Forget(ctx context.Context, scheduleID string) error {
 	return redisconn.Coded(c.rdb.Del(ctx, historyKey(scheduleID)).Err())
 }
@@ -106,7 +107,7 @@ func encodeEntry(s *schedule.Schedule) []byte {
 		b = wire.AppendString(b, numEntryOptions, "Queue("+strconv.Quote(queue)+")")
 	}
 	b = wire.AppendTimestamp(b, numEntryNext, s.Due)
-	return wire.AppendTimestamp(b, numEntryPrevious, s.LastRunAt) // Go's zero time: it never ran
+	return wire.AppendTimestamp(b, numEntryPrevious, s.LastRunAt) // Go's zero time if it never ran
 }
 
 func encodeEvent(run schedule.Run) []byte {

@@ -7,12 +7,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/backbeat-go/backbeat/internal/notifier"
 	"github.com/backbeat-go/backbeat/internal/pause"
 	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/task"
-	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -62,14 +63,14 @@ type group struct {
 	missed   bool       // it found no task
 }
 
-// watcher is one who watches a task.
+// Watcher is one who watches a task.
 type Watcher struct {
 	wire.Ref
 	Wants   Interest
 	Updates chan *task.Task // holds one, the newest; closed when the task is gone
 }
 
-// interest is what somebody wants to hear of a task. The values are those of its mark, see lua/prelude.lua.
+// Interest is what somebody wants to hear of a task. The values are those of its mark, see lua/prelude.lua.
 type Interest string
 
 const (
@@ -186,7 +187,7 @@ func (w *Watchers) received(n *announcement) {
 	w.scheduleRead(r)
 }
 
-// reread has a task read again.
+// Reread has a task read again.
 func (w *Watchers) Reread(r wire.Ref) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 // encodeCallback writes a callback for the header of a message: the events, a space and the URL.
 func encodeCallback(c *task.Callback) string { return JoinEvents(c) + " " + c.URL }
 
-// callback returns nil if nobody is to be told.
+// Callback returns the task's callback, nil if it has none.
 func (m *Message) Callback() *task.Callback {
 	events, url, ok := strings.Cut(m.Headers.get(headerCallback), " ")
 	if !ok {
@@ -23,7 +23,7 @@ func (m *Message) Callback() *task.Callback {
 	return c
 }
 
-// joinEvents writes the events of a callback as the scripts read them, "" for no callback.
+// JoinEvents writes the events of a callback as the scripts read them, "" for no callback.
 func JoinEvents(c *task.Callback) string {
 	if c == nil {
 		return ""
@@ -35,7 +35,8 @@ func JoinEvents(c *task.Callback) string {
 	return strings.Join(names, ",")
 }
 
-// eventsOf is joinEvents for a message that is encoded. Few have a callback, and only those are read.
+// EventsOf is JoinEvents for an encoded message. It decodes only messages that have a callback, which few have. It returns
+// "" for a message that cannot be decoded.
 func EventsOf(encoded []byte) string {
 	if !bytes.Contains(encoded, []byte(headerCallback)) {
 		return ""

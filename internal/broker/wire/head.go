@@ -2,8 +2,8 @@ package wire
 
 import "google.golang.org/protobuf/encoding/protowire"
 
-// typeOf returns the type of the task whose message begins so. It is the first field, whoever wrote the message; "" is
-// that of a message that cannot be read.
+// TypeOf returns the task type of an encoded message, of which the first bytes suffice: the type is the first field,
+// whichever client wrote the message. It returns "" if the bytes cannot be decoded.
 func TypeOf(head []byte) string {
 	num, wire, n := protowire.ConsumeTag(head)
 	if n < 0 || num != numType || wire != protowire.BytesType {
@@ -13,7 +13,7 @@ func TypeOf(head []byte) string {
 	return taskType
 }
 
-// typesOf returns the types of the tasks whose messages a script has returned the heads of.
+// TypesOf returns the task types of a script's reply, a list of message prefixes; see TypeOf.
 func TypesOf(heads any) []string {
 	list, _ := heads.([]any)
 	types := make([]string, len(list))

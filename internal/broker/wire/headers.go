@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// headers are those of a message. There are a few at most, so that going through them is quicker than a map, and one
-// allocation in place of several for each task that is made or fetched.
+// headers are the headers of a message. A message has few, so a linear search is faster than a map, and a slice costs one
+// allocation a task instead of several.
 type headers []header
 
 type header struct{ key, value string }
 
-// get returns "" for a header that is not there.
+// get returns the value of a header, "" if there is none.
 func (h headers) get(key string) string {
 	for i := range h {
 		if h[i].key == key {
@@ -35,7 +35,7 @@ func (h *headers) delete(key string) {
 	*h = slices.DeleteFunc(*h, func(one header) bool { return one.key == key })
 }
 
-// sort makes the order one that does not depend on how the headers came together.
+// sort orders the headers by key, so that equal messages are encoded to equal bytes.
 func (h headers) sort() {
 	slices.SortFunc(h, func(a, b header) int { return cmp.Compare(a.key, b.key) })
 }

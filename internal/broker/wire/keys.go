@@ -1,3 +1,5 @@
+// Package wire defines what is stored in Redis: the names of keys, channels and fields, asynq's encoded messages, and the
+// records that are read from the hashes of tasks.
 package wire
 
 import (
@@ -9,11 +11,13 @@ import (
 // stock client. All keys of one queue share a hash slot.
 const (
 	AsynqQueues        = "asynq:queues"  // SET of queue names
-	AsynqServers       = "asynq:servers" // ZSET of keys of servers by when they end
-	AsynqWorkers       = "asynq:workers" // ZSET of keys of what they run, likewise
-	AsynqCancelChannel = "asynq:cancel"  // pub/sub: ids of running tasks that are to stop
+	AsynqServers       = "asynq:servers" // ZSET of the keys of servers by their expiry
+	AsynqWorkers       = "asynq:workers" // ZSET of the keys of the servers' running tasks by their expiry
+	AsynqCancelChannel = "asynq:cancel"  // pub/sub: ids of running tasks to cancel
 )
 
+// AsynqPrefix is the prefix of asynq's keys of a queue. The functions below return one key each; those of them without a
+// comment are named as the key is.
 func AsynqPrefix(queue string) string     { return "asynq:{" + queue + "}:" }
 func GroupKey(queue, group string) string { return AsynqPrefix(queue) + "g:" + group }
 func TaskKey(queue, id string) string     { return AsynqPrefix(queue) + "t:" + id }
@@ -30,21 +34,22 @@ func PausedKey(queue string) string       { return AsynqPrefix(queue) + "paused"
 func ProcessedKey(queue string) string    { return AsynqPrefix(queue) + "processed" }
 func FailedTotalKey(queue string) string  { return AsynqPrefix(queue) + "failed" }
 
-// maintainerKey is a STRING with a short TTL: which worker maintains the queues that the hash stands for, of which this is one.
-// It is beside asynq's keys, for it is about them: the own keys of a queue vanish with its tasks.
+// MaintainerKey is a STRING with a short TTL: the id of the worker that maintains the queues that the hash stands for, of
+// which this is one. It has asynq's prefix because the keys with OwnPrefix vanish with the tasks of the queue.
 func MaintainerKey(queue, hash string) string { return AsynqPrefix(queue) + "maintainer:" + hash }
 
-// today names a day as asynq's daily counters do, in UTC.
+// Today formats the day as asynq's daily counters do: YYYY-MM-DD in UTC.
 func Today(now time.Time) string { return now.UTC().Format(time.DateOnly) }
 
-// Keys of our own. Those of a queue are described in lua/prelude.lua.
+// Keys of Backbeat's own. Those of a queue are described in lua/prelude.lua.
 const (
-	WatchedChannel = "backbeat:watched" // pub/sub: what becomes of tasks that are watched
-	WakeChannel    = "backbeat:wake"    // pub/sub: the own prefix of a queue that has something to do
+	WatchedChannel = "backbeat:watched" // pub/sub: changes and ends of watched tasks
+	WakeChannel    = "backbeat:wake"    // pub/sub: the own prefix of a queue that has pending tasks
 	DueChannel     = "backbeat:due"     // pub/sub: the own prefix of a queue whose next due task has changed
-	OutboxChannel  = "backbeat:outbox"  // pub/sub: the own prefix of a queue, and the kind of an outbox that is not empty any more
+	OutboxChannel  = "backbeat:outbox"  // pub/sub: the own prefix of a queue, and the kind of its outbox that has got an entry
 )
 
+// OwnPrefix is the prefix of Backbeat's keys of a queue. The functions below return one key each.
 func OwnPrefix(queue string) string       { return "backbeat:{" + queue + "}:" }
 func DueKey(queue string) string          { return OwnPrefix(queue) + "due" }
 func AdoptedKey(queue string) string      { return OwnPrefix(queue) + "adopted" }
@@ -59,6 +64,7 @@ func CallbacksKey(queue string) string    { return OwnPrefix(queue) + "outbox:" 
 func RelayKey(queue string) string        { return CallbacksKey(queue) + ":worker" }
 func HistoryKey(queue string) string      { return OwnPrefix(queue) + "outbox:" + History }
 
+// IdempotencyKey is the key of the claim of an idempotency key, by its hash.
 func IdempotencyKey(hash string) string { return "backbeat:idempotency:{" + hash + "}" }
 
 // Kinds of outboxes.
@@ -67,7 +73,7 @@ const (
 	History   = "history"   // ends of tasks of schedules
 )
 
-// Fields of a task's hash. Those without a prefix are asynq's.
+// Fields of a task's hash. Those without the prefix bb: are asynq's.
 const (
 	FieldMessage         = "msg"
 	FieldState           = "state"
@@ -85,11 +91,11 @@ const (
 	FieldParked          = "bb:parked"
 )
 
-// parkedScore is below the scores, in asynq's scheduled set, of tasks that wait for a worker that knows their type, and above
+// ParkedScore is below the scores, in asynq's scheduled set, of tasks that wait for a worker that knows their type, and above
 // all others; see PARKED in lua/prelude.lua.
 const ParkedScore = 250246627200
 
-// queueOfKey returns the queue of one of asynq's keys.
+// QueueOfKey returns the queue of one of asynq's keys, "" if it has none.
 func QueueOfKey(key string) string { return inBraces(strings.TrimPrefix(key, "asynq:{")) }
 
 // OutboxOf returns the queue and the kind that a message on OutboxChannel is about.
@@ -98,7 +104,7 @@ func OutboxOf(message string) (queue, kind string) {
 	return queue, strings.TrimPrefix(message, OwnPrefix(queue))
 }
 
-// queueOfOwnPrefix returns the queue that ownPrefix made a prefix of.
+// QueueOfOwnPrefix returns the queue of a prefix that OwnPrefix made, "" if it is none.
 func QueueOfOwnPrefix(prefix string) string {
 	return inBraces(strings.TrimPrefix(prefix, "backbeat:{"))
 }

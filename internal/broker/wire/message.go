@@ -8,16 +8,16 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// message is asynq's TaskMessage: the part of a task that every asynq client, server and tool reads and
-// writes. The field numbers are those of asynq's internal/proto/asynq.proto, which is stable since its wire
-// format is. asynq keeps the type internal, hence this codec of our own.
+// Message is asynq's TaskMessage: the part of a task that every asynq client, server and tool reads and
+// writes. The field numbers are those of asynq's internal/proto/asynq.proto, which do not change because stored messages have
+// them. asynq does not export its type, so this package has its own codec.
 type Message struct {
 	Type         string
 	Payload      []byte
 	ID           string
 	Queue        string
-	Retry        int // how many retries the task has in all
-	Retried      int // how many it has spent
+	Retry        int // the limit of retries
+	Retried      int // the retries used so far
 	ErrorMsg     string
 	LastFailedAt int64 // unix seconds
 	Timeout      int64 // seconds
@@ -50,10 +50,10 @@ const (
 
 var errBadMessage = errors.New("not an asynq task message")
 
-// encode gives the same bytes for the same message: enqueue.lua knows its own message by them. Strings become UTF-8, for
-// asynq reads no message with one that is not.
+// Encode returns the encoded message. Equal messages have equal bytes; enqueue.lua recognizes a repeated enqueue by them.
+// Invalid UTF-8 in strings is replaced, because asynq cannot decode a message that has it.
 func (m *Message) Encode() []byte {
-	b := make([]byte, 0, 384+len(m.Payload)) // most need no more than that beside the payload
+	b := make([]byte, 0, 384+len(m.Payload)) // enough for most messages beside the payload
 	b = AppendString(b, numType, m.Type)
 	if len(m.Payload) > 0 {
 		b = protowire.AppendTag(b, numPayload, protowire.BytesType)
@@ -78,6 +78,7 @@ func (m *Message) Encode() []byte {
 	return b
 }
 
+// AppendString appends a string field, or nothing for "". Invalid UTF-8 is replaced.
 func AppendString(b []byte, num protowire.Number, s string) []byte {
 	if s == "" {
 		return b
@@ -102,6 +103,7 @@ func appendHeader(b []byte, h header) []byte {
 	return AppendString(b, 2, h.value)
 }
 
+// AppendInt appends a varint field, or nothing for 0.
 func AppendInt(b []byte, num protowire.Number, n int64) []byte {
 	if n == 0 {
 		return b
@@ -110,7 +112,8 @@ func AppendInt(b []byte, num protowire.Number, n int64) []byte {
 	return protowire.AppendVarint(b, uint64(n))
 }
 
-// decodeMessage reads what any asynq client wrote. Unknown fields are those of a newer asynq and are skipped.
+// DecodeMessage decodes a message of any asynq client. It skips unknown fields, which a newer asynq may write, and returns
+// an error if the bytes are no message.
 func DecodeMessage(data []byte) (*Message, error) {
 	m := &Message{}
 	for len(data) > 0 {
@@ -207,7 +210,7 @@ func (m *Message) setHeader(entry []byte) error {
 	return nil
 }
 
-// appendTimestamp appends a google.protobuf.Timestamp.
+// AppendTimestamp appends a field of type google.protobuf.Timestamp.
 func AppendTimestamp(b []byte, num protowire.Number, t time.Time) []byte {
 	stamp := AppendInt(nil, 1, t.Unix())
 	stamp = AppendInt(stamp, 2, int64(t.Nanosecond()))

@@ -10,9 +10,8 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// Headers of a message that say what asynq has no field for. All other headers are the task's metadata. asynq
-// counts in whole seconds: its own fields hold the next full second, and a header the exact time where that
-// differs.
+// Headers of a message for which asynq has no field. All other headers are the task's metadata. asynq counts in whole
+// seconds: its fields hold a time rounded up, and a header holds the exact time where that differs.
 const (
 	HeaderCreatedAt  = task.ReservedMetadata + "created-at" // ms
 	HeaderRunAt      = task.ReservedMetadata + "run-at"     // ms
@@ -27,7 +26,7 @@ const (
 	headerEarlier    = task.ReservedMetadata + "earlier-attempts" // those before the last retry by hand
 )
 
-// newMessage writes a prepared task the way asynq does.
+// NewMessage returns the message of a prepared task, as asynq would write it.
 func NewMessage(t *task.Task) *Message {
 	m := &Message{
 		Type:      t.Type,
@@ -78,6 +77,7 @@ func (m *Message) setDuration(header string, d time.Duration) {
 	}
 }
 
+// Time returns the time in a header of milliseconds, zero if there is none.
 func (m *Message) Time(header string) time.Time { return parseMillis(m.Headers.get(header)) }
 
 func (m *Message) duration(header string, seconds int64) time.Duration {
@@ -87,19 +87,20 @@ func (m *Message) duration(header string, seconds int64) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
+// ExactTimeout returns the timeout of an attempt, to the millisecond if Backbeat made the task; 0 if there is none.
 func (m *Message) ExactTimeout() time.Duration { return m.duration(headerTimeout, m.Timeout) }
 
-// earlier is how many attempts the task had before the last retry by hand.
+// EarlierAttempts is how many attempts the task had before the last retry by hand.
 func (m *Message) EarlierAttempts() int {
 	n, _ := strconv.Atoi(m.Headers.get(headerEarlier))
 	return n
 }
 
-// foreign reports whether a stock asynq client made the task.
+// Foreign reports whether a stock asynq client made the task.
 func (m *Message) Foreign() bool { return m.Headers.get(HeaderCreatedAt) == "" }
 
-// retention is how long the task stays after it has ended in the state. For asynq's own tasks it is a matter of
-// success only: what failed stays for 90 days.
+// RetentionAfter is how long the task is kept after it has ended in the state. The retention of a stock client's task applies
+// to success only; otherwise the task is kept for 90 days.
 func (m *Message) RetentionAfter(state task.State) time.Duration {
 	if m.Foreign() && state != task.Succeeded {
 		return 90 * 24 * time.Hour
@@ -107,8 +108,8 @@ func (m *Message) RetentionAfter(state task.State) time.Duration {
 	return m.duration(headerRetention, m.Retention)
 }
 
-// retentionArg is the retention as the scripts take it, in ms. It is -1 for tasks to which asynq's own bounds apply: 90 days,
-// and 10,000 archived tasks of a queue.
+// RetentionMillis is RetentionAfter for scripts, in ms. It is -1 for tasks to which asynq's bounds apply: 90 days, and 10,000
+// archived tasks of a queue.
 func (m *Message) RetentionMillis(state task.State) int64 {
 	if m.Foreign() && state != task.Succeeded {
 		return -1
@@ -116,6 +117,7 @@ func (m *Message) RetentionMillis(state task.State) int64 {
 	return m.RetentionAfter(state).Milliseconds()
 }
 
+// ExactDeadline returns the deadline, to the millisecond if Backbeat made the task; zero if there is none.
 func (m *Message) ExactDeadline() time.Time {
 	if t := m.Time(headerDeadline); !t.IsZero() || m.Deadline == 0 {
 		return t
@@ -123,6 +125,7 @@ func (m *Message) ExactDeadline() time.Time {
 	return time.Unix(m.Deadline, 0)
 }
 
+// Schedule returns the tick that the task was made for, nil if it was enqueued otherwise.
 func (m *Message) Schedule() *task.Tick {
 	id := m.Headers.get(headerScheduleID)
 	if id == "" {
@@ -131,6 +134,7 @@ func (m *Message) Schedule() *task.Tick {
 	return &task.Tick{ScheduleID: id, At: m.Time(headerTick)}
 }
 
+// Metadata returns the headers that are the task's metadata, nil if there are none.
 func (m *Message) Metadata() map[string]string {
 	var metadata map[string]string
 	for _, h := range m.Headers {
@@ -145,10 +149,10 @@ func (m *Message) Metadata() map[string]string {
 	return metadata
 }
 
-// ref names a task.
+// Ref identifies a task by its queue and id.
 type Ref struct{ Queue, ID string }
 
-// record is a task's hash as Redis holds it.
+// Record is a task's hash as it is stored in Redis.
 type Record struct {
 	Queue, ID string
 	Raw       string // the message, encoded
@@ -157,17 +161,17 @@ type Record struct {
 	Fields    map[string]string
 }
 
-// recordFields are what is read of a task's hash.
+// RecordFields are what is read of a task's hash.
 var RecordFields = []string{
 	FieldMessage, FieldState, FieldAttempt, fieldStartedAt, FieldFinishedAt, FieldRunAt, fieldWorker,
 	FieldOutcome, fieldErrorKind, FieldProgress, FieldCancelRequested, FieldParked, FieldResult,
 }
 
-// fieldsWithoutResult are what is read of a task whose result, which may be large, is of no interest.
+// FieldsWithoutResult are RecordFields without the result, which may be large.
 var FieldsWithoutResult = RecordFields[:len(RecordFields)-1]
 
-// newRecord makes a record of the values of recordFields, or of those without the result; ok is false if there is no task. A message that
-// nobody can read still makes a task, so that it can be seen and deleted.
+// NewRecord makes a record of the values of RecordFields or FieldsWithoutResult, in their order; ok is false if there is no
+// task. A message that cannot be decoded still makes a record, so that the task can be listed and deleted.
 func NewRecord(queue, id string, values []any) (r *Record, ok bool) {
 	fields := make(map[string]string, len(values))
 	for i, v := range values {
@@ -178,7 +182,7 @@ func NewRecord(queue, id string, values []any) (r *Record, ok bool) {
 	return RecordOf(queue, id, fields)
 }
 
-// recordOf makes a record of the fields of a task's hash.
+// RecordOf is NewRecord for the fields of a task's hash by name.
 func RecordOf(queue, id string, fields map[string]string) (r *Record, ok bool) {
 	raw, ok := fields[FieldMessage]
 	if !ok {
@@ -191,7 +195,7 @@ func RecordOf(queue, id string, fields map[string]string) (r *Record, ok bool) {
 	return &Record{Queue: queue, ID: id, Raw: raw, Message: m, State: fields[FieldState], Fields: fields}, true
 }
 
-// task tells what the record says.
+// Task returns the task that the record describes.
 func (r *Record) Task() *task.Task {
 	m := r.Message
 	t := &task.Task{
@@ -239,6 +243,7 @@ func (r *Record) Task() *task.Task {
 	return t
 }
 
+// TaskState returns the state of the task, by asynq's state and Backbeat's fields; see the table in the doc of package broker.
 func (r *Record) TaskState() task.State {
 	switch r.State {
 	case "scheduled":
@@ -272,7 +277,8 @@ func (r *Record) parked() bool {
 	return r.State == "scheduled" && r.Fields[FieldParked] != "" && r.Fields[FieldRunAt] == ""
 }
 
-// attempts counts all attempts, at least what asynq's own counters imply, for tasks that a stock server has run.
+// Attempts returns the number of all attempts. For tasks that a stock server has run it is at least what asynq's counters
+// imply.
 func (r *Record) Attempts() int {
 	n, _ := strconv.Atoi(r.Fields[FieldAttempt])
 	implied := r.Message.EarlierAttempts() + r.Message.Retried
@@ -292,6 +298,8 @@ func (r *Record) endedByFailure() bool {
 	return finished.IsZero() || finished.Unix() == r.Message.LastFailedAt
 }
 
+// FinishedAt is when the task ended, zero if that is unknown. asynq stores it in whole seconds, so it is corrected to be no
+// earlier than the creation and the start of the task.
 func (r *Record) FinishedAt() time.Time {
 	if t := parseMillis(r.Fields[FieldFinishedAt]); !t.IsZero() {
 		return t
@@ -300,13 +308,12 @@ func (r *Record) FinishedAt() time.Time {
 	if s == 0 {
 		return time.Time{}
 	}
-	// Of whole seconds; the task was not over before it was made and began.
 	return latest(time.Unix(s, 0), r.Message.Time(HeaderCreatedAt), parseMillis(r.Fields[fieldStartedAt]))
 }
 
 func latest(times ...time.Time) time.Time { return slices.MaxFunc(times, time.Time.Compare) }
 
-// keptUntil is when a task that has ended in the state is dropped; zero where its end is not known.
+// keptUntil is when a task that ended in the state is deleted; zero if the time of its end is unknown.
 func (r *Record) keptUntil(state task.State) time.Time {
 	finished := r.FinishedAt()
 	if finished.IsZero() {
@@ -315,14 +322,14 @@ func (r *Record) keptUntil(state task.State) time.Time {
 	return finished.Add(r.Message.RetentionAfter(state))
 }
 
-// over reports whether the task's retention has ended, though nobody has swept it away yet.
+// Over reports whether the task's retention ended before now; the sweep may not have deleted it yet.
 func (r *Record) Over(now time.Time) bool {
 	finished, state := parseMillis(r.Fields[FieldFinishedAt]), r.TaskState()
 	return !finished.IsZero() && state.Terminal() && finished.Add(r.Message.RetentionAfter(state)).Before(now)
 }
 
-// failure tells why the last attempt failed, in the states in which the task stands because it did. A message that
-// cannot be read is told of in every state.
+// failure returns why the last attempt failed, nil if the state does not follow from a failed attempt. A message that cannot
+// be decoded is a failure in every state.
 func (r *Record) failure(state task.State) *task.Failure {
 	readable := r.Message.ID != ""
 	if r.Message.ErrorMsg == "" || readable && state != task.Failed && state != task.Retrying {
@@ -335,7 +342,7 @@ func (r *Record) failure(state task.State) *task.Failure {
 	return &task.Failure{Message: r.Message.ErrorMsg, Kind: kind}
 }
 
-// guessKind reads the words of stock asynq, whose servers store no kind.
+// guessKind derives the kind from the error text of stock asynq, whose servers store no kind.
 func guessKind(message string) task.ErrorKind {
 	switch {
 	case strings.HasPrefix(message, "panic"):
@@ -349,8 +356,8 @@ func guessKind(message string) task.ErrorKind {
 	}
 }
 
-// jsonOrString passes JSON through. Foreign clients put other things into payloads and results, and those are
-// shown as a string.
+// jsonOrString returns JSON unchanged and other data as a JSON string: stock clients may store any bytes in payloads and
+// results.
 func jsonOrString(data []byte) json.RawMessage {
 	if len(data) == 0 {
 		return nil
@@ -365,6 +372,7 @@ func jsonOrString(data []byte) json.RawMessage {
 	return quoted
 }
 
+// EncodeProgress encodes a progress report for the field of a task's hash.
 func EncodeProgress(p task.Report) string {
 	return strconv.FormatFloat(p.Percent, 'f', -1, 64) + " " + Storable(p.Message)
 }
@@ -385,6 +393,7 @@ func ceilSeconds(d time.Duration) int64 {
 	return int64((d + time.Second - 1) / time.Second)
 }
 
+// FormatMillis formats a time as Unix milliseconds.
 func FormatMillis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
 func parseMillis(s string) time.Time {
@@ -395,7 +404,8 @@ func parseMillis(s string) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// renewed encodes the message of a task that is to be tried again as if it had never been.
+// Renewed encodes the message of a task for a retry by hand: no retries used, no error, no expiry, and the attempts so far
+// counted as earlier ones.
 func (r *Record) Renewed() []byte {
 	fresh := *r.Message
 	fresh.Retried, fresh.ErrorMsg, fresh.LastFailedAt = 0, "", 0
@@ -407,5 +417,5 @@ func (r *Record) Renewed() []byte {
 	return fresh.Encode()
 }
 
-// isOver reports whether one of asynq's states is that of a task that has ended.
+// IsFinished reports whether one of asynq's states is that of a finished task.
 func IsFinished(state string) bool { return state == "completed" || state == "archived" }

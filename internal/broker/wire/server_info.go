@@ -9,12 +9,12 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// serverInfo is asynq's ServerInfo: what a server writes of itself with every heartbeat, into a key of its own that expires
-// soon after the last one.
+// ServerInfo is asynq's ServerInfo: the state that a server writes with each heartbeat to a key of its own, which expires
+// soon after the last heartbeat.
 type ServerInfo struct {
 	Host        string
 	PID         int
-	ID          string // a UUID, drawn at the start
+	ID          string // a UUID, generated at the start
 	Concurrency int
 	Queues      map[string]int
 	StartedAt   time.Time
@@ -42,11 +42,12 @@ const (
 	NumRunningDeadline = 9
 )
 
-var errBadServerState = errors.New("not what an asynq server writes of itself")
+var errBadServerState = errors.New("not the state of an asynq server")
 
-// name is what the keys of the server end in.
+// Name is the suffix of the keys of the server: host:pid:id.
 func (s *ServerInfo) Name() string { return s.Host + ":" + strconv.Itoa(s.PID) + ":" + s.ID }
 
+// DecodeServerInfo decodes the state of a server. It returns an error if the bytes are no such state.
 func DecodeServerInfo(data []byte) (*ServerInfo, error) {
 	s := &ServerInfo{Queues: make(map[string]int)}
 	err := eachField(data, func(num protowire.Number, n uint64, v []byte) error {
@@ -69,7 +70,7 @@ func DecodeServerInfo(data []byte) (*ServerInfo, error) {
 	return s, err
 }
 
-// setQueue takes an entry of the map of queues to weights, whose fields are 1 and 2.
+// setQueue sets the weight of a queue from an encoded map entry, in which field 1 is the name and field 2 the weight.
 func (s *ServerInfo) setQueue(entry []byte) error {
 	var name string
 	var weight int
@@ -85,6 +86,7 @@ func (s *ServerInfo) setQueue(entry []byte) error {
 	return err
 }
 
+// DecodeRunningInfo decodes an entry of the running tasks of a server. It returns an error if the bytes are none.
 func DecodeRunningInfo(data []byte) (*runningInfo, error) {
 	r := &runningInfo{}
 	err := eachField(data, func(num protowire.Number, _ uint64, v []byte) error {
@@ -134,8 +136,8 @@ func eachField(data []byte, f func(num protowire.Number, n uint64, v []byte) err
 	return nil
 }
 
-// mergeTimestamp reads a google.protobuf.Timestamp: seconds and nanoseconds. Where a message has it twice, the second
-// changes of the first what it says.
+// mergeTimestamp reads a google.protobuf.Timestamp: seconds and nanoseconds. If a message has the field twice,
+// the second overwrites what it sets, as protobuf prescribes.
 func mergeTimestamp(t *time.Time, data []byte) error {
 	var seconds, nanos int64
 	if !t.IsZero() {
@@ -153,17 +155,19 @@ func mergeTimestamp(t *time.Time, data []byte) error {
 	return err
 }
 
+// ServerKey is the key of the state of a server, by its name.
 func ServerKey(name string) string { return AsynqServers + ":{" + name + "}" }
 
-// runningKeyOf is the key of what a server runs, by that of the server.
+// RunningKeyOf is the key of the running tasks of a server, by the key of its state.
 func RunningKeyOf(serverKey string) string {
 	return AsynqWorkers + strings.TrimPrefix(serverKey, AsynqServers)
 }
 
-// workerIDLength is how much of the server's UUID parts workers with the same host name and pid, as in containers.
+// workerIDLength is how many characters of the server's UUID are in a worker's id. They distinguish workers with the same
+// host name and pid, as in containers.
 const workerIDLength = 8
 
-// workerID names a worker, as the tasks that it runs do.
+// WorkerID returns the id of a worker, as it is stored in the tasks that the worker runs.
 func WorkerID(s *ServerInfo) string {
 	name := s.Name()
 	return name[:len(name)-max(0, len(s.ID)-workerIDLength)]

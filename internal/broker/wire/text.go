@@ -5,11 +5,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxText bounds what is stored of an error or of a progress message, in bytes. Some errors quote whole documents.
+// maxText bounds a stored error or progress message, in bytes. Some errors quote whole documents.
 const maxText = 8 << 10
 
-// storable returns a text of a handler's as it is stored: UTF-8, for asynq reads no message that holds anything else, and
-// of maxText at most, cut at a character.
+// Storable returns a handler's text as it is stored: invalid UTF-8 is replaced, because asynq cannot decode a message that
+// has it, and text above 8 KiB is cut at a character and ends in " …".
 func Storable(s string) string {
 	const more = " …"
 	cut := len(s) > maxText

@@ -8,12 +8,12 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// uniqueKey is the lock of tasks of one type, queue and payload, under the name that asynq gives it. Payloads
-// that differ only in white space or in the order of keys are the same.
+// UniqueKey is the key of the unique lock of the task's type, queue and payload, as asynq names it; "" if the task is not
+// unique. Payloads that differ only in white space or in the order of keys have the same lock.
 func UniqueKey(t *task.Task) string {
 	if t.UniqueFor == 0 {
 		return ""
 	}
-	sum := md5.Sum(catalog.Canonical(t.Payload)) // a name, not a safeguard
+	sum := md5.Sum(catalog.Canonical(t.Payload)) // as asynq does; not for security
 	return AsynqPrefix(t.Queue) + "unique:" + t.Type + ":" + hex.EncodeToString(sum[:])
 }
