@@ -117,6 +117,7 @@ func (w *Worker) build(rdb redis.UniversalClient, cfg WorkerConfig, sets []task.
 		MaxResultBytes:  cfg.MaxResultBytes,
 		ShutdownTimeout: cfg.ShutdownTimeout,
 		Failed:          cfg.OnFailure,
+		Fatal:           w.parts.Fail,
 		Logger:          cfg.Logger,
 	})
 	w.parts.Add("worker", startstop.New(func(ctx context.Context) error {
@@ -168,7 +169,7 @@ func (w *Worker) Ready() <-chan struct{} { return w.ready }
 
 // Run waits until Redis answers and runs tasks until ctx ends or Close is called. Then it waits up to ShutdownTimeout for the
 // tasks that run, requeues the others, which spends no attempt, and returns nil; 10 s after ShutdownTimeout at the latest. It
-// returns an error if Redis cannot be worked with, as when it is too old. It may be called once; another call returns an error.
+// returns an error if it cannot work with this Redis, or with the version of asynq in the program's go.mod. It may be called once; another call returns an error.
 func (w *Worker) Run(ctx context.Context) error {
 	return w.parts.Run(ctx, func() { close(w.ready) })
 }

@@ -24,6 +24,7 @@ func (a *App) addWorker(cfg *config.Config, dial dialer) error {
 		Types:           a.types,
 		Handlers:        handlers,
 		Failed:          a.options.failed,
+		Fatal:           a.parts.Fail,
 		Queues:          brokerQueues(cfg.Worker.Queues),
 		Callback:        newCallback,
 		StrictPriority:  cfg.StrictPriority,

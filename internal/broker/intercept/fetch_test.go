@@ -24,14 +24,14 @@ import (
 // fetchPatience bounds what a test waits for. It is no measure of speed.
 const fetchPatience = time.Minute
 
-// puller asks a lane for tasks as asynq's processor does.
+// puller asks an interceptor for tasks as asynq's processor does.
 type puller struct {
-	t      *testing.T
-	lane   *Interceptor
-	client *queue.Client
-	queues []fleet.Queue
-	made   int // tasks
-	log    logBuffer
+	t           *testing.T
+	interceptor *Interceptor
+	client      *queue.Client
+	queues      []fleet.Queue
+	made        int // tasks
+	log         logBuffer
 }
 
 // logBuffer is what a puller has logged.
@@ -59,15 +59,16 @@ func newPuller(t *testing.T, worker, enqueue redis.UniversalClient, concurrency 
 	}
 	p.client = queue.NewClient(enqueue, p.queues)
 	t.Cleanup(p.client.Close)
-	p.lane = New(worker, Config{
+	p.interceptor = New(worker, Config{
 		Server: &wire.ServerInfo{Host: "w", ID: "w"}, Clock: clock.New(worker), Queues: p.queues, Knows: func(name string) bool { return name == "any" },
+		Refused:     func(err error) { p.t.Error(err) },
 		Concurrency: concurrency, Logger: slog.New(slog.NewTextHandler(&p.log, nil)), Meter: meter.None{},
 	})
 	t.Cleanup(func() {
-		close(p.lane.prefetch.quit)
-		p.lane.acks.stop()
-		p.lane.prefetch.close()
-		p.lane.prefetch.calls.Wait()
+		close(p.interceptor.prefetch.quit)
+		p.interceptor.acks.stop()
+		p.interceptor.prefetch.close()
+		p.interceptor.prefetch.calls.Wait()
 	})
 	return p
 }
@@ -108,7 +109,7 @@ func (p *puller) pull(n int) []*Attempt {
 }
 
 func (p *puller) ask(queue string) *Attempt {
-	cmd := p.lane.fetch(p.t.Context(), queue)
+	cmd := p.interceptor.fetch(p.t.Context(), queue)
 	raw, err := cmd.Text()
 	if err != nil {
 		return nil
@@ -117,7 +118,7 @@ func (p *puller) ask(queue string) *Attempt {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	return p.lane.Attempt(wire.Ref{Queue: queue, ID: m.ID})
+	return p.interceptor.Attempt(wire.Ref{Queue: queue, ID: m.ID})
 }
 
 // wantFirst checks that no task was fetched twice, or by a fetch whose reply got lost.
@@ -185,7 +186,7 @@ func TestMasterThatIsAwayLeavesOtherQueuesAlone(t *testing.T) {
 			}
 			node := c.Master(wire.PendingKey(names[0]))
 			fail.begin(node)
-			p.lane.prefetch.wake("")
+			p.interceptor.prefetch.wake("")
 			p.wantFirst(p.pull(80))
 			fail.end(node)
 			c.AwaitWhole()
@@ -277,7 +278,7 @@ func TestSlowTasksAreNotFetchedAhead(t *testing.T) {
 			got++
 		}
 	}
-	p.lane.prefetch.calls.Wait()
+	p.interceptor.prefetch.calls.Wait()
 	if n := rdb.LLen(t.Context(), wire.ActiveKey("a")).Val(); n != 64 {
 		t.Errorf("a worker with 64 slots took %d tasks", n)
 	}
@@ -331,7 +332,7 @@ func TestIdleQueuesCostNothing(t *testing.T) {
 	if err := p.client.Pause(t.Context(), "q7"); err != nil {
 		t.Fatal(err)
 	}
-	for p.lane.prefetch.anyReady() {
+	for p.interceptor.prefetch.anyReady() {
 		for _, name := range names {
 			p.ask(name)
 		}

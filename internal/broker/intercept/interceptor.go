@@ -2,8 +2,8 @@ package intercept
 
 import (
 	"context"
+	"errors"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -14,32 +14,32 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// lane is the Redis client that an asynq.Server works with. It knows asynq's scripts by their keys, and puts two of
-// our own mechanisms in the place of those that take a task and give it back: the prefetcher and the acker.
-// Everything else passes. A script of a future asynq that it does not know passes too, and does what asynq means
-// by it.
+// Interceptor is the Redis client that an asynq.Server works with. It treats each command as the table of operations says:
+// tasks come from the prefetcher, and the ends of attempts go to the acker. It refuses a command that is not in the table.
 type Interceptor struct {
-	redis.UniversalClient
-	prefetch *prefetcher
-	acks     *acker
-	clock    Clock
-	server   *wire.ServerInfo // who this is
-	logger   *slog.Logger
-	prune    sync.Once
-	extends  sync.WaitGroup // the writes of asynq's heartbeat in flight
-	state    stateWriter
+	redis.UniversalClient // refuses every command that has no method here
+	rdb                   redis.UniversalClient
+	refusals              *refusals
+	prefetch              *prefetcher
+	acks                  *acker
+	clock                 Clock
+	server                *wire.ServerInfo // of this worker
+	logger                *slog.Logger
+	prune                 sync.Once
+	extends               sync.WaitGroup // the writes of asynq's heartbeat in flight
+	state                 stateWriter
 
 	mu       sync.Mutex
 	attempts map[wire.Ref]*Attempt
 }
 
-// redisClock tells the time of Redis, and how far it is ahead of the clock of this machine.
+// Clock is the time of Redis, and how far it is ahead of the clock of this machine.
 type Clock interface {
 	Now() time.Time
 	Ahead() time.Duration
 }
 
-// laneConfig says what a worker fetches.
+// Config says what a worker fetches.
 type Config struct {
 	// Server names the worker.
 	Server *wire.ServerInfo
@@ -53,152 +53,126 @@ type Config struct {
 	StrictPriority bool
 	// Concurrency is how many tasks run at once. At least 1.
 	Concurrency int
-	Logger      *slog.Logger
-	Meter       meter.Worker
+	// Refused is called with the error of the first command that the interceptor refuses. The worker must stop then. Called
+	// by asynq's goroutines; must not block. From then on no task is fetched.
+	Refused func(error)
+	Logger  *slog.Logger
+	Meter   meter.Worker
 }
 
-// newLane returns the client that an asynq.Server is to work with. The connection stays the caller's to close.
+// New returns the client that an asynq.Server is to work with. The caller closes rdb.
 func New(rdb redis.UniversalClient, cfg Config) *Interceptor {
-	l := &Interceptor{UniversalClient: rdb, clock: cfg.Clock, server: cfg.Server, logger: cfg.Logger, attempts: make(map[wire.Ref]*Attempt)}
+	l := &Interceptor{
+		rdb: rdb, refusals: newRefusals(cfg.Refused), clock: cfg.Clock, server: cfg.Server, logger: cfg.Logger,
+		attempts: make(map[wire.Ref]*Attempt),
+	}
+	l.UniversalClient = l.refusals.client()
 	l.acks = newAcker(rdb, cfg)
 	l.prefetch = newPrefetcher(rdb, cfg, l)
 	return l
 }
 
-// wake says that a queue has something to do; "" that any may have.
+// Wake says that a queue may have become ready; "" that any may have.
 func (l *Interceptor) Wake(queue string) { l.prefetch.wake(queue) }
 
-// keepFresh requeues fetched tasks that wait too long for their start, until ctx ends.
+// KeepFresh requeues fetched tasks that wait too long for their start, until ctx ends.
 func (l *Interceptor) KeepFresh(ctx context.Context) { l.prefetch.keepFresh(ctx) }
 
-// stopFetching ends the fetching of tasks. It is called once.
+// StopFetching ends the fetching of tasks. It is called once.
 func (l *Interceptor) StopFetching() { close(l.prefetch.quit) }
 
-// requeueFetched requeues what has not been started, once asynq's processor has ended.
+// RequeueFetched requeues what has not been started, once asynq's processor has ended.
 func (l *Interceptor) RequeueFetched() { l.prefetch.close() }
 
-// stopAcks ends the writing of the ends of attempts; see acker.stop. It is called once.
+// StopAcks ends the writing of the ends of attempts; see acker.stop. It is called once.
 func (l *Interceptor) StopAcks() { l.acks.stop() }
 
-// wait waits for the writes of asynq's heartbeat in flight.
+// Wait waits for the writes of asynq's heartbeat in flight.
 func (l *Interceptor) Wait() { l.extends.Wait() }
 
-// finishCrashed ends a task that has had its last crash.
+// FinishCrashed ends a task that has had its last crash.
 func (l *Interceptor) FinishCrashed(a *Attempt) error { return l.acks.write(a) }
 
-// EvalSha runs a script of asynq's, or does ours in its place.
+// scriptCall is a script that asynq runs, named by its SHA1 or given as source.
+type scriptCall struct {
+	sha1, source string
+	keys         []string
+	args         []any
+}
+
+func (c scriptCall) send(ctx context.Context, rdb redis.UniversalClient) *redis.Cmd {
+	if c.sha1 == "" {
+		return rdb.Eval(ctx, c.source, c.keys, c.args...)
+	}
+	return rdb.EvalSha(ctx, c.sha1, c.keys, c.args...)
+}
+
+// EvalSha runs a script of asynq, or does what replaces it.
 func (l *Interceptor) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) *redis.Cmd {
-	queue := wire.QueueOfKey(keys[0])
-	op := operationOf(queue, keys)
-	if op == opFetch {
-		return l.fetch(ctx, queue)
-	}
-	switch op {
-	case opNone:
-		return l.UniversalClient.EvalSha(ctx, sha1, keys, args...)
-	case opForward, opDropCompleted: // the maintainer does that
-		none := redis.NewCmd(ctx)
-		none.SetVal(int64(0))
-		return none
-	case opWriteState:
-		return l.state.write(ctx, l, sha1, keys, args)
-	}
-	if op == opListExpired {
-		// asynq's recoverer asks for tasks of dead workers, to make them pay with a retry. Ours has been there before,
-		// or will be.
-		cmd := redis.NewCmd(ctx)
-		cmd.SetVal([]any{})
-		return cmd
-	}
-	id, _ := args[0].(string)
-	a := l.Attempt(wire.Ref{Queue: queue, ID: id})
-	if a != nil && op == opRequeue {
-		a.requeue(task.Pending)
-	}
-	// Nothing of asynq's ends a task that this process does not run.
-	if a == nil || !a.hasEnded() {
-		return l.UniversalClient.EvalSha(ctx, sha1, keys, args...)
-	}
-	return l.finish(ctx, a)
+	return l.run(ctx, scriptCall{sha1: sha1, keys: keys, args: args})
 }
 
-// Eval runs a script that Redis did not know by its SHA1.
-func (l *Interceptor) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
-	if operationOf(wire.QueueOfKey(keys[0]), keys) == opWriteState {
-		keys, args = l.renameAll(keys), l.amendState(args)
-	}
-	return l.UniversalClient.Eval(ctx, script, keys, args...)
+// Eval is EvalSha for a script that Redis did not have.
+func (l *Interceptor) Eval(ctx context.Context, source string, keys []string, args ...any) *redis.Cmd {
+	return l.run(ctx, scriptCall{source: source, keys: keys, args: args})
 }
 
-// ZAddXX extends leases for asynq's heartbeat, which neither waits for that nor hears that it failed. A lease tells
-// other workers that this one lives, and they believe nothing of the kind of anybody while Redis is away; but asynq
-// would give up, with all that its tasks have done, an attempt whose lease it could not extend. Should this worker
-// alone be cut off, its tasks run elsewhere, and the fence drops what it writes of them later.
-func (l *Interceptor) ZAddXX(ctx context.Context, key string, members ...redis.Z) *redis.IntCmd {
-	l.extends.Go(func() {
-		if err := l.UniversalClient.ZAddXX(ctx, key, l.inRedisTime(members)...).Err(); err != nil {
-			l.logger.Debug("leases not extended", "key", key, "error", err)
-		}
-	})
-	return redis.NewIntResult(0, nil)
-}
-
-type operation int
-
-const (
-	opNone operation = iota
-	opFetch
-	opRequeue
-	opFinish
-	opListExpired
-	opForward
-	opDropCompleted
-	opWriteState
-)
-
-// operationOf recognizes asynq's scripts. The keys of dequeue are pending, paused, active, lease; those of
-// requeue active, lease, pending, task; done and complete begin with active, lease; retry and archive with
-// task, active, lease, and then the set that the task goes to; the one that lists expired leases has that key alone; those of
-// forward are scheduled or retry, and pending; the janitor's has completed alone; the one that writes what a server runs has two keys of that server.
-func operationOf(queue string, keys []string) operation {
-	is := func(i int, key string) bool { return i < len(keys) && keys[i] == key }
-	switch {
-	case is(0, wire.PendingKey(queue)) && is(2, wire.ActiveKey(queue)):
-		return opFetch
-	case is(0, wire.ActiveKey(queue)) && is(1, wire.LeaseKey(queue)) && is(2, wire.PendingKey(queue)):
-		return opRequeue
-	case is(0, wire.ActiveKey(queue)) && is(1, wire.LeaseKey(queue)):
-		return opFinish
-	case is(1, wire.ActiveKey(queue)) && (is(3, wire.RetryKey(queue)) || is(3, wire.ArchivedKey(queue))):
-		return opFinish
-	case len(keys) == 1 && is(0, wire.LeaseKey(queue)):
-		return opListExpired
-	case len(keys) == 2 && is(1, wire.PendingKey(queue)) && (is(0, wire.ScheduledKey(queue)) || is(0, wire.RetryKey(queue))):
-		return opForward
-	case len(keys) == 1 && is(0, wire.CompletedKey(queue)):
-		return opDropCompleted
-	case len(keys) == 2 && strings.HasPrefix(keys[0], wire.AsynqServers+":{"):
-		return opWriteState
+func (l *Interceptor) run(ctx context.Context, c scriptCall) *redis.Cmd {
+	switch do := operations.find(viaScript, c.keys).do; do {
+	case fetchTask:
+		return l.fetch(ctx, wire.QueueOfKey(c.keys[0]))
+	case endTask, requeueTask:
+		return l.end(ctx, c, do == requeueTask)
+	case answerZero:
+		return answer(ctx, int64(0))
+	case answerNone:
+		return answer(ctx, []any{})
+	case writeState:
+		return l.state.write(ctx, l, c)
+	case pass:
+		return c.send(ctx, l.rdb)
 	default:
-		return opNone
+		return failed(ctx, l.refusals.refuse("script", c.keys...))
 	}
 }
 
+func answer(ctx context.Context, v any) *redis.Cmd {
+	cmd := redis.NewCmd(ctx)
+	cmd.SetVal(v)
+	return cmd
+}
+
+func failed(ctx context.Context, err error) *redis.Cmd {
+	cmd := redis.NewCmd(ctx)
+	cmd.SetErr(err)
+	return cmd
+}
+
+// Subscribe implements redis.UniversalClient for asynq's subscription to cancellations.
+func (l *Interceptor) Subscribe(ctx context.Context, channels ...string) *redis.PubSub {
+	if operations.find(viaSubscribe, channels).do != pass {
+		_ = l.refusals.refuse("subscription", channels...)
+		return l.UniversalClient.Subscribe(ctx, channels...) // which fails
+	}
+	return l.rdb.Subscribe(ctx, channels...)
+}
+
+// Attempt returns the attempt of a task in this process, or nil.
 func (l *Interceptor) Attempt(r wire.Ref) *Attempt {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.attempts[r]
 }
 
-// runs reports whether this process is at the task: its handler runs, or has just ended and is not acknowledged yet.
-// What ended earlier was given up without a word.
+// runs reports whether this process runs the task: its handler runs, or has just ended and is not acknowledged yet. asynq
+// abandons an attempt whose lease it has lost, without any command; such an attempt counts for duplicateFor.
 func (l *Interceptor) runs(r wire.Ref) bool {
 	a := l.Attempt(r)
 	return a != nil && a.endedFor() < duplicateFor
 }
 
-// running returns the attempts of this process that are not over. It forgets those that ended long ago and that
-// asynq gave up without a word, because it had lost their lease.
+// Running returns the attempts of this process that have not ended. It forgets attempts that ended long ago and that asynq
+// abandoned because it had lost their lease.
 func (l *Interceptor) Running() map[wire.Ref]*Attempt {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -214,9 +188,8 @@ func (l *Interceptor) Running() map[wire.Ref]*Attempt {
 	return running
 }
 
-// count returns how many attempts have started and not ended, and whether one of them must be kept apart from its like.
-// One that has ended and waits to be acknowledged counts no more: until what is fetched in its place is here, its
-// slot is free.
+// count returns how many attempts have started and not ended, and whether one of them is suspect. An attempt that has
+// ended and waits for its acknowledgement does not count: its slot is free by the time the next task is here.
 func (l *Interceptor) count() (n int, apart bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -229,34 +202,56 @@ func (l *Interceptor) count() (n int, apart bool) {
 	return n, apart
 }
 
-// fetch takes a task for asynq's processor, which wants the message only; the rest is kept for the attempt.
+// fetch takes a task for asynq's processor, which gets the message only; the rest stays in the attempt.
 func (l *Interceptor) fetch(ctx context.Context, queue string) *redis.Cmd {
-	cmd := redis.NewCmd(ctx)
+	if isClosed(l.refusals.first) {
+		<-l.prefetch.quit // the worker is about to stop
+		return failed(ctx, redis.Nil)
+	}
 	a := l.prefetch.next(ctx, queue)
 	if a == nil {
-		cmd.SetErr(redis.Nil) // of a failure too, so that asynq asks the other queues
-		return cmd
+		return failed(ctx, redis.Nil) // after a failure too, so that asynq asks the other queues
 	}
 	l.mu.Lock()
 	l.attempts[wire.Ref{Queue: queue, ID: a.ID}] = a
 	l.mu.Unlock()
-	cmd.SetVal(a.forAsynq())
-	return cmd
+	return answer(ctx, a.forAsynq())
 }
 
-// finish acknowledges an attempt. It answers asynq as its own scripts do when all is well.
-func (l *Interceptor) finish(ctx context.Context, a *Attempt) *redis.Cmd {
-	cmd := redis.NewCmd(ctx)
-	l.prefetch.pace.add(a)
-	if err := l.acks.write(a); err != nil {
-		cmd.SetErr(err)
-	} else {
-		cmd.SetVal("OK")
+// errNotRunning is what asynq gets when it ends a task once more whose end could not be written because the worker stops.
+// Its own script must not run instead: it compares no attempts, and would store the message without the payload.
+var errNotRunning = errors.New("the end of the task was not written; the task is recovered when its lease ends")
+
+// end writes the end of an attempt in the place of asynq's script, and answers asynq as the script does. aborted is for an
+// attempt that has no more time: it ends here unless it has ended already.
+func (l *Interceptor) end(ctx context.Context, c scriptCall, aborted bool) *redis.Cmd {
+	ref := wire.Ref{Queue: wire.QueueOfKey(c.keys[0])}
+	if len(c.args) > 0 {
+		ref.ID, _ = c.args[0].(string)
 	}
+	a := l.Attempt(ref)
+	if a == nil {
+		return failed(ctx, errNotRunning)
+	}
+	if aborted {
+		a.requeue(task.Pending)
+	}
+	if !a.hasEnded() {
+		return failed(ctx, errNotRunning)
+	}
+	l.prefetch.pace.add(a)
+	err := l.acks.write(a)
+	l.forget(ref, a)
+	if err != nil {
+		return failed(ctx, err)
+	}
+	return answer(ctx, "OK")
+}
+
+func (l *Interceptor) forget(ref wire.Ref, a *Attempt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.attempts[wire.Ref{Queue: a.Queue, ID: a.ID}] == a {
-		delete(l.attempts, wire.Ref{Queue: a.Queue, ID: a.ID})
+	if l.attempts[ref] == a {
+		delete(l.attempts, ref)
 	}
-	return cmd
 }

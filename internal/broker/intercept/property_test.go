@@ -48,8 +48,8 @@ var (
 	onlyFailures = &task.Callback{URL: "https://example.com", Events: []task.State{task.Failed}}
 )
 
-// world is some workers on one Redis, and what must be true of every task. Its workers are the lane with all behind it,
-// and the recovery; the world takes the place of asynq and of the clock, so that a step takes no time.
+// world is some workers on one Redis, and what must be true of every task. Its workers are the interceptor with all
+// behind it, and the recovery; the world takes the place of asynq and of the clock, so that a step takes no time.
 type world struct {
 	t       *rapid.T
 	rdb     *redis.Client
@@ -196,6 +196,7 @@ func (w *world) hire() {
 	c.Interceptor = New(w.rdb, Config{
 		Server: &wire.ServerInfo{Host: c.id}, Clock: clock.New(w.rdb), Queues: propertyQueues,
 		Knows:       func(name string) bool { return name == "any" },
+		Refused:     func(err error) { w.t.Error(err) },
 		Concurrency: c.concurrency, Logger: slog.New(slog.DiscardHandler), Meter: meter.None{},
 	})
 	w.t.Cleanup(func() {
@@ -284,10 +285,10 @@ func (w *world) finish() {
 }
 
 func (w *world) drawEnd() string {
-	return rapid.SampledFrom([]string{"succeed", "succeed", "retry", "fail", "hand back"}).Draw(w.t, "end")
+	return rapid.SampledFrom([]string{"succeed", "succeed", "retry", "fail", "requeue"}).Draw(w.t, "end")
 }
 
-// end ends the first n attempts that a worker runs, and tells the lane of it as asynq does.
+// end ends the first n attempts that a worker runs, and tells the interceptor as asynq does.
 func (w *world) end(c *crew, n int, how func(*Attempt) string) {
 	ending := c.running[:n]
 	c.running = slices.Clone(c.running[n:])
@@ -306,7 +307,7 @@ func (w *world) end(c *crew, n int, how func(*Attempt) string) {
 	for i, a := range ending {
 		acks.Go(func() {
 			if err := c.EvalSha(context.Background(), "", keys[i], a.ID).Err(); err != nil {
-				w.t.Errorf("asynq's own script would have ended %s: %v", a.ID, err)
+				w.t.Errorf("%s has not ended: %v", a.ID, err)
 			}
 		})
 	}
@@ -324,22 +325,25 @@ func (w *world) wantUnchanged(before map[string]string) {
 // endAs ends an attempt as a handler does, and returns the keys of the script that asynq calls then.
 func (w *world) endAs(a *Attempt, how string) []string {
 	q, ctx := a.Queue, context.Background()
+	active, lease, key, processed := wire.ActiveKey(q), wire.LeaseKey(q), wire.TaskKey(q, a.ID), wire.ProcessedKey(q)
 	switch how {
 	case "succeed":
 		a.Succeed([]byte(`{"n":1}`))
-		return []string{wire.ActiveKey(q), wire.LeaseKey(q), wire.CompletedKey(q), wire.TaskKey(q, a.ID)}
+		return []string{active, lease, wire.CompletedKey(q), key, processed + ":2026-01-01", processed}
 	case "retry":
 		a.Fail(ctx, errors.New("no luck"), time.Hour)
 	case "fail":
 		a.Fail(ctx, task.Permanent(errors.New("no use")), 0)
 	default:
-		// asynq has run out of time, and the handler has not ended; the lane notes the end.
-		return []string{wire.ActiveKey(q), wire.LeaseKey(q), wire.PendingKey(q), wire.TaskKey(q, a.ID)}
+		// asynq has run out of time, and the handler has not ended; the interceptor notes the end.
+		return []string{active, lease, wire.PendingKey(q), key}
 	}
+	failed := wire.FailedTotalKey(q)
+	counters := []string{processed + ":2026-01-01", failed + ":2026-01-01", processed, failed}
 	if a.outcome == task.Retrying {
-		return []string{wire.TaskKey(q, a.ID), wire.ActiveKey(q), wire.LeaseKey(q), wire.RetryKey(q)}
+		return append([]string{key, active, lease, wire.RetryKey(q)}, counters...)
 	}
-	return []string{wire.TaskKey(q, a.ID), wire.ActiveKey(q), wire.LeaseKey(q), wire.ArchivedKey(q)}
+	return append([]string{key, active, lease, wire.ArchivedKey(q)}, append(counters, wire.TaskKey(q, ""))...)
 }
 
 // valid reports whether an attempt is the newest of its task, which nobody has taken from its worker.
@@ -358,7 +362,7 @@ func (w *world) expectEnd(a *Attempt) {
 		}
 		w.expectOver(e, task.Canceled)
 	case !a.ended:
-		e.place = waiting // handed back
+		e.place = waiting // requeued
 	case a.outcome == task.Succeeded:
 		w.expectOver(e, task.Succeeded)
 	case a.outcome == task.Retrying && e.retried < e.retries:
@@ -509,7 +513,7 @@ func (w *world) shutDown() {
 	w.expectUnstarted(held)
 	c.prefetch.close()
 	w.end(c, rapid.IntRange(0, len(c.running)).Draw(w.t, "in time"), func(*Attempt) string { return w.drawEnd() })
-	w.end(c, len(c.running), func(*Attempt) string { return "hand back" })
+	w.end(c, len(c.running), func(*Attempt) string { return "requeue" })
 	w.bury(c)
 	for id, e := range w.tasks {
 		if e.place == active && e.worker == c {
@@ -716,7 +720,7 @@ func (w *world) shutDownFirst() {
 	close(c.prefetch.quit)
 	w.expectUnstarted(c.holds())
 	c.prefetch.close()
-	w.end(c, len(c.running), func(*Attempt) string { return "hand back" })
+	w.end(c, len(c.running), func(*Attempt) string { return "requeue" })
 	w.bury(c)
 }
 

@@ -24,7 +24,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ServerConfig says what a worker runs, and how.
+// Config says what a worker runs, and how.
 type Config struct {
 	// Types complete the requests for callbacks.
 	Types *catalog.Catalog
@@ -34,9 +34,11 @@ type Config struct {
 	Failed task.FailureHook
 	// Queues are those that the worker serves. At least one.
 	Queues []fleet.Queue
-	// Callback asks for the task that tells a callback how the task has ended; its result may have been omitted as too
-	// large. Its type is among Types. nil: this
-	// worker leaves callbacks to others.
+	// Fatal is called at most once, with an error that the worker cannot go on with: its asynq sends what it does not know.
+	// The caller must call Stop then, but not inside Fatal, which must not block. Default: the error is logged.
+	Fatal func(error)
+	// Callback returns the task that delivers a callback about t; the result of t may have been omitted as too large. The
+	// type of the task is among Types. nil: this worker leaves callbacks to others.
 	Callback func(t *task.Task, resultOmitted bool) (task.Request, error)
 	// StrictPriority empties a queue of a higher weight before it looks at the next. Default: shares by weight.
 	StrictPriority bool
@@ -44,15 +46,15 @@ type Config struct {
 	Concurrency int
 	// MaxResultBytes bounds what a handler may return; more fails its task for good. 0: nothing does.
 	MaxResultBytes int
-	// ShutdownTimeout is how long Stop waits for running tasks before it hands them back.
+	// ShutdownTimeout is how long Stop waits for running tasks before it requeues them.
 	ShutdownTimeout time.Duration
 	Logger          *slog.Logger
-	// Meter is told what the worker does. Default: nobody is.
+	// Meter counts what the worker does. Default: nothing does.
 	Meter meter.Worker
 }
 
-// Server runs tasks. It is an asynq.Server behind a lane of our own, and loops that listen for work, fetch it and maintain the
-// queues.
+// Server runs tasks. It is an asynq.Server behind an interceptor, and loops that listen for work, fetch it and maintain
+// the queues.
 type Server struct {
 	id    string
 	cfg   Config
@@ -70,8 +72,8 @@ type Server struct {
 	drained     chan struct{}
 }
 
-// NewServer returns a worker that is not started yet. The connection stays the caller's to close, after Stop. It
-// must not repeat commands by itself (MaxRetries: -1): a fetch that is sent twice takes two tasks.
+// New returns a worker that is not started yet. The caller closes rdb, after Stop. rdb must not repeat commands by itself
+// (MaxRetries: -1): a fetch that is sent twice takes two tasks.
 func New(rdb redis.UniversalClient, cfg Config) *Server {
 	host, err := os.Hostname()
 	if err != nil {
@@ -80,12 +82,15 @@ func New(rdb redis.UniversalClient, cfg Config) *Server {
 	if cfg.Meter == nil {
 		cfg.Meter = meter.None{}
 	}
+	if cfg.Fatal == nil {
+		cfg.Fatal = func(err error) { cfg.Logger.Error("the worker must stop", "error", err) }
+	}
 	self := &wire.ServerInfo{Host: host, PID: os.Getpid(), ID: uuid.NewString()}
 	s := &Server{id: wire.WorkerID(self), cfg: cfg, rdb: rdb, clock: clock.New(rdb), drained: make(chan struct{})}
 	s.interceptor = intercept.New(rdb, intercept.Config{
 		Server: self, Clock: s.clock, Queues: cfg.Queues, StrictPriority: cfg.StrictPriority, Concurrency: cfg.Concurrency,
-		Knows:  func(taskType string) bool { return cfg.Handlers[taskType] != nil },
-		Logger: cfg.Logger, Meter: cfg.Meter,
+		Knows:   func(taskType string) bool { return cfg.Handlers[taskType] != nil },
+		Refused: cfg.Fatal, Logger: cfg.Logger, Meter: cfg.Meter,
 	})
 	s.maintainer = newMaintainer(s)
 	queues := make(map[string]int, len(cfg.Queues))
@@ -96,9 +101,9 @@ func New(rdb redis.UniversalClient, cfg Config) *Server {
 		Concurrency:    cfg.Concurrency,
 		Queues:         queues,
 		StrictPriority: cfg.StrictPriority,
-		// The lane waits for tasks; this is how long asynq waits besides.
+		// The interceptor waits for tasks; this is how long asynq waits besides.
 		TaskCheckInterval: time.Microsecond,
-		// The maintainer forwards, and asynq's own forwarder and janitor find nothing.
+		// The maintainer does this, and the interceptor answers asynq that there is nothing to do.
 		DelayedTaskCheckInterval: time.Minute,
 		JanitorInterval:          time.Minute,
 		ShutdownTimeout:          cfg.ShutdownTimeout,
@@ -113,8 +118,12 @@ func New(rdb redis.UniversalClient, cfg Config) *Server {
 // ID names the worker, as Task.Worker does: host:pid:random, for in containers hosts and pids are alike.
 func (s *Server) ID() string { return s.id }
 
-// Start begins to run tasks. It returns an error if asynq's server does not start, as when Redis does not answer.
+// Start begins to run tasks. It returns an error if the asynq of this program is not one that the worker knows, or if its
+// server does not start.
 func (s *Server) Start(ctx context.Context) error {
+	if err := intercept.SelfTest(); err != nil {
+		return err
+	}
 	if err := s.asynq.Start(asynq.HandlerFunc(s.process)); err != nil {
 		return fmt.Errorf("start asynq's server: %w", err)
 	}
@@ -129,16 +138,16 @@ func (s *Server) Start(ctx context.Context) error {
 }
 
 const (
-	// handBackWait is how long after ShutdownTimeout Redis may take to take back what did not finish.
-	handBackWait = 3 * time.Second
+	// requeueWait is how long after ShutdownTimeout Redis may take to requeue what did not finish.
+	requeueWait = 3 * time.Second
 	// stopWait is how long after ShutdownTimeout Stop returns at the latest.
 	stopWait = 4 * time.Second
 )
 
-// Stop takes no more tasks, waits up to ShutdownTimeout for the running ones, and hands the rest back to the heads
-// of their queues, with no retry spent. If Redis does not answer it returns four seconds after ShutdownTimeout at the
-// latest, and Drained tells that something still runs: tasks that could not be handed back are recovered when their leases
-// end. It may be called more than once; later calls return at once.
+// Stop takes no more tasks, waits up to ShutdownTimeout for the running ones, and requeues the rest at the heads of their
+// queues, with no retry spent. If Redis does not answer it returns four seconds after ShutdownTimeout at the latest, and
+// Drained is not closed yet: tasks that could not be requeued are recovered when their leases end. It may be called more
+// than once; later calls return at once.
 func (s *Server) Stop() {
 	s.stop.Do(func() {
 		if s.end == nil {
@@ -169,9 +178,9 @@ func (s *Server) Drained() <-chan struct{} { return s.drained }
 func (s *Server) drain() {
 	var once sync.Once
 	stopAcks := func() { once.Do(s.interceptor.StopAcks) }
-	timer := time.AfterFunc(s.cfg.ShutdownTimeout+handBackWait, stopAcks)
+	timer := time.AfterFunc(s.cfg.ShutdownTimeout+requeueWait, stopAcks)
 	defer timer.Stop()
-	s.asynq.Stop() // from here on nobody asks for what is prefetched
+	s.asynq.Stop() // from here on asynq takes no task
 	s.interceptor.RequeueFetched()
 	s.asynq.Shutdown()
 	stopAcks()
@@ -180,8 +189,8 @@ func (s *Server) drain() {
 	s.clock.Close()
 }
 
-// process runs one attempt for asynq. What it returns decides only what asynq logs; how the attempt ended is in
-// the attempt, which the lane writes.
+// process runs one attempt for asynq. What it returns decides only what asynq logs; how the attempt ended is in the
+// attempt, and the interceptor writes that.
 func (s *Server) process(ctx context.Context, t *asynq.Task) error {
 	id, _ := asynq.GetTaskID(ctx)
 	queue, _ := asynq.GetQueueName(ctx)
@@ -201,7 +210,7 @@ func (s *Server) process(ctx context.Context, t *asynq.Task) error {
 		return nil
 	}
 	s.fail(runCtx, a, t, err)
-	return errors.New(wire.Storable(err.Error())) // asynq encodes a message with it before the lane is asked
+	return errors.New(wire.Storable(err.Error())) // asynq encodes a message with it
 }
 
 func (s *Server) begin(a *intercept.Attempt) {
@@ -260,8 +269,8 @@ func (s *Server) fail(ctx context.Context, a *intercept.Attempt, t *asynq.Task, 
 	s.cfg.Logger.Warn("attempt failed", attrs...)
 }
 
-// handleError is told by asynq of every attempt that failed. Those whose handler returned have ended already;
-// the others ran out of time or were canceled, and their handlers may still be busy.
+// handleError is called by asynq for every attempt that failed. Those whose handler returned have ended already;
+// the others ran out of time or were canceled, and their handlers may still run.
 func (s *Server) handleError(ctx context.Context, t *asynq.Task, err error) {
 	id, _ := asynq.GetTaskID(ctx)
 	queue, _ := asynq.GetQueueName(ctx)
@@ -281,7 +290,7 @@ func (s *Server) retryDelay(retried int, err error, t *asynq.Task) time.Duration
 	return task.DefaultBackoff.Delay(retried)
 }
 
-// asynqLogger hands asynq's own log lines on. What it calls information is about its loops.
+// asynqLogger logs what asynq logs. asynq's information is about its loops.
 type asynqLogger struct{ *slog.Logger }
 
 func (l asynqLogger) Debug(args ...any) { l.Logger.Debug(fmt.Sprint(args...)) }
