@@ -14,6 +14,7 @@ import (
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
 )
 
 // newOffline returns an interceptor in front of a Redis that fails the test when it is sent a command, and the errors that
@@ -162,6 +163,15 @@ func TestScriptsThatEndTasksAreNeverSent(t *testing.T) {
 	}
 	if n := len(reported); n > 0 {
 		t.Errorf("%d refusals", n)
+	}
+}
+
+// Nothing closes the client that refuses, so it must not have anything to close.
+func TestTheRefusingClientHasNoGoroutines(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	rdb := newRefusals(func(error) {}).client()
+	if rdb.Ping(t.Context()).Err() == nil || receive(t.Context(), rdb.Subscribe(t.Context(), "asynq:cancel")) == nil {
+		t.Error("not refused")
 	}
 }
 

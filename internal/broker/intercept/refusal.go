@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 const (
@@ -76,13 +77,17 @@ func (r *refusals) refuse(what string, keys ...string) error {
 // client returns a client that sends nothing and refuses everything: commands, pipelines, transactions and subscriptions.
 // An interceptor embeds it, so that a method of redis.UniversalClient which the interceptor does not have is refused.
 func (r *refusals) client() *redis.Client {
-	rdb := redis.NewClient(&redis.Options{
-		MaxRetries:    -1,
-		DialerRetries: 1,
-		Dialer:        func(context.Context, string, string) (net.Conn, error) { return nil, r.refuse("kind of connection") },
-	})
+	rdb := newUnconnected(func(context.Context, string, string) (net.Conn, error) { return nil, r.refuse("kind of connection") })
 	rdb.AddHook(refusingHook{r})
 	return rdb
+}
+
+// newUnconnected returns a client that has no goroutines of its own, and connections only if dial makes them.
+func newUnconnected(dial func(ctx context.Context, network, addr string) (net.Conn, error)) *redis.Client {
+	return redis.NewClient(&redis.Options{
+		Dialer: dial, DialerRetries: 1, MaxRetries: -1,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
 }
 
 type refusingHook struct{ *refusals }

@@ -98,9 +98,8 @@ func newRecorder(known table) *recorder {
 	r := &recorder{
 		known: known, tasks: selfTestTasks(), missing: make(map[string]bool),
 		ready: make(chan struct{}), stopping: make(chan struct{}), ended: make(chan struct{}),
-		unreachable: redis.NewClient(&redis.Options{
-			MaxRetries: -1, DialerRetries: 1,
-			Dialer: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("there is no redis") },
+		unreachable: newUnconnected(func(context.Context, string, string) (net.Conn, error) {
+			return nil, errors.New("there is no redis")
 		}),
 	}
 	r.refusals = newRefusals(func(err error) {
