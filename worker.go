@@ -169,7 +169,8 @@ func (w *Worker) Ready() <-chan struct{} { return w.ready }
 
 // Run waits until Redis answers and runs tasks until ctx ends or Close is called. Then it waits up to ShutdownTimeout for the
 // tasks that run, requeues the others, which spends no attempt, and returns nil; 10 s after ShutdownTimeout at the latest. It
-// returns an error if it cannot work with this Redis, or with the version of asynq in the program's go.mod. It may be called once; another call returns an error.
+// returns an error if it cannot work with this Redis, or with the version of asynq in the program's go.mod. It
+// may be called once; another call returns an error.
 func (w *Worker) Run(ctx context.Context) error {
 	return w.parts.Run(ctx, func() { close(w.ready) })
 }
