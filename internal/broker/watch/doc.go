@@ -11,7 +11,7 @@
 //
 //   - an announcement is lost, or a stock asynq server, which publishes none, changes the task: the next check finds the change.
 //   - the connection ends: Redis is subscribed to again, and then all watched tasks are checked.
-//   - a read fails: the tasks of the batch are read again after 100 ms. Those of other queues are read meanwhile.
+//   - a read fails: all reads pause for 100 ms; the tasks of the batch are then read again.
 //   - a watcher is slow: it misses states in between, never the newest.
 //   - a task is deleted: its watchers' channels are closed, at once if that is announced, otherwise when two checks have missed
 //     the task. A task that is dropped at its end is kept under another key for a while, so that its outcome can still be read.
