@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/localredis"
+	"github.com/backbeat-go/backbeat/internal/luascript"
 	"github.com/backbeat-go/backbeat/internal/pause"
 	"github.com/backbeat-go/backbeat/internal/testclock"
 )
@@ -43,8 +44,8 @@ var (
 	//go:embed lua/release.lua
 	releaseSource string
 
-	claimScript   = redis.NewScript(clearSource + claimSource)
-	releaseScript = redis.NewScript(clearSource + releaseSource)
+	claimScript   = luascript.New(clearSource + claimSource)
+	releaseScript = luascript.New(clearSource + releaseSource)
 )
 
 // claimKeys are the KEYS of both scripts.

@@ -8,13 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/backbeat-go/backbeat/internal/luascript"
 )
 
 //go:embed lua/work.lua
 var workSource string
 
-var workScript = redis.NewScript(workSource)
+var workScript = luascript.New(workSource)
 
 // The kinds of work that lua/work.lua tells of.
 const (

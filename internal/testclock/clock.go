@@ -10,13 +10,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/lease"
+	"github.com/backbeat-go/backbeat/internal/luascript"
 	"github.com/backbeat-go/backbeat/task"
 )
 
 //go:embed lua/move.lua
 var moveSource string
 
-var moveScript = redis.NewScript(moveSource)
+var moveScript = luascript.New(moveSource)
 
 // Prefix begins the keys of the test itself, beside those of the deployment.
 const Prefix = "backbeattest:"

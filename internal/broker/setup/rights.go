@@ -12,12 +12,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
+	"github.com/backbeat-go/backbeat/internal/luascript"
 )
 
 //go:embed lua/rights.lua
 var rightsSource string
 
-var rightsScript = redis.NewScript(rightsSource)
+var rightsScript = luascript.New(rightsSource)
 
 // channels are those that the programs publish on, including the beat's in internal/redisstore.
 var channels = []string{

@@ -1,7 +1,7 @@
 -- Puts tasks into their queue, each unless its id or its unique lock is taken.
 --
 -- KEYS[1] asynq:{q}:pending
--- and for each task that may start now, without further ado, three more: "-", id, message;
+-- ARGV    from 3 on: for each task that may start now, as it is, three: "-", id, message;
 -- for each other "+" and nine:
 --   1 id
 --   2 message
