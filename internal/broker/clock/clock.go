@@ -26,7 +26,8 @@ const (
 // is used only until Redis has replied once.
 type Clock struct {
 	rdb  redis.UniversalClient
-	base time.Time // the zero of the local monotonic clock
+	base time.Time            // the zero of the local monotonic clock
+	lead func() time.Duration // by how much a test has moved the time; see internal/testclock
 
 	refresh sync.Mutex // held while a sample is taken
 	pending sync.WaitGroup
@@ -43,7 +44,13 @@ type clockSample struct {
 }
 
 // New returns a clock for a Redis. It sends nothing before the first call of Now. Close it after use.
-func New(rdb redis.UniversalClient) *Clock { return &Clock{rdb: rdb, base: time.Now()} }
+func New(rdb redis.UniversalClient) *Clock {
+	c := &Clock{rdb: rdb, base: time.Now(), lead: func() time.Duration { return 0 }}
+	if moved, ok := rdb.(interface{ Ahead() time.Duration }); ok {
+		c.lead = moved.Ahead
+	}
+	return c
+}
 
 // Now returns the time in UTC. The first call waits up to a second for Redis; later calls do not wait.
 func (c *Clock) Now() time.Time {
@@ -96,22 +103,22 @@ func (c *Clock) read() (now time.Time, fresh bool) {
 			base = s.base // the reply with the shortest delay
 		}
 	}
-	return base.Add(time.Since(c.base)), time.Since(c.taken) < clockInterval
+	return base.Add(time.Since(c.base) + c.lead()), time.Since(c.taken) < clockInterval
 }
 
 func (c *Clock) sample() {
 	ctx, cancel := context.WithTimeout(context.Background(), clockWait)
 	defer cancel()
-	asked := time.Now()
+	asked, lead := time.Now(), c.lead()
 	reply, err := c.rdb.Time(ctx).Result()
-	if err != nil {
-		// Redis is unavailable. The samples stay in use, and the next call after an interval tries again.
+	if err != nil || c.lead() != lead {
+		// Redis is unavailable, or the reply may be older than a move. The samples stay in use, and the next call after an interval tries again.
 		c.mu.Lock()
 		c.taken = time.Now()
 		c.mu.Unlock()
 		return
 	}
-	c.add(reply.UTC().Add(-time.Since(c.base)), time.Since(asked))
+	c.add(reply.UTC().Add(-time.Since(c.base)-lead), time.Since(asked))
 }
 
 // add records a sample, given its round-trip time.

@@ -1,8 +1,12 @@
 package clock
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/redistest"
 )
@@ -33,5 +37,35 @@ func TestClockFollowsAClockThatIsSet(t *testing.T) {
 		if now, fresh := c.read(); !fresh || now.Before(base) || now.Sub(base) > time.Minute {
 			t.Errorf("%v after a sample of %v, fresh %v", now, base, fresh)
 		}
+	}
+}
+
+// movedRedis is a client of a Redis whose time a test has moved.
+type movedRedis struct {
+	redis.UniversalClient
+	ahead atomic.Int64
+}
+
+func (m *movedRedis) Ahead() time.Duration { return time.Duration(m.ahead.Load()) }
+
+func (m *movedRedis) Time(ctx context.Context) *redis.TimeCmd {
+	cmd := m.UniversalClient.Time(ctx)
+	cmd.SetVal(cmd.Val().Add(m.Ahead()))
+	return cmd
+}
+
+// A clock follows a move of the time at once, without asking Redis.
+func TestClockFollowsAMove(t *testing.T) {
+	rdb := &movedRedis{UniversalClient: redistest.Start(t).Client(t)}
+	clock := New(rdb)
+	defer clock.Close()
+	before := clock.Now()
+	rdb.ahead.Add(int64(24 * time.Hour))
+	if passed := clock.Now().Sub(before); passed < 24*time.Hour || passed > 25*time.Hour {
+		t.Errorf("the clock has moved by %s", passed)
+	}
+	clock.sample()
+	if passed := clock.Now().Sub(before); passed < 24*time.Hour || passed > 25*time.Hour {
+		t.Errorf("after another sample, the clock has moved by %s", passed)
 	}
 }

@@ -22,7 +22,11 @@ func (s *Server) listen(ctx context.Context) {
 			case wire.WakeChannel:
 				s.interceptor.Wake(queue)
 			case wire.DueChannel:
-				s.maintainer.wake(queue, jobForward)
+				if queue == "" { // from a test that has moved the time: anything may be due
+					s.maintainer.wakeAll()
+				} else {
+					s.maintainer.wake(queue, jobForward)
+				}
 			case wire.OutboxChannel:
 				if _, kind := wire.OutboxOf(m.Payload); kind == wire.Callbacks {
 					s.maintainer.wake(queue, jobRelay)
