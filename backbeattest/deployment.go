@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,7 +19,8 @@ import (
 
 // Deployment is a whole Backbeat in the process of a test: a worker, a beat and an API on a Redis of their own.
 //
-// Its time, by which schedules fire, tasks become due and expire, and retention ends, is that of its Redis.
+// It has a clock, by which schedules fire, tasks become due and expire, and retention ends. The clock starts at the time of
+// the machine and runs on with it; Advance moves it ahead.
 type Deployment struct {
 	t       testing.TB
 	app     *program.App
@@ -27,6 +29,9 @@ type Deployment struct {
 	clock   *testclock.Clock
 	plain   redis.UniversalClient // sees the time of Redis
 	moved   redis.UniversalClient // sees the time of the deployment
+
+	advance sync.Mutex
+	left    map[string]bool // ids of running tasks that Advance does not wait for any more
 }
 
 // Start starts a Deployment that runs the tasks of sets, which may have options of package program among them. It has the
@@ -34,7 +39,7 @@ type Deployment struct {
 // run then have five seconds. Any number of Deployments may run at once.
 //
 // Its Redis is in memory (miniredis), or a database of the server that the environment variable BACKBEATTEST_REDIS_URL names;
-// see RedisURL.
+// see RedisURL. Both have the same clock.
 func Start(t testing.TB, sets ...task.Set) *Deployment {
 	t.Helper()
 	cfg, err := config.Load(program.Standalone, []string{
@@ -43,7 +48,7 @@ func Start(t testing.TB, sets ...task.Set) *Deployment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &Deployment{t: t, queues: cfg.Queues.Names(), clock: &testclock.Clock{}}
+	d := &Deployment{t: t, queues: cfg.Queues.Names(), clock: &testclock.Clock{}, left: make(map[string]bool)}
 	d.connect(cfg)
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	d.app, err = program.New(cfg, program.Standalone, append([]task.Set{program.Logger(logger), d.clock}, sets...)...)

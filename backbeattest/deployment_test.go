@@ -36,6 +36,9 @@ func TestStart(t *testing.T) {
 	}
 }
 
+// day is far longer than any test may take.
+const day = 24 * time.Hour
+
 var nothing = task.Define[task.None, task.None]("test.nothing", task.MaxRetries(3))
 
 // counter counts the runs of a handler.
@@ -82,6 +85,13 @@ func overHTTP(t *testing.T, d *backbeattest.Deployment) *client.Client {
 func pause(t *testing.T, d *backbeattest.Deployment, queue string) {
 	t.Helper()
 	if _, err := overHTTP(t, d).PauseQueue(t.Context(), queue); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func putSchedule(t *testing.T, d *backbeattest.Deployment, id string, s client.ScheduleSpec) {
+	t.Helper()
+	if _, err := overHTTP(t, d).PutSchedule(t.Context(), id, s); err != nil {
 		t.Fatal(err)
 	}
 }

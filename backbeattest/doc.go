@@ -3,8 +3,8 @@
 //   - [Run] runs one attempt of a task as a worker does, and tells how it ended.
 //   - [NewRecorder] returns a client.Enqueuer in memory. [RequireEnqueued] and its like tell what was enqueued, and
 //     Recorder.Run runs it.
-//   - [Start] runs a worker, a beat and an API in the test's process. [Deployment.WaitIdle] waits
-//     until they have nothing to do.
+//   - [Start] runs a worker, a beat and an API in the test's process. [Deployment.Advance] moves their time, and
+//     [Deployment.WaitIdle] waits for them.
 //
 // A test of a package that welcomes new users, and of the handler that does so:
 //

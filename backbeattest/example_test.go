@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http/httptest"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -103,4 +105,50 @@ func ExampleStart() {
 	out, err := client.Run(t.Context(), d.Client(), sum, sumIn{A: 2, B: 3})
 	fmt.Println(out.Sum, err)
 	// Output: 5 <nil>
+}
+
+var Report = task.Define[task.None, task.None]("report.daily", task.MaxRetries(5))
+
+// A schedule that fires each day.
+func ExampleDeployment_Advance() {
+	var reports atomic.Int64
+	d := backbeattest.Start(t, Report.Handle(func(context.Context, task.None) (task.None, error) {
+		reports.Add(1)
+		return task.None{}, nil
+	}))
+	api := httptest.NewServer(d.Handler())
+	defer api.Close()
+	c, _ := client.New(api.URL)
+	_, err := c.PutSchedule(t.Context(), "report", client.ScheduleSpec{
+		Trigger: client.Trigger{Cron: "30 2 * * *"}, Task: client.TaskTemplate{Type: "report.daily"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Advance(3 * 24 * time.Hour)
+	d.WaitIdle(t.Context())
+	fmt.Println(reports.Load(), "reports in three days")
+	// Output: 3 reports in three days
+}
+
+// A task that fails until the mail server is back, an hour later.
+func ExampleDeployment_Advance_retry() {
+	var back time.Time // when the mail server is
+	var d *backbeattest.Deployment
+	d = backbeattest.Start(t, Welcome.Handle(func(context.Context, WelcomeIn) (task.None, error) {
+		if d.Now().Before(back) {
+			return task.None{}, task.RetryAfter(20*time.Minute, errors.New("connection refused"))
+		}
+		return task.None{}, nil
+	}))
+	back = d.Now().Add(time.Hour)
+	welcome, err := client.Enqueue(t.Context(), d.Client(), Welcome, WelcomeIn{"ada@example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Advance(61 * time.Minute)
+	d.WaitIdle(t.Context())
+	welcome, err = d.Client().Task(t.Context(), welcome.ID)
+	fmt.Println(welcome.State, "in attempt", welcome.Attempt, err)
+	// Output: succeeded in attempt 4 <nil>
 }

@@ -1,7 +1,6 @@
 package backbeattest_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +12,7 @@ import (
 	"github.com/backbeat-go/backbeat/internal/redistest"
 )
 
-// On a server, each deployment has a database of its own, and leaves everything else as it was.
+// On a server, each deployment has a database and a clock of its own, and leaves everything else as it was.
 func TestStartOnAServer(t *testing.T) {
 	ctx := t.Context()
 	server := redistest.Start(t)
@@ -31,11 +30,15 @@ func TestStartOnAServer(t *testing.T) {
 	t.Run("deployments", func(t *testing.T) {
 		var runs counter
 		d, other := backbeattest.Start(t, nothing.Handle(runs.run)), backbeattest.Start(t)
-		created := submit(t, d, client.Retention(time.Hour))
+		created := submit(t, d, client.Delay(day), client.Retention(time.Hour))
+		other.Advance(30 * day)
+		other.WaitIdle(t.Context())
+		wantState(t, d, created.ID, client.Scheduled)
+		d.Advance(day)
 		d.WaitIdle(t.Context())
 		wantState(t, d, created.ID, client.Succeeded)
-		if _, err := other.Client().Task(t.Context(), created.ID); !errors.Is(err, client.ErrNotFound) {
-			t.Errorf("another deployment has the task: %v", err)
+		if ahead := other.Now().Sub(d.Now()); ahead < 28*day {
+			t.Errorf("the clock of another deployment is ahead by %s", ahead)
 		}
 		for n, rdb := range databases[1:] {
 			if owned := rdb.Exists(t.Context(), "backbeattest:owner").Val() == 1; owned != (n != 1) {

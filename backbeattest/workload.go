@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,6 +83,26 @@ func parseItem(row any) workItem {
 	}
 	count, _ := strconv.Atoi(texts[2])
 	return workItem{kind: texts[0], queue: texts[1], count: count, ids: texts[3:]}
+}
+
+// without returns the items but for those of the kinds.
+func (w work) without(kinds ...string) (items []workItem) {
+	for _, item := range w.items {
+		if !slices.Contains(kinds, item.kind) {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+// running returns the ids of the tasks that run.
+func (w work) running() (ids []string) {
+	for _, item := range w.items {
+		if item.kind == kindRunning {
+			ids = append(ids, item.ids...)
+		}
+	}
+	return ids
 }
 
 // describe lists work, a line an item.

@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"example.com/shop/jobs"
 	"github.com/backbeat-go/backbeat/backbeattest"
 	"github.com/backbeat-go/backbeat/client"
+	"github.com/backbeat-go/backbeat/task"
 )
 
 func sum(_ context.Context, in jobs.SumIn) (out jobs.SumOut, err error) {
@@ -58,5 +60,58 @@ func TestDeployment(t *testing.T) {
 	defer api.Close()
 	if res, err := http.Get(api.URL + "/v1/task-types"); err != nil || res.Body.Close() != nil || res.StatusCode != http.StatusOK {
 		t.Errorf("got %v, %v", res, err)
+	}
+}
+
+// A new user is welcomed a minute after the sign-up, also when the mail server is away for a time.
+func TestWelcome(t *testing.T) {
+	ctx := t.Context()
+	d := backbeattest.Start(t, jobs.Welcome.Handle(func(ctx context.Context, _ jobs.WelcomeIn) (task.None, error) {
+		if task.Info(ctx).Attempt < 3 {
+			return task.None{}, task.RetryAfter(time.Hour, errors.New("connection refused"))
+		}
+		return task.None{}, nil
+	}))
+	welcome, err := client.Enqueue(ctx, d.Client(), jobs.Welcome, jobs.WelcomeIn{UserID: 7}, client.Delay(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct {
+		after time.Duration
+		state client.State
+	}{{0, client.Scheduled}, {time.Minute, client.Retrying}, {time.Hour, client.Retrying}, {time.Hour, client.Succeeded}} {
+		d.Advance(want.after)
+		d.WaitIdle(ctx)
+		if got, err := d.Client().Task(ctx, welcome.ID); err != nil || got.State != want.state {
+			t.Fatalf("after another %s the task is %+v, %v; want it %s", want.after, got, err, want.state)
+		}
+	}
+}
+
+func TestDailyReport(t *testing.T) {
+	ctx, in := t.Context(), jobs.SumIn{Numbers: []int{1, 2, 3}}
+	reports := make(chan int, 10)
+	d := backbeattest.Start(t, jobs.Sum.Handle(func(ctx context.Context, in jobs.SumIn) (jobs.SumOut, error) {
+		out, err := sum(ctx, in)
+		reports <- out.Sum
+		return out, err
+	}))
+	api := httptest.NewServer(d.Handler())
+	defer api.Close()
+	c, err := client.New(api.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := client.ScheduleSpec{
+		Trigger: client.Trigger{Every: client.Duration(24 * time.Hour)},
+		Task:    client.TaskTemplate{Type: jobs.Sum.Name, Payload: in},
+	}
+	if _, err := c.PutSchedule(ctx, "report", report); err != nil {
+		t.Fatal(err)
+	}
+	d.Advance(3 * 24 * time.Hour) // fires it three times
+	d.WaitIdle(ctx)               // until the last has finished
+	if len(reports) != 3 {
+		t.Errorf("%d reports in three days", len(reports))
 	}
 }
