@@ -21,6 +21,6 @@
 // description validates requests, makes the OpenAPI document, and holds the scope and the audit action that middlewares
 // look up. A route without a scope panics in New.
 //
-// Errors are answered as problem documents (RFC 9457). They are told apart by their task.Code; rest/problem.go holds the
-// one table that maps codes to HTTP. The tests in this package see the whole API from outside.
+// Errors are answered as problem documents (RFC 9457). Their task.Code decides the status; rest/problem.go holds the
+// one table from codes to HTTP. The tests in this package see the whole API from outside.
 package httpapi

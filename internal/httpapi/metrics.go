@@ -32,7 +32,7 @@ func (s *server) measure(next echo.HandlerFunc) echo.HandlerFunc {
 			route := cmp.Or(s.table.Template(c), unmatched)
 			s.cfg.Meter.Ended(knownMethod(c.Request().Method), route, c.Response().Status, time.Since(start))
 		}()
-		return next(c) // which has answered, whatever it returns
+		return next(c) // an error has been answered
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package auditlog records who changed what through the HTTP API, and shows it.
+// Package auditlog records changes through the HTTP API with their callers, and shows them.
 package auditlog
 
 import (
@@ -70,12 +70,11 @@ func (l *Log) recordChange(c echo.Context, route *rest.Route, next echo.HandlerF
 const (
 	// auditTimeout bounds how long an answer may wait for its entry.
 	auditTimeout = time.Second
-	// outageTimeout is auditTimeout for requests that found the store away: its callers have waited already.
+	// outageTimeout is auditTimeout for requests that found the store unavailable: their callers have waited already.
 	outageTimeout = 200 * time.Millisecond
 )
 
-// record writes the log line, whatever becomes of the entry. A client that has hung up does not keep it from being
-// written.
+// record writes the log line, and stores the entry if the store is available, whether the client has hung up or not.
 func (l *Log) record(ctx context.Context, e *audit.Entry) {
 	l.Logger.WithGroup("audit").Info("audit", "action", e.Action, "target", e.Target, "detail", e.Detail, "principal", e.Principal,
 		"status", e.Status, "request_id", e.RequestID, "remote_addr", e.RemoteAddr)
@@ -90,7 +89,7 @@ func (l *Log) record(ctx context.Context, e *audit.Entry) {
 	}
 }
 
-// targetOf returns the id or the queue that a request names, and the path where the route is not one of ours.
+// targetOf returns the id or the queue that a request names, or the path where the route is not part of the API.
 func targetOf(c echo.Context, r *rest.Route) string {
 	if r.IsOwn() {
 		return c.Request().URL.Path
@@ -98,7 +97,7 @@ func targetOf(c echo.Context, r *rest.Route) string {
 	return cmp.Or(c.Param("id"), c.Param("queue"), c.Request().URL.Path)
 }
 
-// cut bounds what a client has chosen.
+// cut bounds a text of a client.
 func cut(text string) string {
 	const most = 256
 	return strings.ToValidUTF8(text[:min(len(text), most)], "") // perhaps in the middle of a character
@@ -115,31 +114,31 @@ func hostOf(hostport string) string {
 func (l *Log) Resource() []rest.Route {
 	return []rest.Route{rest.Handle(rest.Route{Scope: auth.Admin, StoreTime: rest.StoreTime, Operation: huma.Operation{
 		OperationID: "list-audit", Method: http.MethodGet, Path: "/v1/audit", Tags: []string{"Audit"},
-		Summary: "See who changed what",
-		Description: "Newest first: changes of schedules and queues, and of tasks that were there, with those that were refused. " +
-			"Handing tasks in is not recorded. The newest 10,000 are kept; the log has them all.",
+		Summary: "List changes",
+		Description: "Newest first: changes of schedules and queues, and of existing tasks, with those that were refused. " +
+			"Enqueuing tasks is not recorded. The newest 10,000 are kept; the log has them all.",
 	}}, l.list)}
 }
 
 type listAuditInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"How many entries at most."`
-	Cursor string `query:"cursor" doc:"The next_cursor of the page before."`
+	Cursor string `query:"cursor" doc:"The next_cursor of the previous page."`
 }
 
 type auditDocument struct {
-	Time       rest.Timestamp `json:"time" doc:"When the request came."`
+	Time       rest.Timestamp `json:"time" doc:"When the request arrived."`
 	RequestID  string         `json:"request_id" doc:"The X-Request-Id of the answer."`
-	Principal  *string        `json:"principal" doc:"Who asked: key and its name, or jwt and its subject; null where the server asks nobody." example:"key:ops"`
-	Action     string         `json:"action" doc:"What was asked for." example:"task.cancel"`
-	Target     string         `json:"target" doc:"What it was to be done to: an id, a queue, a path, or the filter of a bulk change." example:"order-17"`
-	Detail     *string        `json:"detail" doc:"What came of a bulk change." example:"matched=3 changed=3 skipped=0"`
+	Principal  *string        `json:"principal" doc:"The caller: key and its name, or jwt and its subject; null where the server needs no credentials." example:"key:ops"`
+	Action     string         `json:"action" doc:"The name of the change." example:"task.cancel"`
+	Target     string         `json:"target" doc:"The object of the change: an id, a queue, a path, or the filter of a bulk change." example:"order-17"`
+	Detail     *string        `json:"detail" doc:"The result of a bulk change." example:"matched=3 changed=3 skipped=0"`
 	Status     int            `json:"status" doc:"The status of the answer." example:"200"`
-	RemoteAddr string         `json:"remote_addr" doc:"Where the request came from: the last proxy, if there is one." example:"192.0.2.17"`
+	RemoteAddr string         `json:"remote_addr" doc:"The address that the request came from: that of the last proxy, if there is one." example:"192.0.2.17"`
 }
 
 type auditList struct {
 	Items      []auditDocument `json:"items" nullable:"false"`
-	NextCursor string          `json:"next_cursor,omitempty" doc:"Where the next page begins; absent on the last one."`
+	NextCursor string          `json:"next_cursor,omitempty" doc:"The cursor of the next page; absent on the last one."`
 }
 
 type listAuditAnswer struct {

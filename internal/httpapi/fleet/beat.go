@@ -11,10 +11,10 @@ import (
 )
 
 type beatDocument struct {
-	Leader    *leaderDocument   `json:"leader" doc:"Null when none leads. One that has died is shown until its lease ends."`
-	Standbys  []standbyDocument `json:"standbys" nullable:"false" doc:"Who would lead next."`
-	Schedules int               `json:"schedules" doc:"How many there are."`
-	NextRunAt rest.Timestamp    `json:"next_run_at" doc:"When the first of them is due; null if none is."`
+	Leader    *leaderDocument   `json:"leader" doc:"Null while there is none. A leader that has died is shown until its lease ends."`
+	Standbys  []standbyDocument `json:"standbys" nullable:"false" doc:"The processes that can become the leader."`
+	Schedules int               `json:"schedules" doc:"The number of schedules."`
+	NextRunAt rest.Timestamp    `json:"next_run_at" doc:"When the next schedule is due; null if none is."`
 }
 
 type standbyDocument struct {
@@ -27,11 +27,11 @@ type leaderDocument struct {
 	ID    string         `json:"id"`
 	Host  string         `json:"host"`
 	PID   int            `json:"pid"`
-	Since rest.Timestamp `json:"since" doc:"When it began to lead."`
+	Since rest.Timestamp `json:"since" doc:"When it became the leader."`
 	Term  int64          `json:"term" doc:"Grows with each new leader."`
 }
 
-// TransformSchema says which fields can be null, for which struct tags have no word.
+// TransformSchema marks the fields that can be null, for which there is no struct tag.
 func (beatDocument) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
 	leader := s.Properties["leader"]
 	s.Properties["leader"] = &huma.Schema{
@@ -48,7 +48,7 @@ type beatAnswer struct {
 func (a *API) beatRoutes() []rest.Route {
 	return []rest.Route{rest.Handle(rest.Route{Scope: auth.SchedulesRead, StoreTime: rest.StoreTime, Operation: huma.Operation{
 		OperationID: "get-beat", Method: http.MethodGet, Path: "/v1/beat", Tags: []string{"Schedules"},
-		Summary: "Ask who fires schedules", Description: "One process leads and fires; the others stand by.",
+		Summary: "Get the leader of the beat", Description: "One process leads and fires schedules; the others stand by.",
 	}}, a.getBeat)}
 }
 

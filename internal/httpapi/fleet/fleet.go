@@ -43,7 +43,7 @@ type API struct {
 	Metrics http.Handler
 }
 
-// Routes returns the routes of all.
+// Routes returns the routes.
 func (a *API) Routes() []rest.Route {
 	return slices.Concat(a.queueRoutes(), a.workerRoutes(), a.beatRoutes(), a.healthRoutes(), a.metricsRoutes())
 }

@@ -24,13 +24,13 @@ func (a *API) healthRoutes() []rest.Route {
 	return []rest.Route{
 		rest.Handle(rest.Route{Scope: rest.Public, Operation: huma.Operation{
 			OperationID: "healthz", Method: http.MethodGet, Path: "/healthz", Tags: []string{"Health"},
-			Summary: "Is the API alive?", Description: "It does not look at Redis.",
+			Summary: "Report whether the API is alive", Description: "It does not ask Redis.",
 		}}, func(context.Context, *struct{}) (*statusAnswer, error) {
 			return &statusAnswer{statusDocument{"ok"}}, nil
 		}),
 		rest.Handle(rest.Route{Scope: rest.Public, StoreTime: readyTimeout, Operation: huma.Operation{
 			OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Tags: []string{"Health"},
-			Summary: "Does Redis answer?", Description: "503 while it does not.",
+			Summary: "Report whether Redis answers", Description: "503 while it does not.",
 		}}, func(ctx context.Context, _ *struct{}) (*statusAnswer, error) {
 			if err := a.Tasks.Ping(ctx); err != nil {
 				return nil, err

@@ -11,7 +11,7 @@ import (
 	"github.com/backbeat-go/backbeat/internal/httpapi/rest"
 )
 
-// metricsRoutes returns the route of the program's metrics, none if there are none.
+// metricsRoutes returns the route of the metrics, if there is one.
 func (a *API) metricsRoutes() []rest.Route {
 	if a.Metrics == nil {
 		return nil
@@ -20,9 +20,9 @@ func (a *API) metricsRoutes() []rest.Route {
 		Scope: auth.Admin,
 		Operation: huma.Operation{
 			OperationID: "metrics", Method: http.MethodGet, Path: "/metrics", Tags: []string{"Health"},
-			Summary: "What the program measures, for Prometheus",
+			Summary: "Metrics for Prometheus",
 			Responses: map[string]*huma.Response{"200": {
-				Description: "The text format of Prometheus, or another that was asked for.",
+				Description: "The text format of Prometheus, or another that the request accepts.",
 				Content:     map[string]*huma.MediaType{"text/plain": {Schema: &huma.Schema{Type: huma.TypeString}}},
 			}},
 		},

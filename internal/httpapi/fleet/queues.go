@@ -24,7 +24,7 @@ type queueDocument struct {
 	Succeeded      int    `json:"succeeded"`
 	LatencyMS      int64  `json:"latency_ms" doc:"How long the oldest pending task has waited."`
 	ProcessedToday int    `json:"processed_today" doc:"Attempts that ended since midnight UTC."`
-	FailedToday    int    `json:"failed_today" doc:"Those of them that failed."`
+	FailedToday    int    `json:"failed_today" doc:"The failed ones among them."`
 }
 
 func newQueueDocument(q *fleet.QueueStatus) queueDocument {
@@ -66,15 +66,15 @@ func (a *API) queueRoutes() []rest.Route {
 	return []rest.Route{
 		rest.Handle(rest.Route{Scope: auth.QueuesRead, Operation: huma.Operation{
 			OperationID: "list-queues", Method: http.MethodGet, Path: "/v1/queues", Tags: tags,
-			Summary: "List queues", Description: "The configured ones first, then those that other asynq clients have made.",
+			Summary: "List queues", Description: "The configured ones first, then those that other asynq clients have created.",
 		}}, a.listQueues),
 		rest.Handle(rest.Route{Scope: auth.QueuesRead, Operation: huma.Operation{
 			OperationID: "get-queue", Method: http.MethodGet, Path: "/v1/queues/{queue}", Tags: tags,
-			Summary: "Ask what a queue holds", Description: "Counts of its tasks, by state.", Errors: []int{http.StatusNotFound},
+			Summary: "Get a queue", Description: "The number of its tasks in each state.", Errors: []int{http.StatusNotFound},
 		}}, a.getQueue),
 		rest.Handle(rest.Route{Scope: auth.QueuesWrite, Action: "queue.pause", Operation: huma.Operation{
 			OperationID: "pause-queue", Method: http.MethodPost, Path: "/v1/queues/{queue}/pause", Tags: tags,
-			Summary: "Pause a queue", Description: "Workers take no more tasks out of it. Those that run go on.",
+			Summary: "Pause a queue", Description: "Workers start no more of its tasks. Running tasks continue.",
 			Errors: []int{http.StatusNotFound},
 		}}, a.pauseQueue),
 		rest.Handle(rest.Route{Scope: auth.QueuesWrite, Action: "queue.resume", Operation: huma.Operation{

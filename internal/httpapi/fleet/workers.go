@@ -16,7 +16,7 @@ type workerDocument struct {
 	PID         int               `json:"pid"`
 	Queues      map[string]int    `json:"queues" doc:"The queues it serves, with their weights."`
 	Concurrency int               `json:"concurrency" doc:"How many tasks it runs at once."`
-	Running     []runningDocument `json:"running" nullable:"false" doc:"What it runs, as of its last heartbeat."`
+	Running     []runningDocument `json:"running" nullable:"false" doc:"The tasks that it runs, as of its last heartbeat."`
 	StartedAt   rest.Timestamp    `json:"started_at"`
 }
 
@@ -39,7 +39,7 @@ func (a *API) workerRoutes() []rest.Route {
 	return []rest.Route{rest.Handle(rest.Route{Scope: auth.QueuesRead, Operation: huma.Operation{
 		OperationID: "list-workers", Method: http.MethodGet, Path: "/v1/workers", Tags: []string{"Workers"},
 		Summary:     "List live workers",
-		Description: "As of their last heartbeat, which comes every 5 s. A worker that died is listed for up to 10 s more.",
+		Description: "As of their last heartbeat, which is sent every 5 s. A worker that died is listed for up to 10 s more.",
 	}}, a.listWorkers)}
 }
 

@@ -32,7 +32,7 @@ func Drain(next http.Handler) http.Handler {
 	})
 }
 
-// drain sends the answer and reads on. The connection is closed afterwards, as net/http has told the client.
+// drain sends the answer and reads on. The connection is closed afterwards, as the answer announces.
 func drain(w http.ResponseWriter, body io.Reader) {
 	c := http.NewResponseController(w)
 	if c.Flush() != nil || c.SetReadDeadline(time.Now().Add(drainTime)) != nil {

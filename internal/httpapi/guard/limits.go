@@ -34,7 +34,7 @@ func (g *Guard) LimitBody(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// boundBody bounds the body of a route that is not the API's own, in whatever encoding.
+// boundBody bounds the body of a route of the program that embeds the API, in any encoding.
 func (g *Guard) boundBody(c echo.Context, next echo.HandlerFunc) error {
 	r := c.Request()
 	if r.ContentLength > g.MaxBodyBytes {

@@ -12,21 +12,21 @@ import (
 	"github.com/backbeat-go/backbeat/internal/httpapi/rest"
 )
 
-const description = `Backbeat runs tasks: hand one in, get its id, ask how it is doing, fetch its result. Or put a schedule, and have tasks made
-by the clock.
+const description = `Backbeat runs tasks: enqueue a task, get its id, read its state and its result. Or put a schedule, which enqueues tasks at the
+times of a clock.
 
-A task is **scheduled** until its time has come, **pending** until a worker is free, and **running** until it has
+A task is **scheduled** until its start time, **pending** until a worker is free, and **running** until it has
 **succeeded**, **failed**, or was **canceled**. A failed attempt makes it **retrying** as long as it has retries left; one
 that was not started by its ` + "`expires_at`" + ` is **expired**. A task of a stock asynq client that waits in a group is **aggregating**. A finished task and its result stay for its ` + "`retention`" + `.
 
-Times are RFC 3339 with milliseconds, durations are strings such as ` + "`90s`" + ` or ` + "`1h30m`" + `. Whatever goes wrong is answered as
-` + "`application/problem+json`" + ` (RFC 9457), with the fields at fault under ` + "`errors`" + `. Every answer bears an ` + "`X-Request-Id`" + `.
+Times are RFC 3339 with milliseconds, durations are strings such as ` + "`90s`" + ` or ` + "`1h30m`" + `. Errors are answered as
+` + "`application/problem+json`" + ` (RFC 9457), with validation errors of fields under ` + "`errors`" + `. Every answer has an ` + "`X-Request-Id`" + `.
 
 Bodies may be sent with ` + "`Content-Encoding: gzip`" + `. An object must not have the same key twice.
 
-Where the server has API keys or takes JWTs, send ` + "`Authorization: Bearer`" + ` with one; each call tells the scope that it takes.
-Where it limits how much a caller may ask for, answers bear ` + "`RateLimit-Policy`" + ` and ` + "`RateLimit`" + ` (r requests are left now, and all
-of them in t seconds), and what is too much gets 429 with ` + "`Retry-After`" + `.`
+Where the server has API keys or takes JWTs, send ` + "`Authorization: Bearer`" + ` with one; each operation names the scope that it needs.
+Where the server limits the rate of requests, answers have ` + "`RateLimit-Policy`" + ` and ` + "`RateLimit`" + ` (r requests are left now, and all
+of them in t seconds), and requests over the limit get 429 with ` + "`Retry-After`" + `.`
 
 // Describe returns the description of the API as a whole, which is served below a prefix.
 func Describe(version, prefix string) huma.Config {
@@ -38,19 +38,19 @@ func Describe(version, prefix string) huma.Config {
 	cfg.Info.Contact = &huma.Contact{Name: "Backbeat", URL: "https://github.com/backbeat-go/backbeat"}
 	cfg.Servers = []*huma.Server{{URL: cmp.Or(prefix, "/"), Description: "The server that this document comes from."}}
 	cfg.Tags = []*huma.Tag{
-		{Name: "Tasks", Description: "Hand tasks in, follow them, steer them."},
-		{Name: "Schedules", Description: "Have tasks made by the clock: by a cron expression, at intervals, or once."},
-		{Name: "Task types", Description: "What tasks there are, and what they take and give."},
-		{Name: "Queues", Description: "What waits where."},
-		{Name: "Workers", Description: "Who runs the tasks."},
-		{Name: "Audit", Description: "Who changed what."},
+		{Name: "Tasks", Description: "Enqueue tasks, follow them, cancel, retry or delete them."},
+		{Name: "Schedules", Description: "Enqueue tasks at times: by a cron expression, at intervals, or once."},
+		{Name: "Task types", Description: "The types of tasks, with the schemas of their payloads and results."},
+		{Name: "Queues", Description: "Queues and the number of tasks in them."},
+		{Name: "Workers", Description: "The processes that run tasks."},
+		{Name: "Audit", Description: "Changes and their callers."},
 		{Name: "Health", Description: "For load balancers and orchestrators."},
 	}
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{rest.BearerScheme: {
 		Type: "http", Scheme: "bearer",
-		Description: "An API key, or a JWT whose scope claim names what it may do. Not needed where the server has no keys.",
+		Description: "An API key, or a JWT with its scopes in the claim scope. Not needed where the server has no keys.",
 	}}
-	cfg.DocsPath = ""    // ours needs no CDN
+	cfg.DocsPath = ""    // package console serves a page that needs no CDN
 	cfg.OpenAPIPath = "" // huma writes the document at the first request, and races when there are two
 	cfg.SchemasPath = "" // they are in the document
 	cfg.CreateHooks = nil
@@ -63,13 +63,13 @@ func describeAnswers(doc *huma.OpenAPI) {
 	header := func(typ, description string, required bool) *huma.Header {
 		return &huma.Header{Description: description, Schema: &huma.Schema{Type: typ}, Required: required}
 	}
-	id := header(huma.TypeString, "The name of the request in the log: the one that it came with, or else a new one.", true)
-	retry := header(huma.TypeInteger, "After how many seconds to try again.", true)
-	challenge := header(huma.TypeString, "What credentials are asked for.", true)
-	missing := header(huma.TypeString, "Which scope the credentials lack, where that is what they lack.", false)
-	encodings := header(huma.TypeString, "Which Content-Encoding a body may have, where that is what is wrong.", false)
-	limit := header(huma.TypeString, "How much the caller may ask for now, and in how many seconds for all; where there is a limit.", false)
-	policy := header(huma.TypeString, "How much callers may ask for, in how many seconds; where there is a limit.", false)
+	id := header(huma.TypeString, "The id of the request in the log: that of the request, or else a new one.", true)
+	retry := header(huma.TypeInteger, "The number of seconds after which to try again.", true)
+	challenge := header(huma.TypeString, "The credentials that are required.", true)
+	missing := header(huma.TypeString, "The scope that the credentials lack, if a scope is missing.", false)
+	encodings := header(huma.TypeString, "The Content-Encoding values that a body may have, if that of the request is not one of them.", false)
+	limit := header(huma.TypeString, "How many requests are left now, and in how many seconds all of them; where there is a limit.", false)
+	policy := header(huma.TypeString, "How many requests a caller may send, in how many seconds; where there is a limit.", false)
 	for _, item := range doc.Paths {
 		for _, op := range rest.Operations(item) {
 			for status, answer := range op.Responses {

@@ -7,7 +7,7 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// exampleOf returns a payload that the type takes, or nil if its schema does not tell enough to find one.
+// exampleOf returns a payload that is valid for the type, or nil if its schema is not enough to find one.
 func exampleOf(t *task.Type) any {
 	var schema map[string]any
 	if json.Unmarshal(t.PayloadSchema(), &schema) != nil {
@@ -22,7 +22,7 @@ func exampleOf(t *task.Type) any {
 	return nil
 }
 
-// sampler makes values by a schema: the properties that are required, and withExamples those that have an example.
+// sampler makes values that match a schema, with the required properties and, if withExamples, those that have an example.
 type sampler struct {
 	root         map[string]any
 	withExamples bool
@@ -62,7 +62,7 @@ func (s sampler) value(schema map[string]any, depth int) any {
 	}
 }
 
-// given returns a value that the schema itself gives.
+// given returns a value that is written in the schema.
 func given(schema map[string]any) (any, bool) {
 	if value, ok := schema["const"]; ok {
 		return value, true
@@ -143,7 +143,7 @@ func (s sampler) array(schema map[string]any, depth int) any {
 	return list
 }
 
-// sampleTexts are strings of formats.
+// sampleTexts holds a string for each format.
 var sampleTexts = map[string]string{
 	"uri": "https://example.com", "iri": "https://example.com", "uri-reference": "/example", "email": "ada@example.com",
 	"idn-email": "ada@example.com", "hostname": "example.com", "date-time": "2026-03-29T12:00:00Z", "date": "2026-03-29",

@@ -12,8 +12,8 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// ownKeyword is what huma says of patterns in a keyword of its own, which is not of OpenAPI. In a text its quotes would
-// be escaped.
+// ownKeyword matches a keyword that huma adds to patterns and OpenAPI does not have. It matches no text, in which quotes are
+// escaped.
 var ownKeyword = regexp.MustCompile(`,"patternDescription":"(?:[^"\\]|\\.)*"`)
 
 // Route completes the document, to which all operations have been added, and returns its route.
@@ -22,7 +22,7 @@ func Route(doc *huma.OpenAPI, types func() []*task.Type) rest.Route {
 	describeNulls(doc)
 	spec, err := json.Marshal(doc)
 	if err != nil {
-		panic(err) // an operation is described with something that JSON does not know
+		panic(err) // an operation has a value that JSON cannot express
 	}
 	spec = ownKeyword.ReplaceAll(spec, nil)
 	document := &typedDocument{base: spec, types: types}

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// maxDescribedTypes and maxDescribedBytes bound what the OpenAPI document says of task types: how many, and the size of
-	// their schemas. Those beyond are described as any other type.
+	// maxDescribedTypes and maxDescribedBytes bound the task types in the OpenAPI document: their number, and the size of
+	// their schemas. Types beyond are described as any other type.
 	maxDescribedTypes = 200
 	maxDescribedBytes = 1 << 20
 )
 
-// typedDocument is the OpenAPI document with the payloads and results of the types that are known when it is asked for.
+// typedDocument is the OpenAPI document with the payloads and results of the types that are known when it is read.
 // Validation does not depend on it.
 type typedDocument struct {
 	base  []byte // the document without types
@@ -29,7 +29,7 @@ type typedDocument struct {
 	text []byte
 }
 
-// read returns the document as it is now. It is made anew only when the types have changed.
+// read returns the current document. It is made anew only when the types have changed.
 func (d *typedDocument) read() ([]byte, error) {
 	types := d.types()
 	of := fingerprint(types)
@@ -55,7 +55,7 @@ func fingerprint(types []*task.Type) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// describeTypes puts a variant for each type into the schemas of requests and of tasks.
+// describeTypes adds a variant for each type to the schemas of requests and of tasks.
 func describeTypes(base []byte, types []*task.Type) ([]byte, error) {
 	var document map[string]any
 	if err := json.Unmarshal(base, &document); err != nil {
@@ -77,7 +77,7 @@ func describeTypes(base []byte, types []*task.Type) ([]byte, error) {
 	return json.Marshal(document)
 }
 
-// variants collects what the document says of types.
+// variants collects the parts of the document that describe types.
 type variants struct {
 	schemas                        map[string]any
 	names                          []any // of the types, with their aliases
@@ -142,8 +142,8 @@ func nameOf(t *task.Type) map[string]any {
 	return map[string]any{"enum": names}
 }
 
-// replace makes a choice of a schema: one of the variants, each with all that the schema says. Unless these are all types
-// that there may be, any other type is one more variant.
+// replace turns a schema into a choice of variants, each with all of the schema. Unless the variants are all possible types,
+// any other type is one more variant.
 func (v *variants) replace(name string, list []variant, all bool) {
 	if v.schemas[name] == nil {
 		return
@@ -164,7 +164,7 @@ func (v *variants) replace(name string, list []variant, all bool) {
 
 var notOfComponents = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
-// componentName makes a name of a type that components may have, and that no other type has.
+// componentName turns the name of a type into a name that components may have, and that no other type has.
 func (v *variants) componentName(typeName string) string {
 	name := notOfComponents.ReplaceAllString(typeName, "_")
 	for i := 2; name == "other" || v.schemas["payload."+name] != nil; i++ {
@@ -179,7 +179,7 @@ func reference(component string) map[string]any {
 	return map[string]any{"$ref": componentPath + component}
 }
 
-// addExamples puts the examples where requests for tasks are described.
+// addExamples adds the examples to the description of POST /v1/tasks.
 func addExamples(document map[string]any, examples map[string]any) {
 	if len(examples) == 0 {
 		return
@@ -194,12 +194,12 @@ func addExamples(document map[string]any, examples map[string]any) {
 	}
 }
 
-// embed makes a component of a schema that is a document by itself, and of each of its definitions. nullable says which
-// properties may be null.
+// embed adds a schema that is a document by itself as a component, and each of its definitions as another. nullable reports
+// which properties may be null.
 func (v *variants) embed(schema json.RawMessage, component string, nullable func(required bool) bool) {
 	var parsed map[string]any
 	if json.Unmarshal(schema, &parsed) != nil || hasBase(parsed) {
-		v.schemas[component] = map[string]any{"description": "Anything; GET /v1/task-types tells more."}
+		v.schemas[component] = map[string]any{"description": "Any value; GET /v1/task-types has the schema."}
 		return
 	}
 	definitions, _ := parsed["$defs"].(map[string]any)
@@ -213,9 +213,9 @@ func (v *variants) embed(schema json.RawMessage, component string, nullable func
 	}
 }
 
-// tellDefault moves the default of a field into its description: generators of code take a field with a default for one
-// that is always there.
-func tellDefault(schema map[string]any) {
+// describeDefault moves the default of a field into its description: code generators treat a field with a default as always
+// present.
+func describeDefault(schema map[string]any) {
 	value, ok := schema["default"]
 	if !ok {
 		return
@@ -227,7 +227,7 @@ func tellDefault(schema map[string]any) {
 	}
 }
 
-// placeOf returns where a part of a schema is that has become a component.
+// placeOf returns the place of a part of a schema that has become a component.
 func placeOf(ref, component string) string {
 	if name, ok := strings.CutPrefix(ref, "#/$defs/"); ok {
 		name, rest, nested := strings.Cut(name, "/")
@@ -240,7 +240,7 @@ func placeOf(ref, component string) string {
 	return componentPath + component + strings.TrimPrefix(ref, "#")
 }
 
-// hasBase reports whether references in a schema mean something else than a place in it.
+// hasBase reports whether references in a schema may lead out of it.
 func hasBase(part any) bool {
 	switch part := part.(type) {
 	case []any:
@@ -284,14 +284,14 @@ func embedPart(part any, component string, nullable func(required bool) bool) {
 		}
 		_, closed := part["additionalProperties"]
 		if _, listed := part["properties"]; part["type"] == "object" && !listed && !closed {
-			part["additionalProperties"] = true // which is the same, and generators of code know it then
+			part["additionalProperties"] = true // which is the default, and code generators expect it to be explicit
 		}
 		allowNulls(part, nullable)
 	}
 }
 
-// allowNulls lets properties of an object be null: encoding/json takes null for a field that may be left out, and writes
-// it for an empty list.
+// allowNulls marks properties of an object that may be null: encoding/json reads null as an absent field, and writes it for
+// an empty list.
 func allowNulls(part map[string]any, nullable func(required bool) bool) {
 	properties, _ := part["properties"].(map[string]any)
 	required := map[any]bool{}
@@ -305,7 +305,7 @@ func allowNulls(part map[string]any, nullable func(required bool) bool) {
 		if !ok || !nullable(required[name]) {
 			continue
 		}
-		tellDefault(schema)
+		describeDefault(schema)
 		_, isEnum := schema["enum"]
 		if kind, ok := schema["type"].(string); ok && kind != "null" && !isEnum {
 			schema["type"] = []any{kind, "null"}

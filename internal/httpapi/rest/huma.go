@@ -9,7 +9,7 @@ import (
 )
 
 // UseProblems makes an API answer with problems where huma refuses a request. The function huma.NewError belongs to the
-// whole process and may be used by other APIs in it, so it stays as it is: its errors are replaced when they are written,
+// whole process and may be used by other APIs in it, so it stays unchanged: its errors are replaced when they are written,
 // and described as problems. If the program has replaced huma.NewError, the problems lack the validation errors.
 func UseProblems(cfg *huma.Config) {
 	made := reflect.TypeOf(huma.NewError(0, ""))

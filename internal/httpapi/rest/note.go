@@ -16,7 +16,7 @@ func WithNote(ctx context.Context, note *Note) context.Context {
 	return context.WithValue(ctx, noteKey{}, note)
 }
 
-// NoteOf returns the note of a request to a route with an Action. Outside of such a request nobody reads the note.
+// NoteOf returns the note of a request to a route with an Action. Of other requests it is not recorded.
 func NoteOf(ctx context.Context) *Note {
 	if note, ok := ctx.Value(noteKey{}).(*Note); ok {
 		return note

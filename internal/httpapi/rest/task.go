@@ -17,28 +17,28 @@ type TaskDocument struct {
 	Type            string            `json:"type" example:"http.request"`
 	Queue           string            `json:"queue" example:"default"`
 	State           task.State        `json:"state" enum:"scheduled,aggregating,pending,running,retrying,succeeded,failed,canceled,expired"`
-	WaitingFor      *string           `json:"waiting_for" doc:"What a pending task waits for besides its turn: worker, for one that knows its type; else null."`
-	Payload         json.RawMessage   `json:"payload" doc:"What the task was given."`
-	Result          json.RawMessage   `json:"result" doc:"What it returned; null until it has succeeded."`
-	Error           *errorDocument    `json:"error" doc:"Why the last attempt failed, while the task is failed or retrying; else null."`
-	Attempt         int               `json:"attempt" doc:"The runs begun since the task was enqueued or last retried by a caller, the current one included."`
-	TotalAttempts   int               `json:"total_attempts" doc:"All runs begun, those before a retry by a caller included."`
+	WaitingFor      *string           `json:"waiting_for" doc:"worker, while a pending task waits for a worker that knows its type; else null."`
+	Payload         json.RawMessage   `json:"payload" doc:"The input of the task."`
+	Result          json.RawMessage   `json:"result" doc:"The result; null until the task has succeeded."`
+	Error           *errorDocument    `json:"error" doc:"The error of the last attempt, while the task is failed or retrying; else null."`
+	Attempt         int               `json:"attempt" doc:"The number of runs begun since the task was enqueued or last retried by a caller, the current one included."`
+	TotalAttempts   int               `json:"total_attempts" doc:"The number of all runs begun, those before a retry by a caller included."`
 	MaxRetries      int               `json:"max_retries" doc:"How often a failed attempt is followed by another."`
-	Timeout         *string           `json:"timeout" doc:"How long each attempt may take; null: any time, which only other clients can ask for." example:"30s"`
-	Deadline        Timestamp         `json:"deadline" doc:"When the last attempt must be over."`
+	Timeout         *string           `json:"timeout" doc:"How long each attempt may take; null: without limit, as other clients may set it." example:"30s"`
+	Deadline        Timestamp         `json:"deadline" doc:"When the last attempt must have ended."`
 	Retention       string            `json:"retention" doc:"How long the finished task and its result are kept. A failed task of a stock asynq client is kept longer." example:"24h"`
-	Progress        *progressDocument `json:"progress" doc:"How far the newest attempt has come, if it tells."`
-	Metadata        map[string]string `json:"metadata" doc:"What the client noted on the task."`
+	Progress        *progressDocument `json:"progress" doc:"The progress of the newest attempt, if it reports any."`
+	Metadata        map[string]string `json:"metadata" doc:"Texts that the client has set."`
 	CreatedAt       Timestamp         `json:"created_at"`
-	RunAt           Timestamp         `json:"run_at" doc:"When it may start, or try again."`
+	RunAt           Timestamp         `json:"run_at" doc:"When it may start, or be retried."`
 	StartedAt       Timestamp         `json:"started_at" doc:"When the newest attempt began."`
 	FinishedAt      Timestamp         `json:"finished_at"`
 	KeptUntil       Timestamp         `json:"kept_until" doc:"When the finished task and its result are dropped; null until it has finished."`
 	ExpiresAt       Timestamp         `json:"expires_at" doc:"When the task expires if no attempt has begun."`
 	UniqueUntil     Timestamp         `json:"unique_until" doc:"Until when another task of the same type, queue and payload is refused; null without unique_for."`
 	Worker          *string           `json:"worker" doc:"The id of the worker that runs it, or ran it last."`
-	Schedule        *tickDocument     `json:"schedule" doc:"The schedule, and the tick of it, that made the task."`
-	Callback        *task.Callback    `json:"callback" doc:"Whom to tell how the task ends."`
+	Schedule        *tickDocument     `json:"schedule" doc:"The schedule and the tick that the task is for."`
+	Callback        *task.Callback    `json:"callback" doc:"The receiver of a POST when the task has finished."`
 	CancelRequested bool              `json:"cancel_requested"`
 }
 

@@ -41,7 +41,7 @@ func ValidationErrorOf(err error) task.ValidationError {
 // durationText stands for task.Duration in the description of the API.
 type durationText struct{}
 
-// Schema documents the string.
+// Schema describes the string.
 func (durationText) Schema(huma.Registry) *huma.Schema {
 	var schema huma.Schema
 	if data, err := (task.Duration(0)).JSONSchemaBytes(); err != nil || json.Unmarshal(data, &schema) != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// scheduleDocument is a schedule as the API shows it: what was put, with its defaults, and how far it has come. Every field
-// is always there, and null where there is nothing to say.
+// scheduleDocument is a schedule as the API shows it: its definition, with defaults, and its state. Every field is always
+// there, and null where it has no value.
 type scheduleDocument struct {
 	ID                 string                 `json:"id" example:"hourly-crawl"`
 	Cron               *string                `json:"cron" example:"0 2 * * *"`
@@ -32,24 +32,24 @@ type scheduleDocument struct {
 	MaxRuns            *int64                 `json:"max_runs"`
 	PauseAfterFailures *int                   `json:"pause_after_failures"`
 	Paused             bool                   `json:"paused"`
-	PausedReason       *schedule.PausedReason `json:"paused_reason" enum:"user,failures,invalid" doc:"invalid: it cannot run as it is stored, because it cannot be read, or its task type or queue is gone. Put it anew, or delete it."`
-	NextRunAt          rest.Timestamp         `json:"next_run_at" doc:"When it runs next, with jitter; null if it never does, or is paused."`
-	LastRunAt          rest.Timestamp         `json:"last_run_at" doc:"When its newest task was made."`
+	PausedReason       *schedule.PausedReason `json:"paused_reason" enum:"user,failures,invalid" doc:"invalid: it cannot run as it is stored, because it cannot be read, or its task type or queue is gone. Replace or delete it."`
+	NextRunAt          rest.Timestamp         `json:"next_run_at" doc:"The time of the next run, with jitter; null if there is none, or while it is paused."`
+	LastRunAt          rest.Timestamp         `json:"last_run_at" doc:"When its newest task was enqueued."`
 	LastTaskID         *string                `json:"last_task_id"`
-	LastState          *task.State            `json:"last_state" enum:"succeeded,failed,canceled,expired" doc:"How the task that ended last did so; null while a newer one has not ended."`
+	LastState          *task.State            `json:"last_state" enum:"succeeded,failed,canceled,expired" doc:"The state of the task that finished last; null while a newer one is unfinished."`
 	RunCount           int64                  `json:"run_count" doc:"Ticks that became tasks."`
-	MissedCount        int64                  `json:"missed_count" doc:"Ticks that were found too late, or had a newer one run in their place."`
+	MissedCount        int64                  `json:"missed_count" doc:"Ticks that were found too late, or were replaced by a newer one."`
 	SkippedCount       int64                  `json:"skipped_count" doc:"Ticks for which max_instances left no room."`
-	FailureStreak      int                    `json:"failure_streak" doc:"Failed tasks since the last that succeeded."`
+	FailureStreak      int                    `json:"failure_streak" doc:"Failed tasks since the last success."`
 	CreatedAt          rest.Timestamp         `json:"created_at"`
-	UpdatedAt          rest.Timestamp         `json:"updated_at" doc:"When somebody changed it."`
-	Origin             *schedule.Origin       `json:"origin" enum:"api,config" doc:"Where it was written down, and so where it can be changed: config is the configuration file."`
+	UpdatedAt          rest.Timestamp         `json:"updated_at" doc:"The time of the last change by a caller or the configuration."`
+	Origin             *schedule.Origin       `json:"origin" enum:"api,config" doc:"Where it is defined, and so where it can be changed: config is the configuration file."`
 }
 
 type templateDocument struct {
 	Type       string            `json:"type" example:"http.request"`
 	Payload    json.RawMessage   `json:"payload"`
-	Queue      *string           `json:"queue" example:"default" doc:"As all fields here: what was put, or else what the type says now; null if that type is gone."`
+	Queue      *string           `json:"queue" example:"default" doc:"As in all fields here: the value that was put, or else the default of the type; null if the type is gone."`
 	MaxRetries *int              `json:"max_retries"`
 	Timeout    *task.Duration    `json:"timeout"`
 	Retention  *task.Duration    `json:"retention"`
@@ -57,12 +57,12 @@ type templateDocument struct {
 	Callback   *task.Callback    `json:"callback"`
 }
 
-// TransformSchema says which fields can be null, for which struct tags have no word.
+// TransformSchema marks the fields that can be null, for which there is no struct tag.
 func (scheduleDocument) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
 	return rest.Nullable(s, "every", "paused_reason", "last_state", "origin")
 }
 
-// TransformSchema says which fields can be null, for which struct tags have no word.
+// TransformSchema marks the fields that can be null, for which there is no struct tag.
 func (templateDocument) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
 	callback := s.Properties["callback"]
 	s.Properties["callback"] = &huma.Schema{AnyOf: []*huma.Schema{{Ref: callback.Ref}, {Type: "null"}}}
@@ -124,16 +124,16 @@ func (a *API) newTemplateDocument(s *schedule.Schedule) templateDocument {
 }
 
 type runDocument struct {
-	Tick       rest.Timestamp   `json:"tick" doc:"The instant that it is about."`
-	FiredAt    rest.Timestamp   `json:"fired_at" doc:"When its task was made; null if none was."`
+	Tick       rest.Timestamp   `json:"tick" doc:"The time that the trigger gives."`
+	FiredAt    rest.Timestamp   `json:"fired_at" doc:"When its task was enqueued; null if none was."`
 	LatenessMS int64            `json:"lateness_ms" doc:"How long after its time the tick was found."`
 	TaskID     *string          `json:"task_id"`
-	Outcome    schedule.Outcome `json:"outcome" enum:"fired,missed,skipped,triggered" doc:"fired: it became a task. missed: it was found too late, or a newer one ran in its place. skipped: max_instances left no room. triggered: somebody asked for it."`
-	Reason     *schedule.Reason `json:"reason" enum:"grace,coalesced,catch_up,max_instances,paused" doc:"Why no task was made; null if one was. grace: the tick was found later than misfire_grace_time. coalesced: a newer one ran in its place. catch_up: more than 1000 newer ones were owed. max_instances: so many tasks were unfinished. paused: the schedule was."`
-	State      *task.State      `json:"state" enum:"scheduled,aggregating,pending,running,retrying,succeeded,failed,canceled,expired" doc:"That of the task; null if there is none, or not any more."`
+	Outcome    schedule.Outcome `json:"outcome" enum:"fired,missed,skipped,triggered" doc:"fired: it became a task. missed: it was found too late, or replaced by a newer one. skipped: max_instances left no room. triggered: a caller requested it."`
+	Reason     *schedule.Reason `json:"reason" enum:"grace,coalesced,catch_up,max_instances,paused" doc:"The reason why no task was enqueued; null if one was. grace: the tick was found later than misfire_grace_time. coalesced: a newer one replaced it. catch_up: more than 1000 newer ones were due. max_instances: so many tasks were unfinished. paused: the schedule was paused."`
+	State      *task.State      `json:"state" enum:"scheduled,aggregating,pending,running,retrying,succeeded,failed,canceled,expired" doc:"The state of the task; null if there is none, or it is gone."`
 }
 
-// TransformSchema says which fields can be null, for which struct tags have no word.
+// TransformSchema marks the fields that can be null, for which there is no struct tag.
 func (runDocument) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
 	return rest.Nullable(s, "reason", "state")
 }
@@ -150,7 +150,7 @@ func newRunDocument(r *schedule.Run) runDocument {
 	}
 }
 
-// zoned is a time in a zone of its own, with milliseconds where there are some.
+// zoned is a time in the zone of a schedule, with milliseconds where they are not zero.
 type zoned time.Time
 
 // MarshalJSON writes the time with its offset.
@@ -162,7 +162,7 @@ func (z zoned) MarshalJSON() ([]byte, error) {
 	return json.Marshal(t.Format("2006-01-02T15:04:05.000Z07:00"))
 }
 
-// Schema documents the string.
+// Schema describes the string.
 func (zoned) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Examples: []any{"2026-03-29T03:00:00+02:00"}}
 }

@@ -15,22 +15,22 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// SchedulePath is a part of inputs. huma finds only such parts as have exported names.
+// SchedulePath is a part of inputs. huma finds only parts with exported names.
 type SchedulePath struct {
 	ID string `path:"id" doc:"The id of the schedule: 1 to 100 letters, digits, and . _ -" example:"hourly-crawl"`
 }
 
-// Conditions let a client change only what it has seen.
+// Conditions let a client change only the revision that it has read.
 type Conditions struct {
 	IfMatch string `header:"If-Match" doc:"Change the schedule only if it still has this ETag; else 412." example:"\"r3-mi8x3k2o\""`
 }
 
-// etag names a revision of a schedule. One that was deleted and made anew has others than before.
+// etag returns the name of a schedule's revision. A schedule that was deleted and created again has other names than before.
 func etag(s *schedule.Schedule) string {
 	return fmt.Sprintf(`"r%d-%s"`, s.Revision, strconv.FormatInt(s.CreatedAt.UnixMilli(), 36))
 }
 
-// check returns a problem with 412 if the schedule is not what the client takes it for; nil means that there is none.
+// check returns a problem with 412 if the client has not seen the current schedule, which is nil if there is none.
 func (m *Conditions) check(current *schedule.Schedule) error {
 	switch {
 	case m.IfMatch == "" || current != nil && names(m.IfMatch, current):
@@ -43,7 +43,7 @@ func (m *Conditions) check(current *schedule.Schedule) error {
 	}
 }
 
-// PutConditions also let a client create without replacing.
+// PutConditions also let a client create a schedule without replacing one.
 type PutConditions struct {
 	Conditions
 	IfNoneMatch string `header:"If-None-Match" doc:"With *, create the schedule but do not replace one; 412 if there is one." example:"*"`
@@ -56,7 +56,7 @@ func (p *PutConditions) check(current *schedule.Schedule) error {
 	return p.Conditions.check(current)
 }
 
-// names reports whether a list of entity tags names the schedule as it is. Weak tags never do.
+// names reports whether a list of entity tags has that of the schedule. Weak tags never match.
 func names(tags string, s *schedule.Schedule) bool {
 	for tag := range strings.SplitSeq(tags, ",") {
 		if tag = strings.TrimSpace(tag); tag == "*" || tag == etag(s) {
@@ -66,8 +66,8 @@ func names(tags string, s *schedule.Schedule) bool {
 	return false
 }
 
-// fromElsewhere returns an error with CodeConflict for a schedule that is not the API's to change.
-func fromElsewhere(s *schedule.Schedule) error {
+// checkOrigin returns an error with CodeConflict for a schedule of the configuration, which the API must not change.
+func checkOrigin(s *schedule.Schedule) error {
 	if s != nil && s.Origin == schedule.OriginConfig {
 		return task.Conflict("schedule %q comes from the configuration file: change it there, under schedules, and restart beat; "+
 			"here it can be paused, resumed and triggered", s.ID)
@@ -75,14 +75,14 @@ func fromElsewhere(s *schedule.Schedule) error {
 	return nil
 }
 
-// readOnly are the fields that the API shows of a schedule and nobody sets, so that what GET has answered can be changed
-// and sent back.
+// readOnly are the fields of a schedule that callers cannot set. Requests may have them, so that the answer of GET can be
+// changed and sent back.
 var readOnly = []string{
 	"id", "paused_reason", "next_run_at", "last_run_at", "last_task_id", "last_state", "run_count", "missed_count", "skipped_count",
 	"failure_streak", "created_at", "updated_at", "origin",
 }
 
-// withoutReadOnly passes over the fields that are read-only. What is no object is left as it is.
+// withoutReadOnly removes the read-only fields of an object.
 func withoutReadOnly(data []byte) []byte {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(data, &fields) != nil {
@@ -97,12 +97,12 @@ func withoutReadOnly(data []byte) []byte {
 	}
 	kept, err := json.Marshal(fields)
 	if err != nil {
-		return data // it came out of JSON, so it goes into it
+		return data // cannot happen: it came out of JSON
 	}
 	return kept
 }
 
-// A cursor is the id that a page ends with, in a form that nobody will make up.
+// encodeCursor returns the cursor of a page that ends with an id. Its form keeps callers from relying on ids as cursors.
 func encodeCursor(id string) string { return base64.RawURLEncoding.EncodeToString([]byte(id)) }
 
 func decodeCursor(cursor string) (id string, err error) {
@@ -126,7 +126,7 @@ var (
 	examplePreview = map[string]any{"cron": "0 3 * * *", "timezone": "Europe/Berlin", "after": "2026-03-27T12:00:00Z", "count": 3}
 )
 
-// describeBody tells what huma does not know of a body that it takes for bytes.
+// describeBody describes a body that huma knows as bytes only.
 func describeBody(op *huma.Operation, schema *huma.Schema, example any, contentTypes ...string) {
 	op.RequestBody.Content = make(map[string]*huma.MediaType)
 	for _, name := range contentTypes {

@@ -31,9 +31,9 @@ func (a *API) editRoutes() []rest.Route {
 		rest.Handle(rest.Route{Scope: auth.SchedulesWrite, Action: "schedule.put", StoreTime: rest.StoreTime, Complete: a.completePut, Operation: huma.Operation{
 			OperationID: "put-schedule", Method: http.MethodPut, Path: scheduleURL, Tags: tags,
 			Summary: "Create or replace a schedule",
-			Description: "Takes exactly one trigger (cron, every or at) and a task. 201 if the schedule is new, 200 if it was there: then it keeps " +
-				"its counters, and an interval goes on from where it was unless the trigger or start_at changes. What GET answers can be sent back: " +
-				"its read-only fields are passed over, and what changes nothing leaves the ETag and updated_at as they are. A schedule of the " +
+			Description: "Takes exactly one trigger (cron, every or at) and a task. 201 if the schedule is new, 200 if it exists: then it keeps " +
+				"its counters, and its interval continues unless the trigger or start_at changes. The answer of GET can be sent back: " +
+				"its read-only fields are ignored, and a request that changes nothing leaves ETag and updated_at unchanged. A schedule of the " +
 				"configuration file cannot be replaced: 409.",
 			DefaultStatus: http.StatusOK, SkipValidateBody: true, // schedule.ReadDefinition does it
 			Errors: changing,
@@ -46,8 +46,8 @@ func (a *API) editRoutes() []rest.Route {
 		rest.Handle(rest.Route{Scope: auth.SchedulesWrite, Action: "schedule.patch", StoreTime: rest.StoreTime, Complete: completePatch, Operation: huma.Operation{
 			OperationID: "patch-schedule", Method: http.MethodPatch, Path: scheduleURL, Tags: tags,
 			Summary: "Change fields of a schedule",
-			Description: "Takes a JSON merge patch (RFC 7396) of what PUT takes: fields that are given change, null brings a field's default " +
-				"back, and the others stay. A trigger takes the place of the one that was there. The fields of task are merged too.",
+			Description: "Takes a JSON merge patch (RFC 7396) of the body of PUT: fields that are given change, null restores a field's default, " +
+				"and the others stay. A trigger replaces the previous one. The fields of task are merged too.",
 			SkipValidateBody: true, // schedule.ReadPatch does it
 			Errors:           append([]int{http.StatusNotFound}, changing...),
 		}}, a.patchSchedule),
@@ -55,14 +55,14 @@ func (a *API) editRoutes() []rest.Route {
 		rest.Handle(rest.Route{Scope: auth.SchedulesWrite, Action: "schedule.delete", Operation: huma.Operation{
 			OperationID: "delete-schedule", Method: http.MethodDelete, Path: scheduleURL, Tags: tags,
 			Summary:       "Delete a schedule",
-			Description:   "After the answer no task of it is made any more. Tasks that were made stay. A schedule of the configuration file cannot be deleted: 409.",
+			Description:   "No task of it is enqueued after the answer. Existing tasks stay. A schedule of the configuration file cannot be deleted: 409.",
 			DefaultStatus: http.StatusNoContent,
 			Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
 		}}, a.deleteSchedule),
 		// It changes nothing.
 		rest.Handle(rest.Route{Scope: auth.SchedulesRead, StoreTime: rest.StoreTime, Complete: a.completePreview, Operation: huma.Operation{
 			OperationID: "preview-schedule", Method: http.MethodPost, Path: schedulesURL + "/preview", Tags: tags,
-			Summary:          "See when a trigger would fire",
+			Summary:          "Preview the times of a trigger",
 			Description:      "The next times of a cron, every or at, strictly after a time, in the trigger's zone and with its offset. An interval counts from start_at, or else from one interval after that time.",
 			SkipValidateBody: true, // schedule.ReadPreview does it
 			Errors:           badBody,
@@ -100,12 +100,12 @@ func (a *API) readRoutes() []rest.Route {
 		}}, a.listSchedules),
 		rest.Handle(rest.Route{Scope: auth.SchedulesRead, StoreTime: rest.StoreTime, Operation: huma.Operation{
 			OperationID: "get-schedule", Method: http.MethodGet, Path: scheduleURL, Tags: tags,
-			Summary: "Ask how a schedule is doing", Description: "The ETag is for the If-Match of a change.",
+			Summary: "Get a schedule", Description: "The ETag is for the If-Match of a change.",
 			Errors: []int{http.StatusNotFound},
 		}}, a.getSchedule),
 		rest.Handle(rest.Route{Scope: auth.SchedulesRead, StoreTime: rest.StoreTime, Operation: huma.Operation{
 			OperationID: "list-runs", Method: http.MethodGet, Path: scheduleURL + "/runs", Tags: tags,
-			Summary: "List what became of ticks", Description: "Newest first: each tick that fired, and why the others did not. The last 200 are kept.",
+			Summary: "List the runs of a schedule", Description: "Newest first: the ticks that fired, and those that did not, with the reason. The last 200 are kept.",
 			Errors: []int{http.StatusNotFound},
 		}}, a.listRuns),
 	}
@@ -117,18 +117,18 @@ func (a *API) controlRoutes() []rest.Route {
 	return []rest.Route{
 		rest.Handle(rest.Route{Scope: auth.SchedulesWrite, Action: "schedule.pause", StoreTime: rest.StoreTime, Operation: huma.Operation{
 			OperationID: "pause-schedule", Method: http.MethodPost, Path: scheduleURL + "/pause", Tags: tags,
-			Summary: "Pause a schedule", Description: "No tick becomes a task until it is resumed. Tasks that were made run.",
+			Summary: "Pause a schedule", Description: "No tick becomes a task until the schedule is resumed. Existing tasks run.",
 			Errors: errors,
 		}}, a.pauseSchedule),
 		rest.Handle(rest.Route{Scope: auth.SchedulesWrite, Action: "schedule.resume", StoreTime: rest.StoreTime, Operation: huma.Operation{
 			OperationID: "resume-schedule", Method: http.MethodPost, Path: scheduleURL + "/resume", Tags: tags,
-			Summary: "Resume a schedule", Description: "It goes on with its first tick after now: what it missed while it was paused does not run.",
+			Summary: "Resume a schedule", Description: "It continues with the next tick: ticks during the pause do not run.",
 			Errors: errors,
 		}}, a.resumeSchedule),
 		rest.Handle(rest.Route{Scope: auth.SchedulesWrite, Action: "schedule.trigger", StoreTime: rest.StoreTime, Operation: huma.Operation{
 			OperationID: "trigger-schedule", Method: http.MethodPost, Path: scheduleURL + "/trigger", Tags: tags,
 			Summary:       "Run a schedule's task now",
-			Description:   "Makes one task beside the schedule, paused or not. The answer is the task.",
+			Description:   "Enqueues one task outside of the times of the schedule, paused or not. The answer is the task.",
 			DefaultStatus: http.StatusAccepted,
 			Errors:        []int{http.StatusNotFound, http.StatusConflict},
 		}}, a.triggerSchedule),
@@ -136,11 +136,11 @@ func (a *API) controlRoutes() []rest.Route {
 }
 
 type scheduleAnswer struct {
-	ETag string `header:"ETag" doc:"The revision, for If-Match. It changes when somebody changes the schedule, and not with ticks." example:"\"r3-mi8x3k2o\""`
+	ETag string `header:"ETag" doc:"The revision, for If-Match. It changes with the definition or the pause of the schedule, and not with ticks." example:"\"r3-mi8x3k2o\""`
 	Body *scheduleDocument
 }
 
-// answerWith makes an answer of what a store returned.
+// answerWith returns the answer with a result of the store.
 func (a *API) answerWith(s *schedule.Schedule, err error) (*scheduleAnswer, error) {
 	if err != nil {
 		return nil, err
@@ -156,7 +156,7 @@ type putScheduleInput struct {
 
 type putScheduleAnswer struct {
 	Status   int
-	Location string `header:"Location" doc:"Where the new schedule is."`
+	Location string `header:"Location" doc:"The path of the new schedule."`
 	ETag     string `header:"ETag" doc:"The revision, for If-Match." example:"\"r1-mi8x3k2o\""`
 	Body     *scheduleDocument
 }
@@ -212,14 +212,15 @@ func (a *API) patchSchedule(ctx context.Context, in *patchScheduleInput) (*sched
 		if err != nil {
 			return nil, rest.InBody(err)
 		}
-		if len(patch) < len(in.RawBody) { // it is what GET has answered
+		if len(patch) < len(in.RawBody) { // it is an answer of GET
 			spec = current.Reread(spec, a.Types)
 		}
 		return a.replace(current, in.ID, spec, paused)
 	}))
 }
 
-// replace gives a schedule, nil if there is none yet, another spec. It returns the schedule itself if that changes nothing.
+// replace changes the spec of a schedule, or creates one if the current is nil. It returns the current schedule itself if
+// nothing changes.
 func (a *API) replace(current *schedule.Schedule, id string, spec schedule.Spec, paused bool) (*schedule.Schedule, error) {
 	if current != nil && current.SameSpec(spec) && current.Paused == paused {
 		return current, nil
@@ -230,18 +231,18 @@ func (a *API) replace(current *schedule.Schedule, id string, spec schedule.Spec,
 	}
 	changed, err := schedule.Put(current, id, spec, paused, schedule.OriginAPI, now)
 	if err == nil && changed.Paused && current != nil && current.PausedReason == schedule.PausedByFailures {
-		changed.PausedReason = schedule.PausedByFailures // as before: nobody has asked for a pause
+		changed.PausedReason = schedule.PausedByFailures // as before: the request changes something else
 	}
 	return changed, err
 }
 
-// edit changes what a schedule is, which only the API may do that made it. The check is a part of the change: of two who
-// have seen the same revision, one is refused.
+// edit changes the definition of a schedule, unless it is of the configuration. The check is a part of the change: of two
+// callers that have read the same revision, one is refused.
 func (a *API) edit(
 	ctx context.Context, id string, check func(*schedule.Schedule) error, change func(*schedule.Schedule) (*schedule.Schedule, error),
 ) (*schedule.Schedule, error) {
 	return a.Schedules.Update(ctx, id, func(current *schedule.Schedule) (*schedule.Schedule, []schedule.Run, error) {
-		if err := fromElsewhere(current); err != nil {
+		if err := checkOrigin(current); err != nil {
 			return nil, nil, err
 		}
 		if err := check(current); err != nil {
@@ -253,7 +254,7 @@ func (a *API) edit(
 	})
 }
 
-// passedOver returns what is to be told of the ticks of a pause if a change ends it.
+// passedOver returns the runs to record for the ticks of a pause, if a change ends it.
 func (a *API) passedOver(current, changed *schedule.Schedule) []schedule.Run {
 	if current == nil || changed == nil || !current.Paused || changed.Paused {
 		return nil
@@ -263,14 +264,14 @@ func (a *API) passedOver(current, changed *schedule.Schedule) []schedule.Run {
 
 func noSchedule(id string) error { return task.NotFound("there is no schedule %q", id) }
 
-type steerScheduleInput struct {
+type controlInput struct {
 	SchedulePath
 	Conditions
 }
 
-func (a *API) deleteSchedule(ctx context.Context, in *steerScheduleInput) (*struct{}, error) {
+func (a *API) deleteSchedule(ctx context.Context, in *controlInput) (*struct{}, error) {
 	return nil, a.Schedules.Delete(ctx, in.ID, func(current *schedule.Schedule) error {
-		if err := fromElsewhere(current); err != nil {
+		if err := checkOrigin(current); err != nil {
 			return err
 		}
 		return in.check(current)
@@ -279,12 +280,12 @@ func (a *API) deleteSchedule(ctx context.Context, in *steerScheduleInput) (*stru
 
 type listSchedulesInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"How many schedules at most."`
-	Cursor string `query:"cursor" doc:"The next_cursor of the page before."`
+	Cursor string `query:"cursor" doc:"The next_cursor of the previous page."`
 }
 
 type scheduleList struct {
 	Items      []*scheduleDocument `json:"items" nullable:"false"`
-	NextCursor string              `json:"next_cursor,omitempty" doc:"Where the next page begins; absent on the last one."`
+	NextCursor string              `json:"next_cursor,omitempty" doc:"The cursor of the next page; absent on the last one."`
 }
 
 type listSchedulesAnswer struct {
@@ -311,8 +312,8 @@ func (a *API) getSchedule(ctx context.Context, in *SchedulePath) (*scheduleAnswe
 	return a.answerWith(a.Schedules.Get(ctx, in.ID))
 }
 
-func (a *API) pauseSchedule(ctx context.Context, in *steerScheduleInput) (*scheduleAnswer, error) {
-	return a.answerWith(a.steer(ctx, in, func(current *schedule.Schedule) (*schedule.Schedule, error) {
+func (a *API) pauseSchedule(ctx context.Context, in *controlInput) (*scheduleAnswer, error) {
+	return a.answerWith(a.control(ctx, in, func(current *schedule.Schedule) (*schedule.Schedule, error) {
 		if current.Paused {
 			return current, nil
 		}
@@ -320,8 +321,8 @@ func (a *API) pauseSchedule(ctx context.Context, in *steerScheduleInput) (*sched
 	}))
 }
 
-func (a *API) resumeSchedule(ctx context.Context, in *steerScheduleInput) (*scheduleAnswer, error) {
-	return a.answerWith(a.steer(ctx, in, func(current *schedule.Schedule) (*schedule.Schedule, error) {
+func (a *API) resumeSchedule(ctx context.Context, in *controlInput) (*scheduleAnswer, error) {
+	return a.answerWith(a.control(ctx, in, func(current *schedule.Schedule) (*schedule.Schedule, error) {
 		now := a.Schedules.Now()
 		if current.Paused && current.Check(a.Types, now) != nil {
 			return nil, task.Conflict("schedule %q cannot run as it is stored: put it anew, or delete it", in.ID)
@@ -330,9 +331,9 @@ func (a *API) resumeSchedule(ctx context.Context, in *steerScheduleInput) (*sche
 	}))
 }
 
-// steer changes how a schedule goes on, wherever it was written down.
-func (a *API) steer(
-	ctx context.Context, in *steerScheduleInput, change func(*schedule.Schedule) (*schedule.Schedule, error),
+// control pauses or resumes a schedule, one of the configuration too.
+func (a *API) control(
+	ctx context.Context, in *controlInput, change func(*schedule.Schedule) (*schedule.Schedule, error),
 ) (*schedule.Schedule, error) {
 	return a.Schedules.Update(ctx, in.ID, func(current *schedule.Schedule) (*schedule.Schedule, []schedule.Run, error) {
 		if current == nil {
@@ -347,13 +348,13 @@ func (a *API) steer(
 }
 
 type triggerAnswer struct {
-	Location string `header:"Location" doc:"Where the task is."`
+	Location string `header:"Location" doc:"The path of the task."`
 	Body     *rest.TaskDocument
 }
 
-// triggerSchedule writes the run down before it makes the task: whoever counts unfinished tasks knows of each.
+// triggerSchedule records the run before it enqueues the task, so that the task counts as unfinished from the start.
 func (a *API) triggerSchedule(ctx context.Context, in *SchedulePath) (*triggerAnswer, error) {
-	id := uuid.Must(uuid.NewV7()).String() // it only fails where there is no randomness, as all of Go does
+	id := uuid.Must(uuid.NewV7()).String() // an error means that there is no randomness, without which Go does not run
 	var before *schedule.Schedule
 	var made *task.Task
 	_, err := a.Schedules.Update(ctx, in.ID, func(current *schedule.Schedule) (*schedule.Schedule, []schedule.Run, error) {
@@ -379,8 +380,8 @@ func (a *API) triggerSchedule(ctx context.Context, in *SchedulePath) (*triggerAn
 	return &triggerAnswer{rest.TaskPath(a.Prefix, id), rest.NewTaskDocument(made)}, nil
 }
 
-// untrigger takes a task back that could not be enqueued. Should that fail too, beat finds out later that there is no such
-// task.
+// untrigger removes the record of a task that could not be enqueued. If that fails too, the beat later finds that there is no
+// such task.
 func (a *API) untrigger(ctx context.Context, before *schedule.Schedule, taskID string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
@@ -431,7 +432,7 @@ func (a *API) listRuns(ctx context.Context, in *listRunsInput) (*listRunsAnswer,
 	return &listRunsAnswer{runList{items}}, nil
 }
 
-// findStates asks for the states of tasks that are not known to have ended.
+// findStates adds the states of tasks that were unfinished when last seen.
 func (a *API) findStates(ctx context.Context, runs []schedule.Run) error {
 	var open []int
 	var ids []string

@@ -18,7 +18,7 @@ import (
 
 // Store is where the tasks are. Its errors have a task.Code.
 type Store interface {
-	// Now is the time that tasks are judged by.
+	// Now returns the time that deadlines and expiry times of requests are compared with.
 	Now() time.Time
 	Enqueue(ctx context.Context, t *task.Task) error
 	EnqueueAll(ctx context.Context, tasks []*task.Task) []error
@@ -31,7 +31,7 @@ type Store interface {
 	Wait(ctx context.Context, id string) (*task.Task, error)
 	// EnqueueAndWait enqueues the task and waits up to limit for its end.
 	EnqueueAndWait(ctx context.Context, t *task.Task, limit time.Duration) (*task.Task, error)
-	// Follow returns a channel of the task as it is now and after each change. It is closed when the task is gone. stop must
+	// Follow returns a channel of the current task, and of the task after each change. It is closed when the task is gone. stop must
 	// be called.
 	Follow(ctx context.Context, id string) (updates <-chan *task.Task, stop func(), err error)
 	List(ctx context.Context, f fleet.Filter, cursor string, limit int) (fleet.Page, error)
@@ -43,7 +43,7 @@ type Store interface {
 	Bulk(ctx context.Context, change fleet.Bulk) (fleet.BulkResult, error)
 }
 
-// Config is what the routes need.
+// Config holds the stores and limits of the routes.
 type Config struct {
 	Tasks Store
 	Types *catalog.Catalog

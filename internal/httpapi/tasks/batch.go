@@ -18,16 +18,16 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// maxBatch is how many tasks one request may hand in.
+// maxBatch is how many tasks one request may enqueue.
 const maxBatch = 1000
 
 func (a *API) batchRoutes() []rest.Route {
 	return []rest.Route{rest.Handle(rest.Route{Scope: auth.TasksWrite, Complete: a.completeBatch, Operation: huma.Operation{
 		OperationID: "create-tasks", Method: http.MethodPost, Path: "/v1/tasks/batch", Tags: []string{"Tasks"},
-		Summary: "Hand many tasks in",
-		Description: "Each is checked and enqueued as by itself: one that is at fault does not hinder the others. " +
+		Summary: "Enqueue many tasks",
+		Description: "Each is checked and enqueued by itself: an invalid task does not prevent the others. " +
 			"The answer has a result for each, in order. Under a rate limit a batch costs as much as its tasks would one by one; a batch " +
-			"larger than the limit's burst is taken when nothing of that burst has been used, and what it costs beyond is waited for afterwards.",
+			"larger than the limit's burst is accepted when the whole burst is available, and the next requests wait for the rest of its cost.",
 		SkipValidateBody: true, // requestReader does it, task by task
 		Errors:           []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
 	}}, a.createTasks)}
@@ -49,14 +49,14 @@ type batchAnswer struct {
 }
 
 type batchResults struct {
-	Results []batchResult `json:"results" nullable:"false" doc:"What became of each task, in order."`
+	Results []batchResult `json:"results" nullable:"false" doc:"The result of each task, in order."`
 }
 
-// batchResult is what a request with the one task would have been answered with.
+// batchResult is the answer that a request with the one task would have got.
 type batchResult struct {
 	Status int                `json:"status" doc:"The status of the task's own answer." example:"202"`
-	Task   *rest.TaskDocument `json:"task,omitempty" doc:"The task, if it was taken."`
-	Error  *rest.Problem      `json:"error,omitempty" doc:"What is wrong with it, if it was not."`
+	Task   *rest.TaskDocument `json:"task,omitempty" doc:"The task, if it was enqueued."`
+	Error  *rest.Problem      `json:"error,omitempty" doc:"The problem, if it was not."`
 }
 
 type batchInput struct {
@@ -116,9 +116,9 @@ func splitBatch(data []byte) ([]json.RawMessage, error) {
 	return body.Tasks, nil
 }
 
-// refused is the result of a task that was not taken. Its faults are located in the whole body.
+// refused returns the result of a task that was not enqueued. Its validation errors are located in the whole body.
 func (a *API) refused(ctx context.Context, place int, err error) batchResult {
-	p, _ := errors.AsType[*rest.Problem](rest.ProblemOf(ctx, a.Logger, err)) // whatever it makes of an error is one, with headers or without
+	p, _ := errors.AsType[*rest.Problem](rest.ProblemOf(ctx, a.Logger, err)) // ProblemOf returns one for every error
 	for i, f := range p.Errors {
 		p.Errors[i].Location = fmt.Sprintf("body.tasks[%d]", place) + strings.TrimPrefix(f.Location, "body")
 	}

@@ -21,18 +21,18 @@ func (a *API) bulkRoutes() []rest.Route {
 	return []rest.Route{rest.Handle(rest.Route{Scope: auth.TasksWrite, Action: "task.bulk", Complete: complete, Operation: huma.Operation{
 		OperationID: "change-tasks", Method: http.MethodPost, Path: "/v1/tasks/bulk", Tags: []string{"Tasks"},
 		Summary: "Cancel, retry or delete many tasks",
-		Description: "Does to each task that the filter selects what the call for one task does, and counts them. Give at least one of " +
-			"queue, state and type. Tasks that come meanwhile are left alone. The answer comes when all is done: seconds for 100,000 tasks. " +
-			"If it does not come, what was done stays done, and sending the same again does the rest.",
-		SkipValidateBody: true, // bodyReader does it
+		Description: "Takes the action on each task that the filter selects, and counts them. Give at least one of " +
+			"queue, state and type. Tasks that are enqueued meanwhile are left alone. The answer is sent at the end: after seconds for 100,000 tasks. " +
+			"A request that breaks off has changed a part of the tasks, and the same request again changes the rest.",
+		SkipValidateBody: true, // rest.BodyReader does it
 		Errors:           []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType},
 		Middlewares:      huma.Middlewares{withoutWriteDeadline},
 	}}, a.changeTasks)}
 }
 
-// withoutWriteDeadline lets an answer take its time. It ends when the client hangs up or the program stops.
+// withoutWriteDeadline removes the time limit of an answer. The request ends when the client hangs up or the program stops.
 func withoutWriteDeadline(ctx huma.Context, next func(huma.Context)) {
-	// Where there is no connection there is no deadline.
+	// An error means that there is no connection, and so no deadline.
 	_ = http.NewResponseController(humaecho.Unwrap(ctx).Response()).SetWriteDeadline(time.Time{})
 	next(ctx)
 }
@@ -42,19 +42,19 @@ type bulkInput struct {
 }
 
 type bulkRequest struct {
-	Action fleet.Action `json:"action" enum:"cancel,retry,delete" doc:"What to do. Running tasks are asked to stop by cancel, and skipped by delete."`
-	Filter bulkFilter   `json:"filter" doc:"Which tasks: those that meet all that is given."`
-	DryRun bool         `json:"dry_run,omitempty" doc:"Only count: what matched, and of that what would be skipped."`
+	Action fleet.Action `json:"action" enum:"cancel,retry,delete" doc:"The action. cancel asks running tasks to stop, delete skips them."`
+	Filter bulkFilter   `json:"filter" doc:"Selects the tasks that match all fields given."`
+	DryRun bool         `json:"dry_run,omitempty" doc:"Only count the tasks that match, and those that would be skipped."`
 }
 
 type bulkFilter struct {
 	Queues    oneOrMore `json:"queue,omitempty" doc:"Only tasks of this queue, or of these."`
 	States    oneOrMore `json:"state,omitempty" doc:"Only tasks in this state, or in one of these. Default: all that allow the action."`
 	Types     oneOrMore `json:"type,omitempty" doc:"Only tasks of this type, or of one of these."`
-	OlderThan *string   `json:"older_than,omitempty" example:"24h" doc:"Only tasks that ended longer ago than this, or if they have not ended were created longer ago."`
+	OlderThan *string   `json:"older_than,omitempty" example:"24h" doc:"Only tasks that finished longer ago than this, or unfinished ones that were created longer ago."`
 }
 
-// change is what the request means.
+// change returns the bulk change that a request describes.
 func (a *API) change(r *bulkRequest) (fleet.Bulk, error) {
 	var age task.Duration
 	if r.Filter.OlderThan != nil {
@@ -78,16 +78,16 @@ type bulkDocument struct {
 	DryRun  bool         `json:"dry_run"`
 	Matched int          `json:"matched" doc:"Tasks that the filter selected, in states that allow the action; and running ones, for delete."`
 	Changed int          `json:"changed" doc:"Those of them on which the action was taken; 0 in a dry run."`
-	Skipped int          `json:"skipped" doc:"Those of them whose state did not allow it, or no longer."`
+	Skipped int          `json:"skipped" doc:"Those of them whose state did not allow the action, or no longer."`
 }
 
 func (a *API) changeTasks(ctx context.Context, in *bulkInput) (*bulkAnswer, error) {
-	request, faults, err := a.bulks.Read(in.RawBody)
+	request, invalid, err := a.bulks.Read(in.RawBody)
 	if err != nil {
 		return nil, err
 	}
-	if len(faults) > 0 {
-		return nil, rest.InBody(task.Invalid(faults...))
+	if len(invalid) > 0 {
+		return nil, rest.InBody(task.Invalid(invalid...))
 	}
 	change, err := a.change(request)
 	if err != nil {
@@ -106,7 +106,7 @@ func (a *API) changeTasks(ctx context.Context, in *bulkInput) (*bulkAnswer, erro
 	}}, nil
 }
 
-// describeBulk says in a line what a change is.
+// describeBulk describes a change in one line.
 func describeBulk(change *fleet.Bulk) string {
 	text := []string{string(change.Action)}
 	add := func(name, value string) {

@@ -16,13 +16,13 @@ import (
 func (a *API) creationRoutes() []rest.Route {
 	return []rest.Route{rest.Handle(rest.Route{Scope: auth.TasksWrite, Complete: a.completeCreate, Operation: huma.Operation{
 		OperationID: "create-task", Method: http.MethodPost, Path: "/v1/tasks", Tags: []string{"Tasks"},
-		Summary: "Hand a task in",
-		Description: "Checks the task against its type and puts it into its queue. The answer is the task as it stands, with its id. " +
-			"With an `Idempotency-Key` it is safe to send the request again. With `Prefer: wait=10` the answer comes as soon as the task is " +
-			"over, or after so many seconds, 60 at most.",
+		Summary: "Enqueue a task",
+		Description: "Checks the task against its type and adds it to its queue. The answer is the task, with its id. " +
+			"With an `Idempotency-Key` it is safe to send the request again. With `Prefer: wait=10` the answer is sent as soon as the task has " +
+			"finished, or after so many seconds, 60 at most.",
 		DefaultStatus: http.StatusAccepted,
 		Responses: map[string]*huma.Response{"200": {
-			Description: "The task that an earlier request with the same Idempotency-Key has made; or, with Prefer: wait, the task, which is over.",
+			Description: "The task that an earlier request with the same Idempotency-Key has enqueued; or, with Prefer: wait, the finished task.",
 			Content:     rest.TaskContent(a.Schemas),
 		}},
 		SkipValidateBody: true, // requestReader does it
@@ -30,8 +30,8 @@ func (a *API) creationRoutes() []rest.Route {
 	}}, a.createTask)}
 }
 
-// completeCreate adds the schema of the body, of which huma knows only that it is bytes, and the headers of 200, which it
-// knows of one status only.
+// completeCreate adds the schema of the body, which huma knows as bytes only, and the headers of 200, since huma adds them to
+// one status only.
 func (a *API) completeCreate(op *huma.Operation) {
 	op.RequestBody.Content["application/json"].Schema = a.requests.Schema
 	op.Responses["200"].Headers = maps.Clone(op.Responses["202"].Headers)
@@ -45,16 +45,16 @@ type createTaskInput struct {
 
 type createTaskAnswer struct {
 	Status            int
-	Location          string `header:"Location" doc:"Where the task is."`
-	Replayed          string `header:"Idempotency-Replayed" doc:"true if an earlier request with the same Idempotency-Key has made the task."`
-	PreferenceApplied string `header:"Preference-Applied" doc:"For how long the answer would have waited, if it was to." example:"wait=10"`
+	Location          string `header:"Location" doc:"The path of the task."`
+	Replayed          string `header:"Idempotency-Replayed" doc:"true if an earlier request with the same Idempotency-Key has enqueued the task."`
+	PreferenceApplied string `header:"Preference-Applied" doc:"For how long the answer waits at most, if the request prefers that." example:"wait=10"`
 	Body              *rest.TaskDocument
 }
 
 func (a *API) createTask(ctx context.Context, in *createTaskInput) (*createTaskAnswer, error) {
 	answer := &createTaskAnswer{Status: http.StatusAccepted}
 	var limit time.Duration
-	// Where too many wait already, this one does not: it is only a preference.
+	// Where too many requests wait already, this one does not: it is only a preference.
 	if in.wait > 0 && a.waits.begin() {
 		defer a.waits.end()
 		limit = in.wait
@@ -74,8 +74,8 @@ func (a *API) createTask(ctx context.Context, in *createTaskInput) (*createTaskA
 	return answer, nil
 }
 
-// create hands a task in, and waits up to limit for its end. It reports whether an earlier request with the same
-// idempotency key had handed it in before.
+// create enqueues a task, and waits up to limit for its end. It reports whether an earlier request with the same idempotency
+// key has enqueued it.
 func (a *API) create(ctx context.Context, in *createTaskInput, limit time.Duration) (t *task.Task, replayed bool, err error) {
 	if in.key != "" {
 		return a.createOnce(ctx, in, limit)

@@ -20,20 +20,20 @@ import (
 const (
 	// defaultHeartbeat is what Config.Heartbeat is unless it is set.
 	defaultHeartbeat = 15 * time.Second
-	// reconnectAfter is how long clients are told to wait before they come back to a stream that broke off.
+	// reconnectAfter is how long clients wait before they reconnect to a stream that broke off.
 	reconnectAfter = 2 * time.Second
 )
 
-const eventsDescription = "A stream of Server-Sent Events, which ends when the task is over.\n\n" +
-	"- `state`: the task, as `GET /v1/tasks/{id}` shows it, on one line: first as it is now, then whenever its state, its attempt or " +
+const eventsDescription = "A stream of Server-Sent Events, which ends when the task has finished.\n\n" +
+	"- `state`: the task, as `GET /v1/tasks/{id}` shows it, on one line: first the current one, then one whenever its state, its attempt or " +
 	"`cancel_requested` has changed.\n" +
-	"- `progress`: the same, when it is only further on.\n" +
-	"- `deleted`: the task is gone: somebody has deleted it, or it was dropped at its end and nobody said how that was. The data is " +
+	"- `progress`: the same, when only its progress has changed.\n" +
+	"- `deleted`: the task is gone: it was deleted, or it was not retained and its end is not known. The data is " +
 	"`{\"id\": …}`, and the stream ends.\n\n" +
-	"A client that is slower than the task gets the newest state and may miss some that came before it. Each event but the last kind has an id, the " +
-	"ETag of the task as shown. A client that comes back with it as Last-Event-ID, to whichever server, gets what it does not have: nothing twice, and 204 if " +
-	"it has the end, which tells browsers not to come back. Every 15 s without an event there is a comment. Who does not take what is sent is " +
-	"cut off."
+	"A client that is slower than the task gets the newest state and may miss earlier ones. Each event except `deleted` has an id, the " +
+	"ETag of the task as shown. A client that reconnects with it as Last-Event-ID, to any server, gets only the events that it does not have, and 204 if " +
+	"it has the last one, which stops browsers from reconnecting. Every 15 s without an event there is a comment. A client that does not read what is sent " +
+	"is disconnected."
 
 func (a *API) eventRoutes() []rest.Route {
 	return []rest.Route{rest.Handle(rest.Route{Scope: auth.TasksRead, Operation: huma.Operation{
@@ -41,14 +41,14 @@ func (a *API) eventRoutes() []rest.Route {
 		Summary: "Follow a task", Description: eventsDescription,
 		Responses: map[string]*huma.Response{
 			"200": {
-				Description: "What becomes of the task.",
+				Description: "The events of the task.",
 				Headers: map[string]*huma.Header{
 					"Cache-Control":     {Description: "no-store", Schema: &huma.Schema{Type: huma.TypeString}},
-					"X-Accel-Buffering": {Description: "no, so that proxies hand events on at once.", Schema: &huma.Schema{Type: huma.TypeString}},
+					"X-Accel-Buffering": {Description: "no, so that proxies forward events at once.", Schema: &huma.Schema{Type: huma.TypeString}},
 				},
 				Content: map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}},
 			},
-			"204": {Description: "The task is over, and the client has its last event."},
+			"204": {Description: "The task has finished, and the client has its last event."},
 		},
 		Errors: []int{http.StatusNotFound, http.StatusTooManyRequests},
 	}}, a.followTask)}
@@ -63,7 +63,7 @@ func (a *API) followTask(ctx context.Context, in *followInput) (*huma.StreamResp
 	if !a.waits.begin() {
 		return nil, errTooManyWaits()
 	}
-	news, stop, err := a.Tasks.Follow(ctx, in.ID)
+	updates, stop, err := a.Tasks.Follow(ctx, in.ID)
 	if err != nil {
 		a.waits.end()
 		return nil, err
@@ -71,24 +71,24 @@ func (a *API) followTask(ctx context.Context, in *followInput) (*huma.StreamResp
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		defer a.waits.end()
 		defer stop()
-		now := <-news
+		now := <-updates
 		s := &eventStream{w: humaecho.Unwrap(c).Response(), patience: a.Heartbeat, seen: in.LastEventID}
 		if now.State.Terminal() && s.has(now) {
 			c.SetStatus(http.StatusNoContent)
 		} else if s.open() == nil && !rest.IsHead(ctx) {
-			a.stream(ctx, s, now, news)
+			a.stream(ctx, s, now, updates)
 		}
 	}}, nil
 }
 
-// stream sends what becomes of a task until it is over or gone, the client hangs up or the server stops.
-func (a *API) stream(ctx context.Context, s *eventStream, now *task.Task, news <-chan *task.Task) {
+// stream sends the changes of a task until it has finished or is gone, the client hangs up or the server stops.
+func (a *API) stream(ctx context.Context, s *eventStream, now *task.Task, updates <-chan *task.Task) {
 	heartbeat := time.NewTicker(a.Heartbeat)
 	defer heartbeat.Stop()
 	id := now.ID
 	for err := s.show(now); err == nil && !now.State.Terminal(); {
 		select {
-		case t, there := <-news:
+		case t, there := <-updates:
 			if !there {
 				_ = s.deleted(id) // the client has gone as well
 				return
@@ -108,20 +108,20 @@ func (a *API) stream(ctx context.Context, s *eventStream, now *task.Task, news <
 // eventStream writes Server-Sent Events about one task.
 type eventStream struct {
 	w *echo.Response
-	// patience is how long the client may take to take an event.
+	// patience is how long the client may take to receive an event.
 	patience time.Duration
 	seen     string // the id of the last event that the client has
-	stage    stage  // what that told, if it was sent here
+	stage    stage  // of that event, if it was sent here
 }
 
-// stage is how far a task has come, but for its progress.
+// stage is the part of a task whose changes are events of the kind state.
 type stage struct {
 	state           task.State
 	attempt         int
 	cancelRequested bool
 }
 
-// open begins the answer.
+// open starts the answer.
 func (s *eventStream) open() error {
 	h := s.w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -130,13 +130,13 @@ func (s *eventStream) open() error {
 	return s.send(fmt.Appendf(nil, "retry: %d\n\n", reconnectAfter.Milliseconds()))
 }
 
-// has reports whether the client has the task as it is.
+// has reports whether the client has the current task.
 func (s *eventStream) has(t *task.Task) bool {
 	document, err := encodeTask(t)
 	return err == nil && versionOfDocument(document) == s.seen
 }
 
-// show sends the task, unless the client has it as it is.
+// show sends the task, unless the client has it.
 func (s *eventStream) show(t *task.Task) error {
 	document, err := encodeTask(t)
 	if err != nil {
@@ -165,11 +165,10 @@ func (s *eventStream) deleted(id string) error {
 
 func (s *eventStream) comment(text string) error { return s.send([]byte(": " + text + "\n\n")) }
 
-// send writes to the client at once. The time it has replaces that of http.Server.WriteTimeout, which is for answers that
-// end.
+// send writes to the client at once. Its time limit replaces http.Server.WriteTimeout, which is for answers that end.
 func (s *eventStream) send(data []byte) error {
-	control := http.NewResponseController(s.w.Writer)        // echo's own tells no errors
-	_ = control.SetWriteDeadline(time.Now().Add(s.patience)) // a writer that has none never blocks
+	control := http.NewResponseController(s.w.Writer)        // echo's own returns no errors
+	_ = control.SetWriteDeadline(time.Now().Add(s.patience)) // a writer without deadlines never blocks
 	if _, err := s.w.Write(data); err != nil {
 		return err
 	}

@@ -24,31 +24,30 @@ func (n *oneOrMore) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(n))
 }
 
-// Schema documents both.
+// Schema describes both.
 func (oneOrMore) Schema(huma.Registry) *huma.Schema {
 	one := 1
 	name := &huma.Schema{Type: huma.TypeString, MinLength: &one}
 	return &huma.Schema{OneOf: []*huma.Schema{name, {Type: huma.TypeArray, MinItems: &one, Items: name}}}
 }
 
-// filter makes a filter of names, and refuses those of states and types that there are not. The queues are checked where they
-// are known.
+// filter returns the filter of names, or validation errors for unknown states and types. The store checks the queues.
 func (a *API) filter(queues, states, types []string) (fleet.Filter, error) {
 	f := fleet.Filter{Queues: queues, Types: types}
-	var faults []task.ValidationError
+	var invalid []task.ValidationError
 	for _, name := range states {
 		if !slices.Contains(task.States, task.State(name)) {
-			faults = append(faults, task.ValidationError{Location: "state", Message: fmt.Sprintf("%q is no state; the states are %s", name, stateNames)})
+			invalid = append(invalid, task.ValidationError{Location: "state", Message: fmt.Sprintf("%q is no state; the states are %s", name, stateNames)})
 		}
 		f.States = append(f.States, task.State(name))
 	}
 	for _, name := range types {
 		if _, known := a.Types.Lookup(name); !known {
-			faults = append(faults, task.ValidationError{Location: "type", Message: fmt.Sprintf("%q is not a known task type; GET /v1/task-types lists them", name)})
+			invalid = append(invalid, task.ValidationError{Location: "type", Message: fmt.Sprintf("%q is not a known task type; GET /v1/task-types lists them", name)})
 		}
 	}
-	if len(faults) > 0 {
-		return f, task.Invalid(faults...)
+	if len(invalid) > 0 {
+		return f, task.Invalid(invalid...)
 	}
 	return f, nil
 }

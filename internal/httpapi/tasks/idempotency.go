@@ -20,7 +20,7 @@ const (
 	maxIdempotencyKey = 255
 )
 
-// IdempotencyKey is the header of a request that is to have an effect once, however often it is sent.
+// IdempotencyKey is the header of a request that takes effect once, however often it is sent.
 type IdempotencyKey struct {
 	Given string `header:"Idempotency-Key" doc:"A name of yours for this request, 1 to 255 visible ASCII characters, in quotes or without. For 24 hours the same request with it answers with the first task and enqueues nothing; another request with it is refused." example:"\"8e03978e-40d5-43dd-bc93-6894a57f9324\""`
 	key   string
@@ -28,7 +28,7 @@ type IdempotencyKey struct {
 
 var _ huma.Resolver = (*IdempotencyKey)(nil)
 
-// Resolve reads the key. It also sees what Given does not show: a header that is empty, and two of them.
+// Resolve reads the key. It also refuses an empty header and repeated ones, which Given does not show.
 func (k *IdempotencyKey) Resolve(ctx huma.Context) []error {
 	var given []string
 	ctx.EachHeader(func(name, value string) {
@@ -46,8 +46,8 @@ func (k *IdempotencyKey) Resolve(ctx huma.Context) []error {
 	return []error{&huma.ErrorDetail{Location: "header." + idempotencyHeader, Message: "must be one key of 1 to 255 visible ASCII characters, in quotes or without"}}
 }
 
-// parseIdempotencyKey returns the key that a header gives: as a string of structured fields (RFC 8941), with quotes, as
-// the IETF's draft wants it, or bare, as many clients send it.
+// parseIdempotencyKey returns the key in a header: a string of structured fields (RFC 8941), with quotes, as in the IETF's
+// draft, or bare, as many clients send it.
 func parseIdempotencyKey(text string) (key string, ok bool) {
 	key = text
 	if strings.HasPrefix(text, `"`) {
@@ -82,7 +82,7 @@ func unquote(text string) (string, bool) {
 	return b.String(), closed
 }
 
-// createOnce hands a task in for all requests with the same key.
+// createOnce enqueues one task for all requests with the same key.
 func (a *API) createOnce(ctx context.Context, in *createTaskInput, limit time.Duration) (t *task.Task, replayed bool, err error) {
 	request := catalog.Idempotency{Caller: guard.CallerIn(ctx), Key: in.key, Request: in.RawBody}
 	t, replayed, err = a.Tasks.EnqueueOnce(ctx, request, func(now time.Time) (*task.Task, error) {

@@ -22,26 +22,26 @@ func (a *API) taskRoutes() []rest.Route {
 			OperationID: "list-tasks", Method: http.MethodGet, Path: "/v1/tasks", Tags: tags,
 			Summary: "List tasks",
 			Description: "Queue by queue, in each state by state, and in each state the newest first. A page may be short, or even empty, " +
-				"and have a next_cursor all the same: it holds 8 MiB of payloads and results at most, unless one task has more.",
+				"and still have a next_cursor: it holds 8 MiB of payloads and results at most, unless one task has more.",
 		}}, a.listTasks),
 		rest.Handle(rest.Route{Scope: auth.TasksRead, Complete: completeGet, Operation: huma.Operation{
 			OperationID: "get-task", Method: http.MethodGet, Path: "/v1/tasks/{id}", Tags: tags,
-			Summary: "Ask how a task is doing",
-			Description: "With wait, the answer comes as soon as the task is over, or after that time with the task as it then is. " +
-				"304 if that is what the client has.",
+			Summary: "Get a task",
+			Description: "With wait, the answer is sent as soon as the task has finished, or after that time with the unfinished task. " +
+				"304 if the client has the task, by If-None-Match.",
 			Responses: map[string]*huma.Response{
 				"200": {Description: "The task.", Content: rest.TaskContent(a.Schemas)},
-				"304": {Description: "The task is as If-None-Match says."},
+				"304": {Description: "The client has the task, by If-None-Match."},
 			},
 			Errors: []int{http.StatusNotFound, http.StatusTooManyRequests},
 		}}, a.getTask),
 		control("cancel", "Cancel a task",
-			"A task that does not run is canceled at once. One that runs has its context ended, ends as canceled, and is not tried again. A canceled task stays as it is.",
+			"A task that does not run is canceled at once. The context of a running task ends, and the task ends as canceled, without a retry. A canceled task stays unchanged.",
 			a.Tasks.Cancel),
-		control("retry", "Try a finished task again",
-			"Puts a failed, canceled or expired task back into its queue, with all its retries.", a.Tasks.Retry),
+		control("retry", "Retry a finished task",
+			"Adds a failed, canceled or expired task to its queue again, with all its retries.", a.Tasks.Retry),
 		control("run", "Run a waiting task now",
-			"Lets a scheduled, retrying or aggregating task start at once.", a.Tasks.Run),
+			"Moves a scheduled, retrying or aggregating task to the pending ones.", a.Tasks.Run),
 		rest.Handle(rest.Route{Scope: auth.TasksWrite, Action: "task.delete", Operation: huma.Operation{
 			OperationID: "delete-task", Method: http.MethodDelete, Path: "/v1/tasks/{id}", Tags: tags,
 			Summary: "Delete a task", Description: "Removes the task and its result. A running task must be canceled first.",
@@ -50,7 +50,7 @@ func (a *API) taskRoutes() []rest.Route {
 	}
 }
 
-// completeGet gives 304 the ETag, which huma knows of one status only.
+// completeGet adds the ETag to 304, since huma adds it to one status only.
 func completeGet(op *huma.Operation) {
 	op.Responses["304"].Headers = map[string]*huma.Header{"ETag": op.Responses["200"].Headers["ETag"]}
 }
@@ -79,16 +79,16 @@ type taskAnswer struct {
 }
 
 type listInput struct {
-	Queues []string `query:"queue" doc:"Only tasks of these queues: names with commas between them, or the parameter several times."`
+	Queues []string `query:"queue" doc:"Only tasks of these queues: names separated by commas, or the parameter several times."`
 	States []string `query:"state" enum:"scheduled,aggregating,pending,running,retrying,succeeded,failed,canceled,expired" doc:"Only tasks in these states."`
 	Types  []string `query:"type" doc:"Only tasks of these types."`
 	Limit  int      `query:"limit" minimum:"1" maximum:"1000" default:"50" doc:"How many tasks at most."`
-	Cursor string   `query:"cursor" doc:"The next_cursor of the page before."`
+	Cursor string   `query:"cursor" doc:"The next_cursor of the previous page."`
 }
 
 type taskList struct {
 	Items      []*rest.TaskDocument `json:"items" nullable:"false"`
-	NextCursor string               `json:"next_cursor,omitempty" doc:"Where the next page begins; absent on the last one."`
+	NextCursor string               `json:"next_cursor,omitempty" doc:"The cursor of the next page; absent on the last one."`
 }
 
 type listAnswer struct {
@@ -120,7 +120,7 @@ type getInput struct {
 
 type getAnswer struct {
 	Status      int
-	ETag        string `header:"ETag" doc:"It changes with whatever the task shows." example:"\"7dI0oDTgSVT3bEDM\""`
+	ETag        string `header:"ETag" doc:"It changes with any field of the task." example:"\"7dI0oDTgSVT3bEDM\""`
 	ContentType string `header:"Content-Type"`
 	Body        []byte
 }
@@ -145,7 +145,7 @@ func (a *API) getTask(ctx context.Context, in *getInput) (*getAnswer, error) {
 	return &getAnswer{http.StatusOK, etag, "application/json", document}, nil
 }
 
-// getOrWait returns a task as it is, or as it is when it is over or the wait is.
+// getOrWait returns a task at once, or else when it has finished or the wait has ended.
 func (a *API) getOrWait(ctx context.Context, id string, wait time.Duration) (*task.Task, error) {
 	if wait == 0 {
 		return a.Tasks.Get(ctx, id)
@@ -157,8 +157,8 @@ func (a *API) getOrWait(ctx context.Context, id string, wait time.Duration) (*ta
 	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	t, err := a.Tasks.Wait(waiting, id)
-	// The connection may note that the time is over a moment before the context does.
-	if over, _ := waiting.Deadline(); err != nil && !time.Now().Before(over) && ctx.Err() == nil {
+	// The connection may reach the deadline a moment before the context does.
+	if end, _ := waiting.Deadline(); err != nil && !time.Now().Before(end) && ctx.Err() == nil {
 		return a.Tasks.Get(ctx, id) // the wait was too short for the task to be found
 	}
 	return t, err

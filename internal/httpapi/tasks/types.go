@@ -17,15 +17,15 @@ type taskTypeDocument struct {
 	Type          string          `json:"type" example:"http.request"`
 	Aliases       []string        `json:"aliases" nullable:"false" doc:"Further names under which its tasks may be enqueued and are run."`
 	Description   string          `json:"description"`
-	Queue         string          `json:"queue" doc:"Where its tasks go unless they say otherwise."`
+	Queue         string          `json:"queue" doc:"The queue of tasks that name none."`
 	MaxRetries    int             `json:"max_retries"`
 	Timeout       task.Duration   `json:"timeout"`
 	PayloadSchema json.RawMessage `json:"payload_schema" doc:"JSON Schema of the payload."`
 	ResultSchema  json.RawMessage `json:"result_schema" doc:"JSON Schema of the result; null if it has none."`
 	Origin        catalog.Origin  `json:"origin" enum:"builtin,worker" doc:"Whether the API was built with the type or knows it from workers."`
 	Workers       int             `json:"workers" doc:"How many live workers run it."`
-	SDK           string          `json:"sdk" example:"backbeat-go/v0.1.0" doc:"What its workers are built with; empty if none has been seen."`
-	LastSeenAt    rest.Timestamp  `json:"last_seen_at" doc:"When the last of its workers was seen; null if none has been."`
+	SDK           string          `json:"sdk" example:"backbeat-go/v0.1.0" doc:"The library that its workers use; empty if no worker has been seen."`
+	LastSeenAt    rest.Timestamp  `json:"last_seen_at" doc:"When the last of its workers was seen; null if none was."`
 }
 
 type taskTypeList struct {
@@ -39,7 +39,7 @@ type taskTypesAnswer struct {
 func (a *API) typeRoutes() []rest.Route {
 	return []rest.Route{rest.Handle(rest.Route{Scope: auth.TasksRead, Operation: huma.Operation{
 		OperationID: "list-task-types", Method: http.MethodGet, Path: "/v1/task-types", Tags: []string{"Task types"},
-		Summary: "List task types", Description: "Each with its defaults and with the JSON Schemas of what it takes and gives. They are those that the API was built with, and those " +
+		Summary: "List task types", Description: "Each with its defaults and with the JSON Schemas of its payload and result. The list has the types that the API was built with, and those " +
 			"that workers run or have run within types.ttl.",
 	}}, a.listTaskTypes)}
 }

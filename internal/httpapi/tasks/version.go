@@ -22,13 +22,13 @@ func encodeTask(t *task.Task) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// versionOfDocument names what a document says. The answer is these very bytes, so the version makes a strong ETag.
+// versionOfDocument returns a hash of a document. The answer has the same bytes, so the version makes a strong ETag.
 func versionOfDocument(document []byte) string {
 	sum := sha256.Sum256(document)
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
-// hasVersion reports whether a list of entity tags, those of If-None-Match, has the one. Weak tags count as strong there.
+// hasVersion reports whether a list of entity tags, of an If-None-Match, has the one. Weak tags count as strong there.
 func hasVersion(tags, etag string) bool {
 	for tag := range strings.SplitSeq(tags, ",") {
 		if tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/"); tag == "*" || tag == etag {

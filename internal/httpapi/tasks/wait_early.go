@@ -10,7 +10,7 @@ import (
 	"github.com/backbeat-go/backbeat/task"
 )
 
-// waited is what came of a wait before its handler was called.
+// waited is the result of a wait before the handler.
 type waited struct {
 	task *task.Task
 	err  error
@@ -20,7 +20,7 @@ type waitedKey struct{}
 
 // WaitEarly waits for the end of a task before huma is called, whose frames are large: a request that waits costs as much
 // memory as its stack, and there may be thousands of them. The functions between net/http's and this one must have small
-// frames, so that 8 KB of stack are enough. A query with more to it than a good wait is the handler's.
+// frames, so that 8 KB of stack are enough. The handler waits itself if the query has more than a valid wait.
 func (a *API) WaitEarly(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if wait := earlyWait(c); wait > 0 {
@@ -31,7 +31,7 @@ func (a *API) WaitEarly(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// earlyWait returns for how long a request that gets a task waits; 0 if it does not, or if something is wrong with it.
+// earlyWait returns how long a request that gets a task waits; 0 if it does not wait, or is not valid.
 func earlyWait(c echo.Context) time.Duration {
 	if c.Request().Method != http.MethodGet || c.Path() != "/v1/tasks/:id" || len(c.QueryParams()) != 1 {
 		return 0
@@ -48,7 +48,7 @@ func setWaited(c echo.Context, t *task.Task, err error) {
 	c.SetRequest(r.WithContext(context.WithValue(r.Context(), waitedKey{}, &waited{t, err})))
 }
 
-// waitedFor returns the task that the request has waited for, or else gets it or waits for it.
+// waitedFor returns the task that WaitEarly has waited for, or else gets it or waits for it.
 func (a *API) waitedFor(ctx context.Context, id string, wait time.Duration) (*task.Task, error) {
 	if w, ok := ctx.Value(waitedKey{}).(*waited); ok {
 		return w.task, w.err

@@ -11,11 +11,10 @@ import (
 // defaultMaxWaiters is what Config.MaxWaiters is unless it is set.
 const defaultMaxWaiters = 10_000
 
-// waits counts the requests that wait for a task or follow one. Each holds a connection for long, and has its task looked
-// at now and then.
+// waits counts the requests that wait for a task or follow one. Each holds a connection for long, and its task is polled.
 type waits chan struct{}
 
-// begin reports whether there is room for one more, which must end.
+// begin reports whether there is room for one more request, which must call end.
 func (w waits) begin() bool {
 	select {
 	case w <- struct{}{}:
