@@ -6,8 +6,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/broker/setup"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/broker/setup"
 )
 
 // addAdmin serves the health and the metrics of a program that has no API of its own, if an address is given.

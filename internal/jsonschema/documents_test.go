@@ -94,9 +94,9 @@ type kinds struct {
 	Map2      map[string]bool    `json:"map2,omitzero"`
 	Tree      tree               `json:"tree"`
 	Untagged  string
-	hidden    string
+	hidden    string //nolint:unused // it is not to be in the document
 	Skipped   string `json:"-"`
-	Dash      string `json:"-,"`
+	Dash      string `json:"-,"` //nolint:staticcheck // its name is "-"
 }
 
 type tags struct {

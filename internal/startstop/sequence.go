@@ -59,7 +59,7 @@ func (s *Sequence) Run(ctx context.Context, ready func()) error {
 	defer s.Stop(context.WithoutCancel(ctx))
 	if err := s.Start(ctx); err != nil {
 		if ctx.Err() != nil || closed(s.stopping) {
-			return nil //nolint:nilerr // it was told to stop before it had started
+			return nil // it was stopped before it had started
 		}
 		return err
 	}

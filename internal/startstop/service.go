@@ -35,7 +35,7 @@ func Background(run func(ctx context.Context)) Service {
 	var running sync.WaitGroup
 	end := func() {}
 	return New(func(ctx context.Context) error {
-		ctx, end = context.WithCancel(context.WithoutCancel(ctx))
+		ctx, end = context.WithCancel(context.WithoutCancel(ctx)) //nolint:gosec // Stop calls end
 		running.Go(func() { run(ctx) })
 		return nil
 	}, func(ctx context.Context) {

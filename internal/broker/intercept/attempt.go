@@ -6,13 +6,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hibiken/asynq"
+
 	"github.com/backbeat-go/backbeat/internal/broker/script"
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/backbeat-go/backbeat/task"
-	"github.com/hibiken/asynq"
 )
 
-// attempt is one run of a task in this process, from the fetch to the acknowledgement.
+// Attempt is one run of a task in this process, from the fetch to the acknowledgement.
 type Attempt struct {
 	Queue, ID string
 	Number    int
@@ -34,7 +35,7 @@ type Attempt struct {
 	givenUp  int // how often what was to be written was too large
 }
 
-// newCrashed returns the last attempt, as stored, of a task that workers of other processes have died with. It has failed.
+// NewCrashed returns the last attempt, as stored, of a task that workers of other processes have died with. It has failed.
 func NewCrashed(queue, id, raw string, number int, why string) *Attempt {
 	a := &Attempt{Queue: queue, ID: id, raw: raw, Number: number, ended: true, outcome: task.Failed}
 	var err error
@@ -45,7 +46,7 @@ func NewCrashed(queue, id, raw string, number int, why string) *Attempt {
 	return a
 }
 
-// info is what a handler may know of the attempt.
+// Info is what a handler may know of the attempt.
 func (a *Attempt) Info() task.RunInfo {
 	m := a.Message
 	return task.RunInfo{
@@ -92,7 +93,7 @@ func (a *Attempt) forAsynq() string {
 	return string(m.Encode())
 }
 
-// context ends when the attempt must be over, to the millisecond; asynq's own ends at the next full second.
+// Context returns a context that ends when the attempt must be over, to the millisecond; asynq's own ends at the next full second.
 func (a *Attempt) Context(ctx context.Context) (context.Context, context.CancelFunc) {
 	end := a.deadline()
 	if timeout := a.Message.ExactTimeout(); timeout > 0 {
@@ -106,7 +107,7 @@ func (a *Attempt) Context(ctx context.Context) (context.Context, context.CancelF
 	return context.WithDeadline(ctx, end)
 }
 
-// begin notes that the handler is about to be called, and returns for how long the task could have been run before. That
+// Begin notes that the handler is about to be called, and returns for how long the task could have been run before. That
 // is not known of further attempts, nor of tasks of stock clients, which do not say when they made them.
 func (a *Attempt) Begin() (waited time.Duration, known bool) {
 	now := time.Now()
@@ -134,7 +135,7 @@ func (a *Attempt) took() (d time.Duration, ok bool) {
 	return a.endedAt.Sub(a.begunAt), true
 }
 
-// succeed ends the attempt with a result. The first end counts: a handler that returns after its time was up
+// Succeed ends the attempt with a result. The first end counts: a handler that returns after its time was up
 // changes nothing any more.
 func (a *Attempt) Succeed(result []byte) {
 	a.mu.Lock()
@@ -144,7 +145,7 @@ func (a *Attempt) Succeed(result []byte) {
 	}
 }
 
-// fail ends the attempt with the error that ended it under ctx, and tells how it ended and whether this was its
+// Fail ends the attempt with the error that ended it under ctx, and tells how it ended and whether this was its
 // first end. delay is the wait before the next try, if there is to be one.
 func (a *Attempt) Fail(ctx context.Context, err error, delay time.Duration) (outcome task.State, first bool) {
 	a.mu.Lock()
@@ -185,7 +186,7 @@ func (a *Attempt) timedOut(ctx context.Context, err error) string {
 	return text
 }
 
-// handBack ends an attempt that its worker has no time for: task.Pending if it has begun, else script.Unstarted. One whose
+// requeue ends an attempt that its worker has no time for: task.Pending if it has begun, else script.Unstarted. One whose
 // handler was faster keeps its end.
 func (a *Attempt) requeue(outcome task.State) {
 	a.mu.Lock()
@@ -195,7 +196,7 @@ func (a *Attempt) requeue(outcome task.State) {
 	}
 }
 
-// snooze ends an attempt whose handler wants to run again after d, unless it must be over before that. It spends no retry.
+// Snooze ends an attempt whose handler wants to run again after d, unless it must be over before that. It spends no retry.
 func (a *Attempt) Snooze(d time.Duration) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/backbeat-go/backbeat/internal/broker/clock"
 	"github.com/backbeat-go/backbeat/internal/broker/meter"
 	"github.com/backbeat-go/backbeat/internal/broker/queue"
@@ -18,7 +20,6 @@ import (
 	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/task"
-	"github.com/redis/go-redis/v9"
 )
 
 // fetchPatience bounds what a test waits for. It is no measure of speed.

@@ -8,8 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/broker/wire"
 )
 
 // asynq's heartbeat writes in the time of this machine; the interceptor writes the same in the time of Redis. The heartbeat

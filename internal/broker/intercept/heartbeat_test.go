@@ -4,8 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/broker/wire"
 )
 
 // aheadByAnHour is the clock of a Redis that is an hour ahead of this machine.

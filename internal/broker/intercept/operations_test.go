@@ -9,12 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
 	"github.com/backbeat-go/backbeat/internal/broker/clock"
 	"github.com/backbeat-go/backbeat/internal/broker/meter"
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/backbeat-go/backbeat/internal/fleet"
-	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 )
 
 // newOffline returns an interceptor in front of a Redis that fails the test when it is sent a command, and the errors that

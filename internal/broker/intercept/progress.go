@@ -10,9 +10,9 @@ import (
 // progressInterval is how often the progress of one attempt is stored at most.
 const progressInterval = 100 * time.Millisecond
 
-// reporter stores an attempt's progress beside the handler, which does not wait for it: the first report at once, later
+// Reporter stores an attempt's progress beside the handler, which does not wait for it: the first report at once, later
 // ones at most once an interval, the newest always. The last one goes with the acknowledgement.
-type reporter struct {
+type Reporter struct {
 	attempt *Attempt
 	store   func(report task.Report)
 
@@ -23,12 +23,12 @@ type reporter struct {
 	closed bool
 }
 
-// newReporter returns the reporter of an attempt. store writes a report.
-func NewReporter(a *Attempt, store func(task.Report)) *reporter {
-	return &reporter{attempt: a, store: store}
+// NewReporter returns the Reporter of an attempt. store writes a report.
+func NewReporter(a *Attempt, store func(task.Report)) *Reporter {
+	return &Reporter{attempt: a, store: store}
 }
 
-func (r *reporter) Report(p task.Report) {
+func (r *Reporter) Report(p task.Report) {
 	r.attempt.mu.Lock()
 	r.attempt.progress = &p
 	r.attempt.mu.Unlock()
@@ -41,13 +41,13 @@ func (r *reporter) Report(p task.Report) {
 
 // schedule sees to it that the newest report is stored, unless somebody is at it: while Redis is slow, reports do not
 // pile up. The lock is held.
-func (r *reporter) schedule() {
+func (r *Reporter) schedule() {
 	if r.newer && !r.closed && r.timer == nil {
 		r.timer = time.AfterFunc(progressInterval-time.Since(r.last), r.flush)
 	}
 }
 
-func (r *reporter) flush() {
+func (r *Reporter) flush() {
 	r.mu.Lock()
 	r.newer = false
 	r.last = time.Now()
@@ -67,7 +67,7 @@ func (r *reporter) flush() {
 	r.schedule()
 }
 
-func (r *reporter) Close() {
+func (r *Reporter) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true

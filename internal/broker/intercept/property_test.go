@@ -10,6 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+
 	"github.com/backbeat-go/backbeat/internal/broker/clock"
 	"github.com/backbeat-go/backbeat/internal/broker/meter"
 	"github.com/backbeat-go/backbeat/internal/broker/queue"
@@ -19,9 +23,6 @@ import (
 	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/internal/redistest"
 	"github.com/backbeat-go/backbeat/task"
-	"github.com/google/go-cmp/cmp"
-	"github.com/redis/go-redis/v9"
-	"pgregory.net/rapid"
 )
 
 // Whatever workers and callers do, and in which order, and whoever dies of it: no task is lost, none runs twice while

@@ -9,9 +9,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/broker/wire"
 )
 
 // selfTestWait bounds the self-test. It takes some milliseconds; a busy machine may take longer.
@@ -27,7 +28,7 @@ var tested = sync.OnceValue(func() error { return selfTest(operations) })
 // that extends leases, which waits five seconds.
 func selfTest(known table) error {
 	r := newRecorder(known)
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	server := asynq.NewServerFromRedisClient(r, asynq.Config{
 		Concurrency: 1, Queues: map[string]int{selfTestQueue: 1}, Logger: silent{}, LogLevel: asynq.FatalLevel,
 		TaskCheckInterval: 1, DelayedTaskCheckInterval: 1, JanitorInterval: 1, ShutdownTimeout: 1,

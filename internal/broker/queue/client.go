@@ -7,6 +7,9 @@ import (
 	"errors"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
 	"github.com/backbeat-go/backbeat/internal/broker/clock"
 	"github.com/backbeat-go/backbeat/internal/broker/meter"
 	"github.com/backbeat-go/backbeat/internal/broker/script"
@@ -16,8 +19,6 @@ import (
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/task"
-	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
 )
 
 // Client puts tasks into queues, finds them again, and steers them. It is safe for concurrent use. Close it

@@ -28,6 +28,7 @@ var (
 // not allow the change, "" if there is no task.
 type Reply string
 
+// Replies that are no state.
 const (
 	Done      Reply = "ok"
 	Requested Reply = "requested" // the task runs, and its worker is asked to stop

@@ -62,10 +62,10 @@ func glanceOf(queue, id string, values []any) Glance {
 	return g
 }
 
+// Scans of groups. All others are cursors of Redis.
 const (
-	// FirstScan and SetsScan are scans of groups: the first, and that of the aggregation sets. All others are cursors of Redis.
-	FirstScan = "0"
-	SetsScan  = "sets"
+	FirstScan = "0"    // the first scan
+	SetsScan  = "sets" // that of the aggregation sets
 )
 
 // GroupedTask is a task in a group of asynq's, or in an aggregation set.

@@ -20,8 +20,8 @@ type ServerInfo struct {
 	StartedAt   time.Time
 }
 
-// runningInfo is asynq's WorkerInfo, without the payload: a task that a server runs.
-type runningInfo struct {
+// RunningInfo is asynq's WorkerInfo, without the payload: a task that a server runs.
+type RunningInfo struct {
 	TaskID, Type, Queue string
 	StartedAt, Deadline time.Time
 }
@@ -87,8 +87,8 @@ func (s *ServerInfo) setQueue(entry []byte) error {
 }
 
 // DecodeRunningInfo decodes an entry of the running tasks of a server. It returns an error if the bytes are none.
-func DecodeRunningInfo(data []byte) (*runningInfo, error) {
-	r := &runningInfo{}
+func DecodeRunningInfo(data []byte) (*RunningInfo, error) {
+	r := &RunningInfo{}
 	err := eachField(data, func(num protowire.Number, _ uint64, v []byte) error {
 		switch num {
 		case numRunningTaskID:

@@ -3,9 +3,10 @@ package worker
 import (
 	"context"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/backbeat-go/backbeat/internal/redisconn"
-	"github.com/redis/go-redis/v9"
 )
 
 // listen subscribes to the channels that say which queues have something to do, which have something due, and which have ends

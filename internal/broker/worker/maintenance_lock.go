@@ -8,9 +8,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/backbeat-go/backbeat/internal/broker/wire"
 )
 
 const (

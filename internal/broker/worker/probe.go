@@ -6,9 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/backbeat-go/backbeat/internal/broker/recovery"
 	"github.com/backbeat-go/backbeat/internal/broker/wire"
-	"github.com/redis/go-redis/v9"
 )
 
 const (

@@ -11,6 +11,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
 	"github.com/backbeat-go/backbeat/internal/broker/clock"
 	"github.com/backbeat-go/backbeat/internal/broker/intercept"
 	"github.com/backbeat-go/backbeat/internal/broker/meter"
@@ -19,9 +23,6 @@ import (
 	"github.com/backbeat-go/backbeat/internal/catalog"
 	"github.com/backbeat-go/backbeat/internal/fleet"
 	"github.com/backbeat-go/backbeat/task"
-	"github.com/google/uuid"
-	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
 )
 
 // Config says what a worker runs, and how.

@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/shop/jobs"
+
 	"github.com/backbeat-go/backbeat"
 	"github.com/backbeat-go/backbeat/client"
 )

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/shop/jobs"
+
 	"github.com/backbeat-go/backbeat/backbeattest"
 	"github.com/backbeat-go/backbeat/client"
 	"github.com/backbeat-go/backbeat/task"

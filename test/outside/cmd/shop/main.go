@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"example.com/shop/jobs"
+
 	"github.com/backbeat-go/backbeat/client"
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/program"

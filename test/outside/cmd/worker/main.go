@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"example.com/shop/jobs"
+
 	"github.com/backbeat-go/backbeat/program"
 	"github.com/backbeat-go/backbeat/task"
 )

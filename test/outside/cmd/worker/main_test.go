@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"example.com/shop/jobs"
+
 	"github.com/backbeat-go/backbeat/backbeattest"
 	"github.com/backbeat-go/backbeat/client"
 )
