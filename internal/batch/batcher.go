@@ -31,8 +31,8 @@ func (b *Batcher[T]) Add(item T) {
 	}
 }
 
-// close waits until all added items are written.
-func (b *Batcher[T]) close() { b.running.Wait() }
+// Close waits until all added items are written.
+func (b *Batcher[T]) Close() { b.running.Wait() }
 
 func (b *Batcher[T]) run() {
 	for batch := b.take(); len(batch) > 0; batch = b.take() {
@@ -97,6 +97,6 @@ func (b *ByQueue[T]) Close() {
 	all := maps.Clone(b.byQueue)
 	b.mu.Unlock()
 	for _, one := range all {
-		one.close()
+		one.Close()
 	}
 }

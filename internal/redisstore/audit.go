@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/audit"
+	"github.com/backbeat-go/backbeat/internal/batch"
 	"github.com/backbeat-go/backbeat/internal/redisconn"
 	"github.com/backbeat-go/backbeat/task"
 )
@@ -17,17 +17,19 @@ import (
 // auditKept is how many entries there are at most.
 const auditKept = 10_000
 
+// auditBatch and auditBytes bound the entries of a pipeline.
+const (
+	auditBatch = 1000
+	auditBytes = 1 << 20
+)
+
 const auditField = "entry" // of an element of the stream; its value is JSON
 
-// Audit keeps the newest entries of the audit log, in the order in which they reached Redis. Entries that come while
-// others are on their way go together, as one pipeline: a busy API does not pay for a round trip each.
+// Audit keeps the newest entries of the audit log, in the order in which they reached Redis. Entries that are added while
+// others are being written make one pipeline, so a busy API does not pay for a round trip each.
 type Audit struct {
 	rdb    redis.UniversalClient
-	flying sync.WaitGroup
-
-	mu      sync.Mutex
-	waiting []*auditWrite
-	flies   bool // a pipeline is on its way, and takes along what waits when it is back
+	writes batch.Batcher[*auditWrite]
 }
 
 // auditWrite is an entry that is to be written.
@@ -37,12 +39,18 @@ type auditWrite struct {
 }
 
 // NewAudit returns the audit log in a Redis. Close it before the client of Redis.
-func NewAudit(rdb redis.UniversalClient) *Audit { return &Audit{rdb: rdb} }
+func NewAudit(rdb redis.UniversalClient) *Audit {
+	a := &Audit{rdb: rdb}
+	a.writes.MaxItems, a.writes.MaxBytes = auditBatch, auditBytes
+	a.writes.Weigh = func(w *auditWrite) int { return len(w.data) }
+	a.writes.Write = a.write
+	return a
+}
 
-// Close waits for what is being written.
-func (a *Audit) Close() { a.flying.Wait() }
+// Close waits until all entries are written.
+func (a *Audit) Close() { a.writes.Close() }
 
-// Record adds an entry, and drops the oldest beyond 10,000. If ctx ends first, the entry may come to be there all the same.
+// Record adds an entry, and drops the oldest beyond 10,000. If ctx ends first, the entry may be written all the same.
 // Errors: CodeUnavailable.
 func (a *Audit) Record(ctx context.Context, e *audit.Entry) error {
 	data, err := json.Marshal(e)
@@ -50,13 +58,7 @@ func (a *Audit) Record(ctx context.Context, e *audit.Entry) error {
 		return err
 	}
 	own := &auditWrite{data, make(chan error, 1)}
-	a.mu.Lock()
-	a.waiting = append(a.waiting, own)
-	if !a.flies {
-		a.flies = true
-		a.flying.Go(a.fly)
-	}
-	a.mu.Unlock()
+	a.writes.Add(own)
 	select {
 	case err := <-own.done:
 		return redisconn.Coded(err)
@@ -65,27 +67,16 @@ func (a *Audit) Record(ctx context.Context, e *audit.Entry) error {
 	}
 }
 
-func (a *Audit) fly() {
-	for batch := a.take(); len(batch) > 0; batch = a.take() {
-		_, err := a.rdb.Pipelined(context.Background(), func(p redis.Pipeliner) error {
-			for _, w := range batch {
-				p.XAdd(context.Background(), &redis.XAddArgs{Stream: auditKey, MaxLen: auditKept, Values: []any{auditField, w.data}})
-			}
-			return nil
-		})
-		for _, w := range batch {
-			w.done <- err
+func (a *Audit) write(list []*auditWrite) {
+	_, err := a.rdb.Pipelined(context.Background(), func(p redis.Pipeliner) error {
+		for _, w := range list {
+			p.XAdd(context.Background(), &redis.XAddArgs{Stream: auditKey, MaxLen: auditKept, Values: []any{auditField, w.data}})
 		}
+		return nil
+	})
+	for _, w := range list {
+		w.done <- err
 	}
-}
-
-func (a *Audit) take() []*auditWrite {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	batch := a.waiting
-	a.waiting = nil
-	a.flies = len(batch) > 0
-	return batch
 }
 
 // Entries returns up to limit entries, newest first, from a cursor on, which is "" for the newest; and the cursor of the
