@@ -1,5 +1,5 @@
 -- prelude.lua is what the scripts of this package share. In front of each stand those of the paragraphs below, parted by blank
--- lines, that it uses (see prelude.go). The scripts work on asynq's own keys, so that
+-- lines, that it uses (see package luascript). The scripts work on asynq's own keys, so that
 -- stock asynq servers, inspectors and asynqmon see nothing but asynq tasks. What asynq has no place for is in
 -- further fields of the task's hash, whose names begin with "bb:", and in a few keys beside the queue, in the
 -- same hash slot:
