@@ -28,6 +28,7 @@ func NewReporter(a *Attempt, store func(task.Report)) *Reporter {
 	return &Reporter{attempt: a, store: store}
 }
 
+// Report notes the newest report, which is stored soon.
 func (r *Reporter) Report(p task.Report) {
 	r.attempt.mu.Lock()
 	r.attempt.progress = &p
@@ -67,6 +68,7 @@ func (r *Reporter) flush() {
 	r.schedule()
 }
 
+// Close ends the storing of reports. The newest one goes with the end of the attempt.
 func (r *Reporter) Close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
