@@ -53,7 +53,7 @@ func TestPagesInABrowser(t *testing.T) {
 	}{
 		{"/", []string{"Tasks in, results out.", `href="/docs"`, `href="/monitor"`}},
 		// These are drawn by scripts, and so prove that those ran.
-		{"/docs", []string{"Hand a task in", "/v1/tasks/{id}/cancel", "opblock-summary-post"}},
+		{"/docs", []string{"Enqueue a task", "/v1/tasks/{id}/cancel", "opblock-summary-post"}},
 		{"/monitor", []string{"Queue Size", "Tasks Processed", ">critical<", ">default<", ">low<"}},
 	} {
 		t.Run(page.path, func(t *testing.T) {

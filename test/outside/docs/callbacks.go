@@ -4,9 +4,9 @@ import (
 	"io"
 	"net/http"
 	"os"
-
-	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
+
+import standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 // Callbacks verifies callbacks before it hands their bodies on.
 func Callbacks(handle func(body []byte)) (http.HandlerFunc, error) {

@@ -7,7 +7,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/shop/jobs"
-
 	"github.com/backbeat-go/backbeat"
 	"github.com/backbeat-go/backbeat/client"
 )

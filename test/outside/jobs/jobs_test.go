@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"example.com/shop/jobs"
-
 	"github.com/backbeat-go/backbeat/backbeattest"
 	"github.com/backbeat-go/backbeat/client"
 	"github.com/backbeat-go/backbeat/task"

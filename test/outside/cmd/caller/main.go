@@ -11,7 +11,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/shop/jobs"
-
 	"github.com/backbeat-go/backbeat"
 	"github.com/backbeat-go/backbeat/client"
 )

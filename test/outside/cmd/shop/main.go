@@ -14,7 +14,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"example.com/shop/jobs"
-
 	"github.com/backbeat-go/backbeat/client"
 	"github.com/backbeat-go/backbeat/config"
 	"github.com/backbeat-go/backbeat/program"

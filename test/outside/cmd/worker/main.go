@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"example.com/shop/jobs"
-
 	"github.com/backbeat-go/backbeat/program"
 	"github.com/backbeat-go/backbeat/task"
 )

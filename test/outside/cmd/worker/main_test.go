@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"example.com/shop/jobs"
-
 	"github.com/backbeat-go/backbeat/backbeattest"
 	"github.com/backbeat-go/backbeat/client"
 )
