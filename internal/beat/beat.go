@@ -59,7 +59,8 @@ type Queues interface {
 	EndsOf(ctx context.Context) <-chan struct{}
 	// States returns the states of tasks, "" for those that are gone. With an error it tells those that it could find.
 	States(ctx context.Context, ids []string) ([]task.State, error)
-	QueueNames(ctx context.Context) ([]string, error)
+	// QueueNames returns the names of all queues, or of those that are known if not all can be read.
+	QueueNames(ctx context.Context) []string
 	// Show shows schedules in asynq's own tools until an instant or until Hide. Enqueued adds to what they tell of one.
 	Show(ctx context.Context, list []*schedule.Schedule, until time.Time) error
 	Hide(ctx context.Context) error

@@ -30,7 +30,6 @@ type endsRead struct {
 // written down.
 type endsReader struct {
 	*leader
-	queues []string
 	mu     sync.Mutex
 	states map[string]*queueEnds
 }
@@ -67,15 +66,11 @@ func (l *leader) readEnds(ctx context.Context) error {
 }
 
 func (r *endsReader) readAll(ctx context.Context) error {
-	if queues, err := r.Queues.QueueNames(ctx); err == nil {
-		r.queues = queues
-	} else if ctx.Err() == nil {
-		r.Logger.Debug("the names of queues cannot be read; going on with those known", "error", err)
-	}
+	queues := r.Queues.QueueNames(ctx)
 	next := make(chan string)
 	deposed := make(chan error, endsReaders)
 	var readers sync.WaitGroup
-	for range min(endsReaders, len(r.queues)) {
+	for range min(endsReaders, len(queues)) {
 		readers.Go(func() {
 			for queue := range next {
 				if err := r.tryQueue(ctx, queue); err != nil {
@@ -87,7 +82,7 @@ func (r *endsReader) readAll(ctx context.Context) error {
 			}
 		})
 	}
-	for _, queue := range r.queues {
+	for _, queue := range queues {
 		next <- queue
 	}
 	close(next)

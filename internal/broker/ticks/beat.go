@@ -93,7 +93,7 @@ func (c *Client) inAllQueues(ctx context.Context, run func(queue string) error) 
 	var mu sync.Mutex
 	var running sync.WaitGroup
 	slots := make(chan struct{}, queuesAtOnce)
-	for _, queue := range c.Client.QueueNames(ctx) {
+	for _, queue := range c.QueueNames(ctx) {
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
@@ -141,9 +141,4 @@ func (c *Client) EndsOf(ctx context.Context) <-chan struct{} {
 		}, wire.OutboxChannel)
 	}()
 	return ended
-}
-
-// QueueNames returns the names of all known queues, to which ticks may go. It fails only if ctx has ended.
-func (c *Client) QueueNames(ctx context.Context) ([]string, error) {
-	return c.Client.QueueNames(ctx), ctx.Err()
 }
