@@ -158,7 +158,7 @@ func TestTasksLookAlike(t *testing.T) {
 		t.Fatal(err)
 	}
 	var parked *client.Task
-	eventually(t, "it waits for a worker that knows its type", func() bool {
+	redistest.Poll(t, patience, "it waits for a worker that knows its type", func() bool {
 		parked, err = overHTTP.Task(t.Context(), asked.ID)
 		return err == nil && parked.WaitingFor == task.WaitingForWorker
 	})
@@ -172,14 +172,6 @@ func TestTasksLookAlike(t *testing.T) {
 }
 
 // eventually waits until something holds that nothing signals.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("after %s it does not hold that %s", patience, what)
-		}
-	}
-}
 
 func testDelay(ctx context.Context, t *testing.T, q client.Enqueuer, name string) {
 	late, err := client.Enqueue(ctx, q, sum, sumIn{A: 1}, client.Delay(time.Hour), client.ID(name+"-late"), client.Queue("critical"),

@@ -24,7 +24,7 @@ func TestRollingDeploymentAddsAType(t *testing.T) {
 
 	stopFirst, stopSecond := d.start(d.old()...), d.start(d.old()...)
 	ids := d.enqueue(q)
-	eventually(t, "a task of the new type waits for a worker", func() bool {
+	redistest.Poll(t, patience, "a task of the new type waits for a worker", func() bool {
 		seen, err := q.Task(t.Context(), ids[1])
 		return err == nil && seen.State == client.Pending && seen.WaitingFor == task.WaitingForWorker
 	})

@@ -75,7 +75,7 @@ func TestSnoozedTaskIsScheduled(t *testing.T) {
 		t.Fatal(err)
 	}
 	var seen *client.Task
-	eventually(t, "it is scheduled", func() bool {
+	redistest.Poll(t, patience, "it is scheduled", func() bool {
 		seen, err = q.Task(t.Context(), asked.ID)
 		return err == nil && seen.State == client.Scheduled
 	})
@@ -208,7 +208,7 @@ func TestTypesOfWorkersAreKnown(t *testing.T) {
 	}
 	startWorker(t, server.Connect(t), backbeat.WorkerConfig{}, handlers()...)
 	var asked *client.Task
-	eventually(t, "the type is known", func() bool {
+	redistest.Poll(t, patience, "the type is known", func() bool {
 		asked, err = q.Enqueue(t.Context(), "shop.sum", sumIn{A: 1}, client.Wait(patience))
 		if err != nil && !errors.Is(err, client.ErrInvalid) {
 			t.Fatal(err)

@@ -98,18 +98,9 @@ func TestStartThatFailsClosesWhatItHasOpened(t *testing.T) {
 	if err := assembled(t, program.Standalone, cfg).Run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "start api: ") {
 		t.Errorf("Run returns %v", err)
 	}
-	eventually(t, "its connections are closed", func() bool {
+	redistest.Poll(t, patience, "its connections are closed", func() bool {
 		return strings.Count(rdb.ClientList(t.Context()).Val(), "\n") == 1
 	})
-}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("it does not come about that %s", what)
-		}
-	}
 }
 
 func TestProgramRunsOnce(t *testing.T) {

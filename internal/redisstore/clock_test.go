@@ -237,7 +237,7 @@ func TestClockNeverRunsBackwards(t *testing.T) {
 			t.Fatalf("the clock goes from %v to %v while it is %v ahead", told, now, now.Sub(redisTime))
 		}
 	}
-	poll(t, "the clock goes on", func() bool { return c.clock.Now().After(told) })
+	redistest.Poll(t, patience, "the clock goes on", func() bool { return c.clock.Now().After(told) })
 	c.wantRight()
 }
 
@@ -278,7 +278,7 @@ func TestRun(t *testing.T) {
 		defer close(ended)
 		c.clock.Run(ctx)
 	}()
-	poll(t, "the clock is right", func() bool { return c.off().Abs() < tolerance })
+	redistest.Poll(t, patience, "the clock is right", func() bool { return c.off().Abs() < tolerance })
 	cancel()
 	<-ended
 }

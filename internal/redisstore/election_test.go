@@ -283,7 +283,7 @@ func TestElection(t *testing.T) {
 		undo := faults[name](current)
 		if undo == nil {
 			// What befell Redis need not have ended the term.
-			poll(t, "somebody leads", func() bool {
+			redistest.Poll(t, patience, "somebody leads", func() bool {
 				leader, _, err := store.Leadership(t.Context())
 				return err == nil && leader != nil
 			})

@@ -240,7 +240,7 @@ func TestDeadVanish(t *testing.T) {
 	d.ask("a", 0, 0, time.Minute)
 	d.ask("b", 0, 0, time.Minute)
 	d.ask("dead", 0, 1, time.Millisecond)
-	poll(t, "the dead standby is no longer shown", func() bool {
+	redistest.Poll(t, patience, "the dead standby is no longer shown", func() bool {
 		_, standbys := d.leadership()
 		return len(standbys) == 1
 	})
@@ -255,7 +255,7 @@ func TestNothingStays(t *testing.T) {
 	d := newDesk(t)
 	d.ask("a", 0, 0, 300*time.Millisecond)
 	d.ask("b", 0, 0, 300*time.Millisecond)
-	poll(t, "only the term is left", func() bool {
+	redistest.Poll(t, patience, "only the term is left", func() bool {
 		keys := d.rdb.Keys(t.Context(), "*").Val()
 		return cmp.Equal(keys, []string{"backbeat:schedules:{beat}:term"})
 	})

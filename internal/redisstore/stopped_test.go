@@ -70,7 +70,7 @@ func TestStoppedLeader(t *testing.T) {
 
 	d := &desk{t, server, server.Client(t), redisstore.NewLease(server.Client(t))}
 	must(t, process.Process.Signal(syscall.SIGSTOP))
-	poll(t, "another gets the lease", func() bool { return d.ask("other", 0, 0, time.Minute).Leads })
+	redistest.Poll(t, patience, "another gets the lease", func() bool { return d.ask("other", 0, 0, time.Minute).Leads })
 	const questions = 100
 	_, err = in.Write([]byte(strings.Repeat("valid?\n", questions)))
 	must(t, err)

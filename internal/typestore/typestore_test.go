@@ -226,7 +226,7 @@ func TestLoadedWaitsForRedis(t *testing.T) {
 	default:
 	}
 	server.Restart()
-	poll(t, "it has loaded", func() bool { return r.Load(t.Context()) == nil })
+	redistest.Poll(t, patience, "it has loaded", func() bool { return r.Load(t.Context()) == nil })
 	<-r.Loaded()
 	r.want(t) // and again, which closes nothing twice
 }
@@ -317,20 +317,7 @@ func TestRunSurvivesAnOutage(t *testing.T) {
 	running.Go(func() { r.Run(ctx) })
 	server.Restart()
 	renew(t, registration(t, rdb, "a", mail()))
-	poll(t, "the type is known", func() bool { return len(r.Known()) == 1 })
+	redistest.Poll(t, patience, "the type is known", func() bool { return len(r.Known()) == 1 })
 	cancel()
 	running.Wait()
-}
-
-func poll(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for !condition() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited in vain: %s", what)
-		case <-time.After(2 * time.Millisecond):
-		}
-	}
 }
