@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/backbeat-go/backbeat/internal/broker/wire"
 	"github.com/backbeat-go/backbeat/internal/pause"
+	"github.com/backbeat-go/backbeat/internal/redisstore"
 )
 
 const (
@@ -16,14 +18,6 @@ const (
 	shortestPoll, longestPoll = time.Millisecond, 20 * time.Millisecond
 	// wakeInterval is how often at least the programs are notified of what they have to do.
 	wakeInterval = 200 * time.Millisecond
-)
-
-// Channels on which the programs are notified.
-const (
-	wakeChannel    = "backbeat:wake"    // the prefix of a queue that has pending tasks
-	outboxChannel  = "backbeat:outbox"  // the prefix of a queue, and the kind of an outbox of its that is not empty
-	dueChannel     = "backbeat:due"     // the prefix of a queue that has something due; "" for anything of any
-	changesChannel = "backbeat:changes" // the id of a schedule to look at
 )
 
 // WaitIdle waits until the Deployment has nothing to do at its time: no task is pending, running or due, no schedule is due, and
@@ -89,19 +83,19 @@ func (d *Deployment) notIdle(ctx context.Context, items []workItem) error {
 // wake notifies the programs of what they have to do: after a move of the clock their timers are late.
 func (d *Deployment) wake(ctx context.Context, items []workItem) {
 	for _, item := range items {
-		prefix := "backbeat:{" + item.queue + "}:"
+		prefix := wire.OwnPrefix(item.queue)
 		switch item.kind {
 		case kindPending:
-			d.plain.Publish(ctx, wakeChannel, prefix)
+			d.plain.Publish(ctx, wire.WakeChannel, prefix)
 		case kindEnds:
-			d.plain.Publish(ctx, outboxChannel, prefix+"history")
+			d.plain.Publish(ctx, wire.OutboxChannel, prefix+wire.History)
 		case kindDue:
-			d.plain.Publish(ctx, dueChannel, prefix)
+			d.plain.Publish(ctx, wire.DueChannel, prefix)
 		case kindExpired, kindOver:
-			d.plain.Publish(ctx, dueChannel, "")
+			d.plain.Publish(ctx, wire.DueChannel, "")
 		case kindSchedule:
 			for _, id := range item.ids {
-				d.plain.Publish(ctx, changesChannel, id)
+				d.plain.Publish(ctx, redisstore.ChangesChannel, id)
 			}
 		}
 	}

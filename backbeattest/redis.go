@@ -2,7 +2,6 @@ package backbeattest
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"net/url"
 	"os"
@@ -15,7 +14,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/backbeat-go/backbeat/internal/localredis"
-	"github.com/backbeat-go/backbeat/internal/luascript"
 	"github.com/backbeat-go/backbeat/internal/pause"
 	"github.com/backbeat-go/backbeat/internal/testclock"
 )
@@ -37,15 +35,8 @@ const (
 )
 
 var (
-	//go:embed lua/clear.lua
-	clearSource string
-	//go:embed lua/claim.lua
-	claimSource string
-	//go:embed lua/release.lua
-	releaseSource string
-
-	claimScript   = luascript.New(clearSource + claimSource)
-	releaseScript = luascript.New(clearSource + releaseSource)
+	claimScript   = scripts.Script("claim")
+	releaseScript = scripts.Script("release")
 )
 
 // claimKeys are the KEYS of both scripts.

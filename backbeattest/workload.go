@@ -2,7 +2,7 @@ package backbeattest
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"fmt"
 	"slices"
 	"strconv"
@@ -12,12 +12,15 @@ import (
 	"github.com/backbeat-go/backbeat/internal/luascript"
 )
 
-//go:embed lua/work.lua
-var workSource string
+//go:embed lua/*.lua
+var files embed.FS
 
-var workScript = luascript.New(workSource)
+var (
+	scripts    = luascript.Open(files, "lua")
+	workScript = scripts.Script("work")
+)
 
-// The kinds of work that lua/work.lua tells of.
+// The kinds of work that lua/work.lua returns.
 const (
 	kindRunning   = "running"
 	kindPending   = "pending"
@@ -39,7 +42,7 @@ type work struct {
 	items []workItem
 }
 
-// workItem is work of one kind.
+// workItem is what is to be done of one kind in one queue.
 type workItem struct {
 	kind, queue string
 	count       int
@@ -119,7 +122,7 @@ func (d *Deployment) describe(items []workItem) string {
 	return b.String()
 }
 
-// line tells of one task, or of one schedule.
+// line describes a task, or a schedule, that is to be done.
 func (d *Deployment) line(item workItem, id string) string {
 	if item.kind == kindSchedule {
 		return "schedule " + id + " is due"

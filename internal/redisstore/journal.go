@@ -186,7 +186,7 @@ func (s *Schedules) Changes(ctx context.Context) <-chan string {
 			case changes <- id:
 			case <-ctx.Done():
 			}
-		}, changesChannel)
+		}, ChangesChannel)
 	}()
 	return changes
 }

@@ -23,10 +23,11 @@ const (
 // auditKey is a STREAM of audit entries, JSON, the newest last.
 const auditKey = "backbeat:audit"
 
-const (
-	resignedChannel = "backbeat:resigned" // pub/sub: the number of a term whose leader gave it up
-	changesChannel  = "backbeat:changes"  // pub/sub: ids of schedules that somebody has changed
-)
+// resignedChannel is for pub/sub: the number of a term whose leader gave it up.
+const resignedChannel = "backbeat:resigned"
+
+// ChangesChannel is for pub/sub: ids of schedules that somebody has changed. Beats read these schedules again.
+const ChangesChannel = "backbeat:changes"
 
 // bucketKey is a caller's bucket, HASH of tokens and at (µs), with a TTL. Callers are named by others, and may have any name.
 func bucketKey(caller string) string {

@@ -201,7 +201,7 @@ func (s *Schedules) write(ctx context.Context, version string, changed *schedule
 		return false, fmt.Errorf("encode schedule %s: %w", changed.ID, err)
 	}
 	args := []any{
-		changed.ID, version, spec, encodeState(&changed.State), dueMillis(&changed.State), changesChannel, schedule.RunsKept, int(runsTTL.Seconds()),
+		changed.ID, version, spec, encodeState(&changed.State), dueMillis(&changed.State), ChangesChannel, schedule.RunsKept, int(runsTTL.Seconds()),
 	}
 	for _, run := range runs {
 		args = append(args, encodeRun(&run))
@@ -257,7 +257,7 @@ func (s *Schedules) drop(ctx context.Context, id string, check func(*schedule.Sc
 // deleteVersion reports false if the schedule has been changed since it had the version.
 func (s *Schedules) deleteVersion(ctx context.Context, id, version string) (bool, error) {
 	keys := []string{specsKey, statesKey, idsKey, dueKey, runsPrefix + id}
-	deleted, err := deleteScript.Run(ctx, s.rdb, keys, id, changesChannel, version).Bool()
+	deleted, err := deleteScript.Run(ctx, s.rdb, keys, id, ChangesChannel, version).Bool()
 	return deleted, redisconn.Coded(err)
 }
 
