@@ -1,7 +1,6 @@
 package archtest
 
 import (
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,15 +35,7 @@ func TestGoCodeOfTheDocsCompiles(t *testing.T) {
 
 // goFiles returns the content of the Go files below a directory, with single spaces.
 func goFiles(t *testing.T, dir string) (contents []string) {
-	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if filepath.Ext(path) == ".go" {
-			contents = append(contents, singleSpaced(read(t, path)))
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	eachFile(t, dir, ".go", func(path string) { contents = append(contents, singleSpaced(read(t, path))) })
 	return contents
 }
 
@@ -110,7 +101,7 @@ func TestTheReadmeHasEachDirectory(t *testing.T) {
 func tracked(t *testing.T, dir string) bool {
 	out, err := exec.Command("git", "-C", "../..", "ls-files", "--", dir).Output()
 	if err != nil {
-		t.Skip("the tree is no git repository")
+		t.Skip("the tree is no git repository") // as unpacked from an archive: what a build made cannot be told from the rest
 	}
 	return len(out) > 0
 }

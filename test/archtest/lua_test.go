@@ -5,7 +5,6 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -20,11 +19,7 @@ func TestLuaScriptsStateWhatTheyTakeAndReturn(t *testing.T) {
 			return
 		}
 		scripts++
-		source, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, part := range unstated(string(source)) {
+		for _, part := range unstated(read(t, path)) {
 			t.Errorf("%s: its head comment does not state %s", path, part)
 		}
 	})
