@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// handlerWait is how long Advance waits for the handlers of one due time. A handler that takes longer, perhaps because it waits
-// for the test, runs on while the time moves.
+// handlerWait bounds the wait of Advance for the handlers at each due time. A longer handler, such as one that waits for the
+// test, keeps running while the time moves.
 const handlerWait = 2 * time.Second
 
 // Advance moves the clock of the Deployment ahead by d, without waiting that long: schedules fire, delayed tasks and retries

@@ -41,13 +41,13 @@ func (c *Client) EnqueueBatch(ctx context.Context, requests []TaskRequest) ([]Ba
 	return results, nil
 }
 
-// batch holds the tasks of one API request, with pointers to their results.
+// batch is the tasks of a single API request.
 type batch []*batchTask
 
 type batchTask struct {
 	TaskRequest
-	generated bool // the client generated the ID
-	result    *BatchResult
+	generated bool         // the client generated the ID
+	result    *BatchResult // in the results of EnqueueBatch
 }
 
 func newBatch(requests []TaskRequest, results []BatchResult) batch {

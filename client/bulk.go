@@ -23,8 +23,8 @@ const (
 	BulkDelete BulkAction = "delete"
 )
 
-// BulkFilter selects the tasks that are in one of the queues, in one of the states and of one of the types. An empty field
-// does not restrict the selection, but the API requires at least one of queues, states and types.
+// BulkFilter selects tasks by queue, state and type: each list names the accepted values. An empty list accepts all
+// values, but the API requires at least one of queues, states and types.
 type BulkFilter struct {
 	Queues []string `json:"queue,omitempty"`
 	States []State  `json:"state,omitempty"`

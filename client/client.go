@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Client is a client of one API. It is safe for concurrent use, and need not be closed.
+// Client sends requests to the HTTP API at one address. It is safe for concurrent use, and does not have to be closed.
 type Client struct {
 	base      string // without a trailing slash
 	http      *http.Client

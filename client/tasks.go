@@ -17,8 +17,7 @@ func (c *Client) Task(ctx context.Context, id string) (*Task, error) {
 	return do[*Task](ctx, c, get(taskPath(id), nil))
 }
 
-// TaskFilter selects the tasks that are in one of the queues, in one of the states and of one of the types. An empty field
-// does not restrict the selection.
+// TaskFilter selects tasks by queue, state and type: each list names the accepted values. An empty list accepts all values.
 type TaskFilter struct {
 	Queues []string
 	States []State

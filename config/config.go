@@ -75,7 +75,7 @@ type API struct {
 	AllowedHosts []string // lower-case names, besides localhost, that an API without authentication accepts as the Host of requests
 	MaxBodyBytes int64
 	RateLimit    ratelimit.Rate // applies to each caller
-	MaxWaiters   int            // the most requests of one process that wait for a task or follow it
+	MaxWaiters   int            // limits the requests per process that wait for a task or follow it
 }
 
 // Key is an API key with its scopes.

@@ -7,7 +7,7 @@ import (
 )
 
 // Batcher collects items into batches. Items that are added while a batch is being written make the next batch, so the size
-// of batches follows the load, and a single item is written at once. All fields but Weigh must be set, before the first Add.
+// of batches follows the load, and a single item is written at once. Set the fields before the first Add; only Weigh is optional.
 type Batcher[T any] struct {
 	MaxItems int             // the limit of items in a batch
 	MaxBytes int             // a batch gets no further item once it weighs this much

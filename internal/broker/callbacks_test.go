@@ -86,7 +86,7 @@ func (p *telephone) wait(n int) []told {
 	return append([]told(nil), p.calls...)
 }
 
-// wantSilence checks that nothing is owed, or on its way.
+// wantSilence checks that no callback is in an outbox or in a queue.
 func (p *telephone) wantSilence() {
 	p.f.t.Helper()
 	for _, q := range queues {
@@ -273,7 +273,7 @@ func TestEachEndHasItsOwnCallback(t *testing.T) {
 	}
 }
 
-// Workers may die between the end of a task and the making of its callback: what is owed is in Redis by then.
+// Workers may die between the end of a task and its callback: the entry is in the outbox by then.
 func TestCallbacksOutliveWorkers(t *testing.T) {
 	f := newFleetAOF(t)
 	p := newTelephone(f)

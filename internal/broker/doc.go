@@ -22,9 +22,9 @@
 //	                                  ▲        └─────── requeue ───────┘                               │
 //	                                  └────────────────────────────────────────────────────────────────┘
 //
-// What asynq has no field for goes into further fields of the task's hash, which stock tools ignore and which are deleted with
-// the task; script/lua/prelude.lua and wire list them. What a task is created with, such as its creation time and its
-// metadata, travels in the headers of asynq's message.
+// Attributes for which asynq has no field are further fields of the task's hash. Stock tools ignore them, and Redis deletes them
+// with the task; script/lua/prelude.lua and wire list them. Attributes that a task is created with, such as its creation
+// time and its metadata, travel in the headers of asynq's message.
 //
 // The script that ends a task also adds an entry to an outbox, a stream beside the queue, for each consequence of the end: a
 // callback, which a worker makes a task of, or a line in the history of a schedule, which the leader of the beat reads.

@@ -19,7 +19,7 @@ type books struct {
 	lists  map[string][]string          // by the name of the key without its prefix
 	hashes map[string]map[string]string // by id
 	totals [2]int                       // processed and failed
-	owed   []string                     // callbacks: id and outcome
+	outbox []string                     // of callbacks: id and outcome
 }
 
 func (w *world) read(queue string) books {
@@ -29,7 +29,7 @@ func (w *world) read(queue string) books {
 	w.must(err)
 	lists := make(map[string]*redis.StringSliceCmd)
 	hashes := make(map[string]*redis.MapStringStringCmd)
-	var promises *redis.XMessageSliceCmd
+	var callbacks *redis.XMessageSliceCmd
 	totals := make([]*redis.StringCmd, 2)
 	_, err = w.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		totals[0], totals[1] = p.Get(ctx, wire.ProcessedKey(queue)), p.Get(ctx, wire.FailedTotalKey(queue))
@@ -42,7 +42,7 @@ func (w *world) read(queue string) books {
 		for _, name := range []string{"failed", "canceled", "expired", "expires", "due"} {
 			lists["own "+name] = p.ZRange(ctx, wire.OwnPrefix(queue)+name, 0, -1)
 		}
-		promises = p.XRange(ctx, wire.CallbacksKey(queue), "-", "+")
+		callbacks = p.XRange(ctx, wire.CallbacksKey(queue), "-", "+")
 		lists["own canceling"] = p.SMembers(ctx, wire.CancelingKey(queue))
 		for _, key := range keys {
 			hashes[strings.TrimPrefix(key, wire.AsynqPrefix(queue)+"t:")] = p.HGetAll(ctx, key)
@@ -57,10 +57,10 @@ func (w *world) read(queue string) books {
 	for id, cmd := range hashes {
 		b.hashes[id] = cmd.Val()
 	}
-	for _, p := range promises.Val() {
-		b.owed = append(b.owed, fmt.Sprint(p.Values["id"], " ", p.Values[wire.FieldOutcome]))
+	for _, p := range callbacks.Val() {
+		b.outbox = append(b.outbox, fmt.Sprint(p.Values["id"], " ", p.Values[wire.FieldOutcome]))
 	}
-	slices.Sort(b.owed)
+	slices.Sort(b.outbox)
 	return b
 }
 
@@ -77,8 +77,8 @@ func (w *world) checkBooks() {
 		for id, hash := range got.hashes {
 			w.checkHash(id, hash)
 		}
-		if owed := w.expectOwed(q.Name); !slices.Equal(got.owed, owed) {
-			w.t.Errorf("queue %s: promised are callbacks of %q, want %q", q.Name, got.owed, owed)
+		if want := w.expectCallbacks(q.Name); !slices.Equal(got.outbox, want) {
+			w.t.Errorf("queue %s: the outbox has callbacks of %q, want %q", q.Name, got.outbox, want)
 		}
 		for id, e := range w.tasks {
 			if _, ok := got.hashes[id]; e.queue == q.Name && ok == e.gone() {
@@ -127,15 +127,15 @@ func (w *world) expectLists(queue string) map[string][]string {
 	return lists
 }
 
-// expectOwed returns the callbacks that the ends so far promise.
-func (w *world) expectOwed(queue string) (owed []string) {
+// expectCallbacks returns the callbacks that the outbox must hold after the ends so far.
+func (w *world) expectCallbacks(queue string) (entries []string) {
 	for id, e := range w.tasks {
 		if e.queue == queue && e.place == over && e.callback != nil && slices.Contains(e.callback.Events, e.outcome) {
-			owed = append(owed, fmt.Sprint(id, " ", e.outcome))
+			entries = append(entries, fmt.Sprint(id, " ", e.outcome))
 		}
 	}
-	slices.Sort(owed)
-	return owed
+	slices.Sort(entries)
+	return entries
 }
 
 // lists are the names of all lists that the task must be on.
